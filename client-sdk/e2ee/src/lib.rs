@@ -1,0 +1,1 @@
+//! Identity, device-list policy, MLS group, SFrame seal and open.

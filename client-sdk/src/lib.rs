@@ -1,0 +1,1 @@
+//! Camera, viewer, and the latchkey command.

@@ -1,0 +1,1 @@
+//! Sans-I/O forwarding of sealed packets: rooms, tracks, subscriptions.

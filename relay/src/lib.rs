@@ -1,0 +1,1 @@
+//! Blind relay: opens SRTP, never the frame, and seals it per viewer.

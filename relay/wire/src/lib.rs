@@ -1,0 +1,1 @@
+//! Formats both ends speak: RTP, header extensions, RTCP, payload formats, envelope, grant.

@@ -1,0 +1,1 @@
+//! Request and reply types, signed device list, problem codes.

@@ -1,0 +1,1 @@
+//! Rules of signaling: households, device lists, MLS delivery order, access.

@@ -1,0 +1,1 @@
+//! Signaling server with a relay inside, for one machine.
