@@ -1,1 +1,17 @@
-//! Request and reply types, signed device list, problem codes.
+//! Request and reply types of signaling, the signed device list, and the problem codes.
+//!
+//! Everything here is data: no sockets, no clocks, no tokio. The server answers with these types and
+//! the client reads them; both check a device list with the same code. Field names are the JSON of the
+//! wire; byte strings travel as base64url without padding ([`encoding::ByteString`]).
+
+pub mod auth;
+pub mod device;
+pub mod encoding;
+pub mod event;
+pub mod group;
+pub mod household;
+pub mod id;
+pub mod list;
+pub mod mailbox;
+pub mod problem;
+pub mod session;

@@ -1,0 +1,67 @@
+//! What the server says over a device's WebSocket (`GET /v1/events`): hints to come and read.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::GroupId;
+
+/// One JSON text message of the event socket.
+///
+/// An event is a hint: the truth is what the routes answer. After every connect the client reads once
+/// what it may have missed. Kinds this version does not know are [`Event::Unknown`] and are skipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The household's list now has this version: `GET /v1/lists`.
+    List {
+        /// The present version.
+        version: u64,
+    },
+    /// A group has a new message: `GET /v1/groups/{group}/messages`.
+    Message {
+        /// The group.
+        group: GroupId,
+        /// The new message's sequence number.
+        seq: u64,
+    },
+    /// A welcome waits: `GET /v1/welcomes`.
+    Welcome {
+        /// The group it leads into.
+        group: GroupId,
+    },
+    /// Few single-use key packages of this device are left: `POST /v1/key-packages`.
+    KeyPackagesLow {
+        /// How many are left.
+        left: u32,
+    },
+    /// The signed list no longer has this device, or its rights changed: the socket closes and every
+    /// token of the device is void. A device that is still listed signs in again.
+    Removed,
+    /// An event of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::id::DeviceId;
+
+    #[test]
+    fn wire_form() {
+        let group = GroupId::new(DeviceId([1; 16]), 1);
+        for (event, json) in [
+            (Event::List { version: 3 }, r#"{"type":"list","version":3}"#.to_owned()),
+            (Event::Message { group, seq: 9 }, format!(r#"{{"type":"message","group":"{group}","seq":9}}"#)),
+            (Event::Welcome { group }, format!(r#"{{"type":"welcome","group":"{group}"}}"#)),
+            (Event::KeyPackagesLow { left: 2 }, r#"{"type":"key_packages_low","left":2}"#.to_owned()),
+            (Event::Removed, r#"{"type":"removed"}"#.to_owned()),
+        ] {
+            assert_eq!(serde_json::to_string(&event).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        }
+        assert_eq!(serde_json::from_str::<Event>(r#"{"type":"ring","x":1}"#).unwrap(), Event::Unknown);
+    }
+}

@@ -1,0 +1,104 @@
+//! MLS delivery: commits in one order per group, messages by sequence number, welcomes by device.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::encoding::ByteString;
+use crate::id::{DeviceId, GroupId};
+
+/// `POST /v1/groups/{group}/commits`: ends `epoch`. Only the group's camera or an admin may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostCommit {
+    /// The epoch the commit ends; must equal the one in the commit's header.
+    pub epoch: u64,
+    /// The commit, an `MLSMessage` with a `PublicMessage`.
+    pub commit: ByteString,
+    /// Welcomes for the devices the commit adds.
+    #[serde(default)]
+    pub welcomes: Vec<WelcomeFor>,
+    /// The signed list the commit rests on, when the caller is not sure that the server has it yet.
+    /// Accepted together with the commit, or not at all; a list the server already has is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ByteString>,
+}
+
+/// A welcome and whom it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WelcomeFor {
+    /// The added device.
+    pub device: DeviceId,
+    /// The welcome, an `MLSMessage`.
+    pub welcome: ByteString,
+}
+
+/// `POST /v1/groups/{group}/messages`: a proposal (`PublicMessage`) or an application message
+/// (`PrivateMessage`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostMessage {
+    /// The message, an `MLSMessage`.
+    pub message: ByteString,
+}
+
+/// Reply to [`PostCommit`] and [`PostMessage`] (201).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MessageAccepted {
+    /// The message's place in the group's order; counts up from 1 without a gap.
+    pub seq: u64,
+}
+
+/// Reply to `GET /v1/groups/{group}/messages?after=seq`: what came after `seq`, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupMessages {
+    /// The messages in their order.
+    pub messages: Vec<GroupMessage>,
+    /// True when there are more: ask again with the last `seq`.
+    pub more: bool,
+}
+
+/// One message of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupMessage {
+    /// Its place in the group's order.
+    pub seq: u64,
+    /// What the header says it is.
+    pub kind: MessageKind,
+    /// The epoch it was sent in.
+    pub epoch: u64,
+    /// The `MLSMessage` as it was posted.
+    pub message: ByteString,
+}
+
+/// Content type of a message (RFC 9420 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// Application data.
+    Application,
+    /// A proposal.
+    Proposal,
+    /// A commit.
+    Commit,
+}
+
+/// Reply to `GET /v1/welcomes`: what waits for the calling device, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Welcomes {
+    /// The waiting welcomes; each stays until `DELETE /v1/welcomes/{id}`.
+    pub welcomes: Vec<PendingWelcome>,
+}
+
+/// A welcome that waits for its device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PendingWelcome {
+    /// Names it in `DELETE /v1/welcomes/{id}`.
+    pub id: u64,
+    /// The group it leads into.
+    pub group: GroupId,
+    /// The sequence number of the commit that added the device: messages after it are the ones to read.
+    pub seq: u64,
+    /// The welcome, an `MLSMessage`.
+    pub welcome: ByteString,
+}
