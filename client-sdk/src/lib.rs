@@ -1,1 +1,5 @@
 //! Camera, viewer, and the latchkey command.
+
+pub mod frame;
+pub mod sink;
+pub mod source;

@@ -1,0 +1,11 @@
+//! WebRTC to a relay: WHIP and WHEP in one round trip each, static RTP tracks, our own payloads.
+
+mod codecs;
+mod door;
+mod feedback;
+mod peer;
+mod publisher;
+mod viewer;
+
+pub use publisher::Publisher;
+pub use viewer::Subscriber;
