@@ -1,0 +1,532 @@
+//! The seam between the control plane (HTTP) and a shard thread: what may be asked, and what comes back.
+//!
+//! Everything here is asked at join, leave or by an operator, never per packet. A request travels over a bounded
+//! channel and wakes the shard by an eventfd; the answer comes back on a oneshot channel.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::SystemTime;
+
+use latchkey_wire::codec::Codec;
+pub use latchkey_wire::codec::MediaKind;
+use latchkey_wire::id::{DeviceHandle, RoomId};
+use tokio::sync::oneshot;
+
+use crate::batch::Waker;
+use crate::shard::counters::ShardCounters;
+
+/// One peer asks to publish into, or to view, a room. The grant has already been verified by the caller.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// The room that the grant names.
+    pub room: RoomId,
+    /// The grant's subject: which device this is, opaque to the relay.
+    pub device: DeviceHandle,
+    /// What the peer will do.
+    pub role: Role,
+    /// The grant's `iat`; compared with cuts that forbid older grants.
+    pub granted_at: SystemTime,
+    /// The grant's `session_exp`; the leg ends then at the latest.
+    pub session_expires: SystemTime,
+    /// The peer's ICE and DTLS parameters from its offer.
+    pub remote: RemoteParams,
+    /// One- and two-byte header extensions may be mixed towards this peer (`a=extmap-allow-mixed`).
+    pub extmap_allow_mixed: bool,
+    /// The negotiated media sections, in the order of the offer.
+    pub media: Vec<MediaLeg>,
+}
+
+/// What a peer does in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sends media; one per room.
+    Publish,
+    /// Receives the room's media.
+    View,
+}
+
+/// The peer's side of the transport, as its offer says.
+#[derive(Clone)]
+pub struct RemoteParams {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`; never logged.
+    pub pwd: String,
+    /// `a=fingerprint:sha-256`.
+    pub fingerprint: Fingerprint,
+    /// UDP candidates of the offer. Informative: an address counts only once it passed an authenticated check.
+    pub candidates: Vec<SocketAddr>,
+}
+
+/// SHA-256 of a DTLS certificate (RFC 8122).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// One negotiated media section of one peer.
+///
+/// For a publisher `codec` and `payload_type` are what it will send; for a viewer what the relay will send to it.
+#[derive(Clone, Debug)]
+pub struct MediaLeg {
+    /// `a=mid`, at most 16 bytes.
+    pub mid: String,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// The one codec chosen for this section; `None` when it was refused (port 0), which keeps indices aligned.
+    pub codec: Option<Codec>,
+    /// Payload type of the codec on this leg.
+    pub payload_type: u8,
+    /// Payload type of RTX (RFC 4588) for it, when negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// Negotiated header extension ids.
+    pub extensions: ExtensionMap,
+    /// Publisher: SSRC of `a=ssrc`, when the offer names one; otherwise it is learnt by mid or payload type.
+    pub remote_ssrc: Option<u32>,
+    /// Publisher: its RTX SSRC, when the offer names one.
+    pub remote_rtx_ssrc: Option<u32>,
+    /// SSRC that the relay sends with on this leg (for a publisher: of its receiver reports).
+    pub local_ssrc: u32,
+    /// RTX SSRC that the relay sends with on this leg; unused without `rtx_payload_type`.
+    pub local_rtx_ssrc: u32,
+    /// Negotiated RTCP feedback.
+    pub feedback: Feedback,
+}
+
+/// Header extension ids (1..=14 one-byte, up to 255 two-byte) negotiated on one media section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionMap {
+    /// `urn:ietf:params:rtp-hdrext:sdes:mid`
+    pub mid: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time`
+    pub abs_capture_time: Option<u8>,
+    /// The AV1 RTP specification's dependency descriptor.
+    pub dependency_descriptor: Option<u8>,
+    /// `draft-holmer-rmcat-transport-wide-cc-extensions-01`
+    pub transport_cc: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
+    pub playout_delay: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`
+    pub abs_send_time: Option<u8>,
+}
+
+/// RTCP feedback negotiated for the chosen payload type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback {
+    /// `nack`
+    pub nack: bool,
+    /// `nack pli`
+    pub pli: bool,
+    /// `transport-cc`
+    pub transport_cc: bool,
+}
+
+/// What the caller needs for the SDP answer. Fingerprint and candidates are the same for the whole relay.
+#[derive(Clone)]
+pub struct JoinAccepted {
+    /// Names the session in later commands.
+    pub session: SessionId,
+    /// The relay's `a=ice-ufrag` for this peer; its first character names the shard.
+    pub ufrag: String,
+    /// The relay's `a=ice-pwd` for this peer; never logged.
+    pub pwd: String,
+}
+
+/// Names one peer's session: 128 random bits, so that it may stand in a resource URL.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId([u8; 16]);
+
+/// Why a join was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// Caller (viewer): nobody publishes into the room now; worth a retry.
+    #[error("nobody publishes into this room")]
+    NoPublisher,
+    /// Caller (publisher): another device publishes into the room.
+    #[error("another device publishes into this room")]
+    RoomTaken,
+    /// Caller: no media section fits what the room carries.
+    #[error("no offered media section fits this room")]
+    NoCommonMedia,
+    /// Caller: the device was cut off after this grant was issued.
+    #[error("the device was cut off after this grant was issued")]
+    CutOff,
+    /// Caller: the session would already be over.
+    #[error("the granted session is over")]
+    Expired,
+    /// Caller: a parameter cannot be used (named in the text).
+    #[error("unusable parameter: {0}")]
+    Unusable(&'static str),
+    /// Us: the room or the shard is full.
+    #[error("the relay is full")]
+    Full,
+    /// Us: the relay is draining and takes nobody new.
+    #[error("the relay is draining")]
+    Draining,
+    /// Us: the shard's command queue is full or its thread has ended.
+    #[error("the shard does not answer")]
+    Unavailable,
+}
+
+/// Why a command on an existing session or room failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Caller: no such session on this shard.
+    #[error("no such session")]
+    UnknownSession,
+    /// Caller: the session is over; kept for a minute so that a client can learn why.
+    #[error("the session is over: {0}")]
+    Ended(EndReason),
+    /// Us: the shard's command queue is full or its thread has ended.
+    #[error("the shard does not answer")]
+    Unavailable,
+}
+
+/// Why a session ended. Also the `reason` label of `relay_session_end_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// HTTP `DELETE`.
+    #[error("the client left")]
+    Left,
+    /// DTLS `close_notify` or RTCP BYE for all of its media.
+    #[error("the client closed the connection")]
+    PeerClosed,
+    /// No authenticated STUN check within the time for the first one.
+    #[error("no authenticated connectivity check arrived")]
+    IceFailed,
+    /// Checks arrived once and then stopped (RFC 7675).
+    #[error("connectivity checks stopped arriving")]
+    ConsentExpired,
+    /// DTLS gave up, or agreed on no SRTP profile.
+    #[error("the DTLS handshake failed")]
+    DtlsFailed,
+    /// The certificate is not the one that the offer named.
+    #[error("the DTLS certificate is not the one named in the offer")]
+    FingerprintMismatch,
+    /// The media is not end-to-end encrypted as this relay demands.
+    #[error("the media is not end-to-end encrypted: frames are not shaped as an envelope and an SFrame")]
+    NotSealed,
+    /// The device was cut off by an operator.
+    #[error("the device was cut off")]
+    CutOff,
+    /// The grant's session time is over.
+    #[error("the granted session time is over")]
+    Expired,
+    /// The same device published anew.
+    #[error("the same device published anew")]
+    Replaced,
+    /// The publisher came back with other media than this viewer negotiated.
+    #[error("the publisher came back with other media")]
+    MediaChanged,
+    /// The publisher has been gone for too long.
+    #[error("the publisher is gone")]
+    PublisherGone,
+    /// The relay stops.
+    #[error("the relay stops")]
+    Shutdown,
+}
+
+impl EndReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [EndReason; 13] = [
+        Self::Left,
+        Self::PeerClosed,
+        Self::IceFailed,
+        Self::ConsentExpired,
+        Self::DtlsFailed,
+        Self::FingerprintMismatch,
+        Self::NotSealed,
+        Self::CutOff,
+        Self::Expired,
+        Self::Replaced,
+        Self::MediaChanged,
+        Self::PublisherGone,
+        Self::Shutdown,
+    ];
+
+    /// The metric label and problem code part, in snake case.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::PeerClosed => "peer_closed",
+            Self::IceFailed => "ice_failed",
+            Self::ConsentExpired => "consent_expired",
+            Self::DtlsFailed => "dtls_failed",
+            Self::FingerprintMismatch => "fingerprint_mismatch",
+            Self::NotSealed => "not_sealed",
+            Self::CutOff => "cut_off",
+            Self::Expired => "expired",
+            Self::Replaced => "replaced",
+            Self::MediaChanged => "media_changed",
+            Self::PublisherGone => "publisher_gone",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// One track that a room's publisher sends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedTrack {
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Its codec.
+    pub codec: Codec,
+}
+
+/// What a shard may be asked.
+pub(crate) enum Command {
+    Join { request: Box<JoinRequest>, reply: oneshot::Sender<Result<JoinAccepted, JoinError>> },
+    Leave { session: SessionId, reply: oneshot::Sender<Result<(), CommandError>> },
+    AddCandidates { session: SessionId, candidates: Vec<SocketAddr>, reply: oneshot::Sender<Result<(), CommandError>> },
+    IceRestart { session: SessionId, ufrag: String, pwd: String, reply: oneshot::Sender<Result<JoinAccepted, CommandError>> },
+    Cut { room: RoomId, device: DeviceHandle, issued_before: SystemTime, reply: oneshot::Sender<usize> },
+    TracksOf { room: RoomId, reply: oneshot::Sender<Option<Vec<PublishedTrack>>> },
+    Drain,
+    Stop,
+}
+
+/// Asks one shard. Cheap to clone; every method may be called from any task.
+#[derive(Clone)]
+pub struct ShardHandle {
+    pub(crate) index: usize,
+    pub(crate) commands: SyncSender<Command>,
+    pub(crate) waker: Waker,
+    pub(crate) counters: Arc<ShardCounters>,
+}
+
+impl ShardHandle {
+    /// Which shard this is, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Counters that the shard publishes about once per loop.
+    pub fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+
+    /// Takes a peer in. Answers once its transport waits for the first STUN check.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; nothing has changed then.
+    pub async fn join(&self, request: JoinRequest) -> Result<JoinAccepted, JoinError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Join { request: Box::new(request), reply }).map_err(|_| JoinError::Unavailable)?;
+        answer.await.unwrap_or(Err(JoinError::Unavailable))
+    }
+
+    /// Ends a session at once (HTTP `DELETE`).
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`] when it is over already.
+    pub async fn leave(&self, session: SessionId) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Leave { session, reply }, answer).await?
+    }
+
+    /// Adds trickled candidates (HTTP `PATCH`). They are hints only, so too many are ignored.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`] when the session is over.
+    pub async fn add_candidates(&self, session: SessionId, candidates: Vec<SocketAddr>) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::AddCandidates { session, candidates, reply }, answer).await?
+    }
+
+    /// Restarts ICE with the peer's new credentials; the answer carries the relay's new ones. Media keeps flowing to the
+    /// old address until a check under the new credentials succeeds.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`] when the session is over.
+    pub async fn ice_restart(&self, session: SessionId, ufrag: String, pwd: String) -> Result<JoinAccepted, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::IceRestart { session, ufrag, pwd, reply }, answer).await?
+    }
+
+    /// Ends every leg of `device` in `room` at once and, for the next 120 s, refuses its grants issued before `issued_before`.
+    /// Answers with the number of legs ended.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`]
+    pub async fn cut(&self, room: RoomId, device: DeviceHandle, issued_before: SystemTime) -> Result<usize, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Cut { room, device, issued_before, reply }, answer).await
+    }
+
+    /// What the room's publisher sends, or `None` when nobody publishes there. A publisher counts from its join on.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`]
+    pub async fn tracks_of(&self, room: RoomId) -> Result<Option<Vec<PublishedTrack>>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::TracksOf { room, reply }, answer).await
+    }
+
+    /// Takes nobody new from now on; present sessions go on.
+    pub fn drain(&self) {
+        // A full queue means a busy shard, an ended thread means nothing to drain: the caller repeats or stops.
+        let _ = self.send(Command::Drain);
+    }
+
+    async fn ask<T>(&self, command: Command, answer: oneshot::Receiver<T>) -> Result<T, CommandError> {
+        self.send(command).map_err(|_| CommandError::Unavailable)?;
+        answer.await.map_err(|_| CommandError::Unavailable)
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), TrySendError<Command>> {
+        self.commands.try_send(command)?;
+        self.waker.wake();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ShardHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardHandle").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+
+impl SessionId {
+    /// Draws a fresh one.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// 32 hexadecimal digits, for a resource URL.
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The first 4 digits only: whoever knows it all may end the session.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}{:02x}…", self.0[0], self.0[1])
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a session id is 32 hexadecimal digits")]
+pub struct SessionIdError;
+
+impl FromStr for SessionId {
+    type Err = SessionIdError;
+
+    fn from_str(text: &str) -> Result<Self, SessionIdError> {
+        Ok(Self(decode_hex(text.as_bytes()).ok_or(SessionIdError)?))
+    }
+}
+
+/// Colon-separated upper-case hexadecimal pairs, as in `a=fingerprint:sha-256`.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if i == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha-256 {:02X}:{:02X}…", self.0[0], self.0[1])
+    }
+}
+
+/// The text is not 32 colon-separated hexadecimal pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sha-256 fingerprint is 32 colon-separated hexadecimal pairs")]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let mut digits = Vec::with_capacity(64);
+        for pair in text.split(':') {
+            if pair.len() != 2 {
+                return Err(FingerprintError);
+            }
+            digits.extend_from_slice(pair.as_bytes());
+        }
+        Ok(Self(decode_hex(&digits).ok_or(FingerprintError)?))
+    }
+}
+
+impl fmt::Debug for RemoteParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteParams")
+            .field("fingerprint", &self.fingerprint)
+            .field("candidates", &self.candidates.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for JoinAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinAccepted").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+fn decode_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = (high << 4 | low) as u8;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn session_ids_survive_their_text_form() {
+        let id = SessionId::random().unwrap();
+        assert_eq!(id.to_string().parse::<SessionId>().unwrap(), id);
+        assert_eq!("zz".repeat(16).parse::<SessionId>(), Err(SessionIdError));
+        assert_eq!("0é".repeat(8).parse::<SessionId>(), Err(SessionIdError));
+    }
+
+    #[test]
+    fn fingerprints_survive_their_text_form() {
+        let text = (0..32).map(|i| format!("{:02X}", i * 7)).collect::<Vec<_>>().join(":");
+        let print = text.parse::<Fingerprint>().unwrap();
+        assert_eq!(print.to_string(), text);
+        assert_eq!(text.to_lowercase().parse::<Fingerprint>().unwrap(), print);
+        assert!(text.replace(':', "").parse::<Fingerprint>().is_err());
+        assert!(text[3..].parse::<Fingerprint>().is_err());
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let params = RemoteParams {
+            ufrag: "fragfrag".into(),
+            pwd: "correcthorsebattery".into(),
+            fingerprint: Fingerprint([7; 32]),
+            candidates: Vec::new(),
+        };
+        let shown = format!("{params:?}");
+        assert!(!shown.contains("correcthorse") && !shown.contains("fragfrag"), "{shown}");
+    }
+}
