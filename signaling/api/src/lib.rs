@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod device;
+pub mod device_list;
 pub mod encoding;
 pub mod event;
 pub mod group;
