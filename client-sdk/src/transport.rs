@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use latchkey_wire::Codec;
+use latchkey_wire::codec::{Codec, MediaKind};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -26,33 +26,6 @@ impl fmt::Debug for RelayDoor {
             .field("url", &self.url.as_str())
             .field("grant", &"…")
             .finish()
-    }
-}
-
-/// Kinds of media, one RTP track each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MediaKind {
-    /// Moving pictures; track 0 of the key identifier.
-    Video,
-    /// Sound; track 1 of the key identifier.
-    Audio,
-}
-
-impl MediaKind {
-    /// Returns the kind that `codec` encodes.
-    pub fn of(codec: Codec) -> Self {
-        match codec {
-            Codec::Opus => Self::Audio,
-            _ => Self::Video,
-        }
-    }
-
-    /// Returns the track number that goes into the key identifier: 0 for video, 1 for audio.
-    pub fn track(self) -> u8 {
-        match self {
-            Self::Video => 0,
-            Self::Audio => 1,
-        }
     }
 }
 

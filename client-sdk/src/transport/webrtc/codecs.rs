@@ -1,13 +1,11 @@
 //! What our clients put into an offer: payload types, feedback, header extensions.
 
-use latchkey_wire::Codec;
+use latchkey_wire::codec::{Codec, MediaKind};
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
 use webrtc::error::Result;
-
-use crate::transport::MediaKind;
 
 /// All codecs a viewer offers, in order of preference.
 pub(super) const OFFERED: [Codec; 5] = [
@@ -23,7 +21,7 @@ pub(super) fn media_engine(codecs: &[Codec]) -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
     for &codec in codecs {
         for parameters in lines_of(codec) {
-            engine.register_codec(parameters, kind_of(MediaKind::of(codec)))?;
+            engine.register_codec(parameters, kind_of(codec.kind()))?;
         }
     }
     // Ids are handed out in the order of registration: 1, 2, 3; transport-cc follows as 4.
@@ -89,7 +87,7 @@ pub(super) fn rtp_codec(codec: Codec) -> RTCRtpCodec {
         clock_rate,
         channels,
         sdp_fmtp_line: fmtp.to_owned(),
-        rtcp_feedback: match MediaKind::of(codec) {
+        rtcp_feedback: match codec.kind() {
             MediaKind::Video => vec![feedback("nack", ""), feedback("nack", "pli")],
             MediaKind::Audio => vec![],
         },
@@ -102,7 +100,7 @@ fn lines_of(codec: Codec) -> Vec<RTCRtpCodecParameters> {
         rtp_codec: rtp_codec(codec),
         payload_type: own,
     }];
-    if MediaKind::of(codec) == MediaKind::Video {
+    if codec.kind() == MediaKind::Video {
         lines.push(RTCRtpCodecParameters {
             rtp_codec: RTCRtpCodec {
                 mime_type: "video/rtx".to_owned(),

@@ -1,0 +1,370 @@
+//! The client of the signaling server: signed requests, re-signing in by itself, and the event socket.
+//!
+//! Everything it carries is public to the server: signed lists, MLS messages, grants. No key passes here.
+
+mod calls;
+mod events;
+
+pub use events::{EventStream, SignalUpdate};
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of, signing_input};
+use latchkey_api::encoding::ByteString;
+use latchkey_api::household::{CreateHousehold, HouseholdCreated};
+use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
+use latchkey_api::problem::{Problem, ProblemCode};
+use latchkey_e2ee::identity::DeviceIdentity;
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// A server that is not signed in to: what may be asked by anyone.
+#[derive(Clone, Debug)]
+pub struct Server {
+    http: reqwest::Client,
+    url: Url,
+}
+
+/// A server, seen by one device of one household.
+#[derive(Clone)]
+pub struct Signaling {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: Server,
+    household: HouseholdId,
+    device: DeviceId,
+    identity: Arc<DeviceIdentity>,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: Zeroizing<String>,
+    expires_at: u64,
+}
+
+/// Why the server did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalingError {
+    /// The address is not an `http://` or `https://` address.
+    #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:8080")]
+    BadAddress(String),
+    /// Nobody answers.
+    #[error("the server at {host} does not answer ({reason}): check the address and that it runs")]
+    Unreachable {
+        /// Host and port that were tried.
+        host: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The server refused.
+    #[error("the server refused: {detail} ({})", code.as_str())]
+    Refused {
+        /// The stable code.
+        code: ProblemCode,
+        /// HTTP status.
+        status: u16,
+        /// The server's own sentence.
+        detail: String,
+    },
+    /// The server passed on a challenge made for another server: somebody stands in between.
+    #[error("the server names itself {named}, but was called as {called}: it may be passing on another server's challenge; use the address it names, or leave it")]
+    ForeignChallenge {
+        /// What the challenge says.
+        named: String,
+        /// What was dialled.
+        called: String,
+    },
+    /// The reply is not what this version understands.
+    #[error("the server's reply is not understood ({0}): is it a Latchkey server of this version?")]
+    BadReply(String),
+}
+
+impl SignalingError {
+    /// Returns the stable problem code, where the server gave one.
+    pub fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Returns whether trying again later can help without changing anything.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || *status == 429,
+            _ => false,
+        }
+    }
+}
+
+impl Server {
+    /// A server by its address.
+    ///
+    /// Fails with [`SignalingError::BadAddress`].
+    pub fn new(address: &str) -> Result<Self, SignalingError> {
+        let bad = || SignalingError::BadAddress(address.to_owned());
+        let url = Url::parse(address).map_err(|_| bad())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(bad());
+        }
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REPLY_LIMIT);
+        if is_loopback(&url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| SignalingError::BadReply(error.to_string()))?;
+        Ok(Self { http, url })
+    }
+
+    /// Returns the address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the HTTP client, shared with the relay's door.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Registers a household by its first list.
+    pub async fn create_household(
+        &self,
+        root_public: [u8; 32],
+        list: Vec<u8>,
+    ) -> Result<HouseholdId, SignalingError> {
+        let body = CreateHousehold { root_public: ByteString(root_public.to_vec()), list: ByteString(list) };
+        let created: HouseholdCreated =
+            self.call(Method::POST, "v1/households", None, Some(&body)).await?;
+        Ok(created.household)
+    }
+
+    /// Puts a sealed message into a mailbox and returns its number.
+    pub async fn post_mail(&self, mailbox: &str, message: Vec<u8>) -> Result<u64, SignalingError> {
+        let body = PostMail { message: ByteString(message) };
+        let path = format!("v1/mailboxes/{mailbox}");
+        let accepted: MailAccepted = self.call(Method::POST, &path, None, Some(&body)).await?;
+        Ok(accepted.seq)
+    }
+
+    /// Reads the messages of a mailbox after number `after`, oldest first.
+    pub async fn read_mail(&self, mailbox: &str, after: u64) -> Result<Vec<Mail>, SignalingError> {
+        let path = format!("v1/mailboxes/{mailbox}?after={after}");
+        let mailbox: Mailbox = self.call(Method::GET, &path, None, None::<&()>).await?;
+        Ok(mailbox.messages)
+    }
+
+    async fn call<B: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&B>,
+    ) -> Result<R, SignalingError> {
+        let url = self.url.join(path).map_err(|error| SignalingError::BadReply(error.to_string()))?;
+        let mut request = self.http.request(method, url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        if !status.is_success() {
+            return Err(refusal(status.as_u16(), &bytes));
+        }
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|error| SignalingError::BadReply(error.to_string()))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> SignalingError {
+        SignalingError::Unreachable { host: host_of(&self.url), reason: network_reason(error) }
+    }
+}
+
+impl Signaling {
+    /// The server at `server` for this device. Signs in when first needed.
+    pub fn new(
+        server: Server,
+        household: HouseholdId,
+        device: DeviceId,
+        identity: Arc<DeviceIdentity>,
+    ) -> Self {
+        let inner = Inner { server, household, device, identity, token: Mutex::new(None) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns the server.
+    pub fn server(&self) -> &Server {
+        &self.inner.server
+    }
+
+    /// Signs in unless a token is held that lasts. Useful to learn early that the server refuses.
+    pub async fn sign_in(&self) -> Result<(), SignalingError> {
+        self.token().await.map(drop)
+    }
+
+    /// Sends a signed-in request; signs in anew once when the token is refused.
+    async fn call<B: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<R, SignalingError> {
+        let token = self.token().await?;
+        let first = self.inner.server.call(method.clone(), path, Some(&token), body).await;
+        match first {
+            Err(SignalingError::Refused { code: ProblemCode::NotSignedIn, .. }) => {
+                self.forget(&token).await;
+                let token = self.token().await?;
+                self.inner.server.call(method, path, Some(&token), body).await
+            }
+            other => other,
+        }
+    }
+
+    async fn token(&self) -> Result<Zeroizing<String>, SignalingError> {
+        let mut held = self.inner.token.lock().await;
+        let usable = held.as_ref().filter(|token| token.expires_at > unix_seconds() + RENEW_BEFORE);
+        if let Some(token) = usable {
+            return Ok(token.text.clone());
+        }
+        let signed_in = self.challenge().await?;
+        let text = Zeroizing::new(signed_in.token);
+        *held = Some(Token { text: text.clone(), expires_at: signed_in.expires_at });
+        Ok(text)
+    }
+
+    async fn forget(&self, refused: &str) {
+        let mut held = self.inner.token.lock().await;
+        if held.as_ref().is_some_and(|token| token.text.as_str() == refused) {
+            *held = None;
+        }
+    }
+
+    async fn challenge(&self) -> Result<SignedIn, SignalingError> {
+        let Inner { server, household, device, identity, .. } = &*self.inner;
+        let ask = ChallengeRequest { household: *household, device: *device };
+        let challenge: Challenge =
+            server.call(Method::POST, "v1/auth/challenge", None, Some(&ask)).await?;
+        let called = audience_of(server.url.as_str());
+        if challenge.audience != called {
+            return Err(SignalingError::ForeignChallenge { named: challenge.audience, called });
+        }
+        let input = signing_input(&called, household, device, challenge.nonce.as_slice());
+        let answer = SignIn {
+            household: *household,
+            device: *device,
+            nonce: challenge.nonce,
+            signature: ByteString(identity.sign(&input).to_vec()),
+        };
+        server.call(Method::POST, "v1/auth/session", None, Some(&answer)).await
+    }
+}
+
+impl std::fmt::Debug for Signaling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signaling").field("server", &host_of(&self.inner.server.url)).finish_non_exhaustive()
+    }
+}
+
+/// Returns host and port of an address, as shown to people.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Returns the innermost cause of a failed request: the part that names what happened on the network.
+pub(crate) fn network_reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no reply in time".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    // The error itself prints the whole address, which may be long; its causes do not.
+    innermost.to_string()
+}
+
+/// Returns the present time in whole seconds since the Unix epoch.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn refusal(status: u16, body: &[u8]) -> SignalingError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => {
+            SignalingError::Refused { code: problem.code, status, detail: problem.detail }
+        }
+        Err(_) => SignalingError::Refused {
+            code: ProblemCode::Unknown,
+            status,
+            detail: format!("HTTP status {status}"),
+        },
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long a whole reply may take.
+const REPLY_LIMIT: Duration = Duration::from_secs(15);
+/// Seconds before its end at which a token is replaced.
+const RENEW_BEFORE: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused_in_one_sentence() {
+        for bad in ["cam.example", "ftp://cam.example", "http://"] {
+            let error = Server::new(bad).unwrap_err();
+            assert!(error.to_string().contains("write it like"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_said_with_host_and_reason() {
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Server::new(&format!("http://127.0.0.1:{port}")).unwrap();
+        let error = server.read_mail("AAAAAAAAAAAAAAAAAAAAAA", 0).await.unwrap_err();
+        let SignalingError::Unreachable { host, reason } = &error else { panic!("{error}") };
+        assert_eq!(host, &format!("127.0.0.1:{port}"));
+        assert!(reason.to_lowercase().contains("refused"), "{reason}");
+        assert!(error.is_passing());
+    }
+
+    #[test]
+    fn a_problem_document_becomes_its_code() {
+        let body = serde_json::to_vec(&Problem::new(ProblemCode::EpochTaken, "read on")).unwrap();
+        let error = refusal(409, &body);
+        assert_eq!(error.code(), Some(ProblemCode::EpochTaken));
+        assert_eq!(error.to_string(), "the server refused: read on (epoch-taken)");
+        assert_eq!(refusal(502, b"<html>").code(), Some(ProblemCode::Unknown));
+    }
+}
