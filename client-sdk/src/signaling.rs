@@ -24,6 +24,8 @@ use tokio::sync::Mutex;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::reach::{host_of, network_reason};
+
 /// A server that is not signed in to: what may be asked by anyone.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -76,7 +78,9 @@ pub enum SignalingError {
         detail: String,
     },
     /// The server passed on a challenge made for another server: somebody stands in between.
-    #[error("the server names itself {named}, but was called as {called}: it may be passing on another server's challenge; use the address it names, or leave it")]
+    #[error(
+        "the server names itself {named}, but was called as {called}: it may be passing on another server's challenge; use the address it names, or leave it"
+    )]
     ForeignChallenge {
         /// What the challenge says.
         named: String,
@@ -142,8 +146,7 @@ impl Server {
         list: Vec<u8>,
     ) -> Result<HouseholdId, SignalingError> {
         let body = CreateHousehold { root_public: ByteString(root_public.to_vec()), list: ByteString(list) };
-        let created: HouseholdCreated =
-            self.call(Method::POST, "v1/households", None, Some(&body)).await?;
+        let created: HouseholdCreated = self.call(Method::POST, "v1/households", None, Some(&body)).await?;
         Ok(created.household)
     }
 
@@ -255,8 +258,7 @@ impl Signaling {
     async fn challenge(&self) -> Result<SignedIn, SignalingError> {
         let Inner { server, household, device, identity, .. } = &*self.inner;
         let ask = ChallengeRequest { household: *household, device: *device };
-        let challenge: Challenge =
-            server.call(Method::POST, "v1/auth/challenge", None, Some(&ask)).await?;
+        let challenge: Challenge = server.call(Method::POST, "v1/auth/challenge", None, Some(&ask)).await?;
         let called = audience_of(server.url.as_str());
         if challenge.audience != called {
             return Err(SignalingError::ForeignChallenge { named: challenge.audience, called });
@@ -278,28 +280,6 @@ impl std::fmt::Debug for Signaling {
     }
 }
 
-/// Returns host and port of an address, as shown to people.
-pub(crate) fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("?");
-    match url.port_or_known_default() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-/// Returns the innermost cause of a failed request: the part that names what happened on the network.
-pub(crate) fn network_reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no reply in time".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    // The error itself prints the whole address, which may be long; its causes do not.
-    innermost.to_string()
-}
-
 /// Returns the present time in whole seconds since the Unix epoch.
 pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -307,9 +287,7 @@ pub(crate) fn unix_seconds() -> u64 {
 
 fn refusal(status: u16, body: &[u8]) -> SignalingError {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => {
-            SignalingError::Refused { code: problem.code, status, detail: problem.detail }
-        }
+        Ok(problem) => SignalingError::Refused { code: problem.code, status, detail: problem.detail },
         Err(_) => SignalingError::Refused {
             code: ProblemCode::Unknown,
             status,

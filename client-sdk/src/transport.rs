@@ -22,10 +22,7 @@ pub struct RelayDoor {
 
 impl fmt::Debug for RelayDoor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayDoor")
-            .field("url", &self.url.as_str())
-            .field("grant", &"…")
-            .finish()
+        f.debug_struct("RelayDoor").field("url", &self.url.as_str()).field("grant", &"…").finish()
     }
 }
 
@@ -139,12 +136,6 @@ impl TransportError {
 
     /// Returns whether a new grant may help: the one shown was refused.
     pub fn wants_new_grant(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                status: 401 | 403,
-                ..
-            }
-        )
+        matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 }

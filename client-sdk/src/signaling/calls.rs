@@ -83,8 +83,7 @@ impl Signaling {
         let mut messages: Vec<GroupMessage> = Vec::new();
         loop {
             let after = messages.last().map_or(seq, |message| message.seq);
-            let page: GroupMessages =
-                self.get(&format!("v1/groups/{group}/messages?after={after}")).await?;
+            let page: GroupMessages = self.get(&format!("v1/groups/{group}/messages?after={after}")).await?;
             let empty = page.messages.is_empty();
             messages.extend(page.messages);
             if !page.more || empty {

@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::signaling::{Signaling, SignalingError, host_of};
+use crate::reach::host_of;
+use crate::signaling::{Signaling, SignalingError};
 
 /// What the event socket tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,8 +105,7 @@ impl Signaling {
             .join("v1/events")
             .map_err(|error| SignalingError::BadReply(error.to_string()))?;
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-        url.set_scheme(scheme)
-            .map_err(|()| SignalingError::BadAddress(host_of(self.server().url())))?;
+        url.set_scheme(scheme).map_err(|()| SignalingError::BadAddress(host_of(self.server().url())))?;
         let mut request = url
             .as_str()
             .into_client_request()

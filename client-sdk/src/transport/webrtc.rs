@@ -9,3 +9,6 @@ mod viewer;
 
 pub use publisher::Publisher;
 pub use viewer::Subscriber;
+
+#[cfg(test)]
+mod tests;

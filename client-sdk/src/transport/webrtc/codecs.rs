@@ -8,13 +8,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use webrtc::error::Result;
 
 /// All codecs a viewer offers, in order of preference.
-pub(super) const OFFERED: [Codec; 5] = [
-    Codec::H264,
-    Codec::Vp8,
-    Codec::Vp9,
-    Codec::Av1,
-    Codec::Opus,
-];
+pub(super) const OFFERED: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus];
 
 /// Returns the media engine that offers exactly `codecs`, with the header extensions of our format.
 pub(super) fn media_engine(codecs: &[Codec]) -> Result<MediaEngine> {
@@ -31,9 +25,7 @@ pub(super) fn media_engine(codecs: &[Codec]) -> Result<MediaEngine> {
                 continue;
             }
             engine.register_header_extension(
-                RTCRtpHeaderExtensionCapability {
-                    uri: uri.to_owned(),
-                },
+                RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
                 kind_of(kind),
                 None,
             )?;
@@ -63,9 +55,7 @@ pub(super) fn payload_type(codec: Codec) -> u8 {
 
 /// Returns the codec a payload type stands for, taking the relay's answer's numbers to be our own.
 pub(super) fn codec_of(payload_type_seen: u8) -> Option<Codec> {
-    OFFERED
-        .into_iter()
-        .find(|&codec| payload_type(codec) == payload_type_seen)
+    OFFERED.into_iter().find(|&codec| payload_type(codec) == payload_type_seen)
 }
 
 /// Returns the codec description for a track that sends `codec`.
@@ -96,10 +86,7 @@ pub(super) fn rtp_codec(codec: Codec) -> RTCRtpCodec {
 
 fn lines_of(codec: Codec) -> Vec<RTCRtpCodecParameters> {
     let own = payload_type(codec);
-    let mut lines = vec![RTCRtpCodecParameters {
-        rtp_codec: rtp_codec(codec),
-        payload_type: own,
-    }];
+    let mut lines = vec![RTCRtpCodecParameters { rtp_codec: rtp_codec(codec), payload_type: own }];
     if codec.kind() == MediaKind::Video {
         lines.push(RTCRtpCodecParameters {
             rtp_codec: RTCRtpCodec {
@@ -116,16 +103,13 @@ fn lines_of(codec: Codec) -> Vec<RTCRtpCodecParameters> {
 }
 
 fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
-    RTCPFeedback {
-        typ: typ.to_owned(),
-        parameter: parameter.to_owned(),
-    }
+    RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() }
 }
 
 /// SDES MID, RFC 9143.
 pub(super) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// Absolute capture time of the frame.
-pub(super) const ABS_CAPTURE_TIME_URI: &str =
-    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+pub(super) const ABS_CAPTURE_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 /// Dependency Descriptor of the AV1 RTP payload specification.
-pub(super) const DEPENDENCY_DESCRIPTOR_URI: &str = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+pub(super) const DEPENDENCY_DESCRIPTOR_URI: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";

@@ -6,6 +6,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use serde::Deserialize;
 use url::Url;
 
+use crate::reach::{host_of, network_reason};
 use crate::transport::{RelayDoor, TransportError};
 
 /// What the relay gave back for an offer.
@@ -40,27 +41,17 @@ pub(super) async fn open(
         .get(LOCATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|location| door.url.join(location).ok());
-    let body = response
-        .text()
-        .await
-        .map_err(|error| unreachable_door(&door.url, &error))?;
+    let body = response.text().await.map_err(|error| unreachable_door(&door.url, &error))?;
     if !status.is_success() {
         return Err(refusal(status.as_u16(), &body));
     }
-    Ok(Opened {
-        answer: body,
-        session,
-    })
+    Ok(Opened { answer: body, session })
 }
 
 /// Tells the relay that the session is over. A relay that is gone needs no telling.
 pub(super) async fn close(http: &reqwest::Client, session: &Url, door: &RelayDoor) {
-    let told = http
-        .delete(session.clone())
-        .header(AUTHORIZATION, bearer(door))
-        .timeout(CLOSE_LIMIT)
-        .send()
-        .await;
+    let told =
+        http.delete(session.clone()).header(AUTHORIZATION, bearer(door)).timeout(CLOSE_LIMIT).send().await;
     if let Err(error) = told {
         tracing::debug!(reason = %error.without_url(), "could not end the relay session");
     }
@@ -71,10 +62,7 @@ fn bearer(door: &RelayDoor) -> String {
 }
 
 fn unreachable_door(url: &Url, error: &reqwest::Error) -> TransportError {
-    TransportError::Unreachable {
-        host: crate::signaling::host_of(url),
-        reason: crate::signaling::network_reason(error),
-    }
+    TransportError::Unreachable { host: host_of(url), reason: network_reason(error) }
 }
 
 fn refusal(status: u16, body: &str) -> TransportError {
@@ -82,10 +70,7 @@ fn refusal(status: u16, body: &str) -> TransportError {
     TransportError::Refused {
         status,
         code: problem.code.unwrap_or_else(|| "http".to_owned()),
-        detail: problem
-            .detail
-            .or(problem.title)
-            .unwrap_or_else(|| "no reason given".to_owned()),
+        detail: problem.detail.or(problem.title).unwrap_or_else(|| "no reason given".to_owned()),
     }
 }
 

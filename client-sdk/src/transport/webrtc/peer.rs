@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{NackGeneratorBuilder, NackResponderBuilder};
 use rtc::peer_connection::configuration::interceptor_registry::{
-    Registry, Slot, configure_rtcp_reports, configure_twcc_receiver_only,
-    configure_twcc_sender_only,
+    Registry, Slot, configure_rtcp_reports, configure_twcc_receiver_only, configure_twcc_sender_only,
 };
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use tokio::sync::{mpsc, watch};
@@ -57,63 +56,47 @@ impl Peer {
         let (gathered_tx, gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECK_ATTEMPTS))
-            .with_ice_timeouts(
-                Some(DISCONNECTED_AFTER),
-                Some(FAILED_AFTER),
-                Some(KEEP_ALIVE_INTERVAL),
-            )
+            .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEP_ALIVE_INTERVAL))
             .with_host_acceptance_min_wait(None)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_include_loopback_candidate(true)
             .build();
         let addresses = local_addresses(door).await;
         if addresses.is_empty() {
-            return Err(TransportError::NoSocket(
-                "no network address leads to the relay".to_owned(),
-            ));
+            return Err(TransportError::NoSocket("no network address leads to the relay".to_owned()));
         }
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(engine)
             .with_interceptor_registry(registry)
             .with_setting_engine(settings)
-            .with_handler(Arc::new(Handler {
-                gathered: gathered_tx,
-                callbacks,
-            }))
+            .with_handler(Arc::new(Handler { gathered: gathered_tx, callbacks }))
             .with_udp_addrs(addresses)
             .build()
             .await
             .map_err(|error| TransportError::NoSocket(error.to_string()))?;
-        Ok(Self {
-            connection: Arc::new(connection),
-            gathered,
-        })
+        Ok(Self { connection: Arc::new(connection), gathered })
     }
 
     /// Returns the SDP offer with all host candidates in it.
-    pub(super) async fn offer(&mut self) -> Result<String, TransportError> {
-        let offer = self
-            .connection
-            .create_offer(None)
-            .await
-            .map_err(bad_setup)?;
-        self.connection
-            .set_local_description(offer)
-            .await
-            .map_err(bad_setup)?;
-        timeout(GATHERING_LIMIT, self.gathered.wait_for(|done| *done))
+    pub(super) async fn offer(&self) -> Result<String, TransportError> {
+        let offer = self.connection.create_offer(None).await.map_err(bad_setup)?;
+        self.connection.set_local_description(offer).await.map_err(bad_setup)?;
+        self.wait_gathered().await?;
+        let description = self.connection.local_description().await.ok_or(TransportError::Closed)?;
+        Ok(description.sdp)
+    }
+
+    /// Waits until all local addresses are in the local description.
+    pub(super) async fn wait_gathered(&self) -> Result<(), TransportError> {
+        let mut gathered = self.gathered.clone();
+        timeout(GATHERING_LIMIT, gathered.wait_for(|done| *done))
             .await
             .map_err(|_| TransportError::Timeout {
                 step: "gathering local addresses",
                 seconds: GATHERING_LIMIT.as_secs(),
             })?
-            .map_err(|_| TransportError::Closed)?;
-        let description = self
-            .connection
-            .local_description()
-            .await
-            .ok_or(TransportError::Closed)?;
-        Ok(description.sdp)
+            .map(drop)
+            .map_err(|_| TransportError::Closed)
     }
 
     /// Applies the relay's answer; checks start at once.
@@ -142,10 +125,7 @@ fn interceptors(engine: &mut MediaEngine, direction: Direction) -> webrtc::error
     let registry = configure_rtcp_reports(Registry::new());
     match direction {
         Direction::Send => Ok(configure_twcc_sender_only(registry, engine)?
-            .with(
-                Slot::NackResponder,
-                NackResponderBuilder::new().with_size(SENT_PACKETS_KEPT).build(),
-            )
+            .with(Slot::NackResponder, NackResponderBuilder::new().with_size(SENT_PACKETS_KEPT).build())
             .with(Slot::from(feedback::SLOT), KeyFrameRequests::default())),
         Direction::Receive => Ok(configure_twcc_receiver_only(registry, engine)?.with(
             Slot::NackGenerator,
@@ -168,14 +148,11 @@ async fn local_addresses(door: &Url) -> Vec<SocketAddr> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = door.port_or_known_default().unwrap_or(443);
     let mut targets: Vec<SocketAddr> = tokio::task::spawn_blocking(move || {
-        (host.as_str(), port)
-            .to_socket_addrs()
-            .map(Iterator::collect)
-            .unwrap_or_default()
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
     })
     .await
     .unwrap_or_default();
-    targets.extend(WORLD.iter().filter_map(|target| target.parse().ok()));
+    targets.extend(WORLD.iter().filter_map(|target| target.parse::<SocketAddr>().ok()));
 
     let mut found: Vec<SocketAddr> = Vec::new();
     for target in targets {

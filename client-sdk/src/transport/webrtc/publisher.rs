@@ -20,9 +20,7 @@ use crate::transport::webrtc::codecs::{self, kind_of, media_engine, payload_type
 use crate::transport::webrtc::door;
 use crate::transport::webrtc::feedback::asks_for_key_frame;
 use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, bad_setup};
-use crate::transport::{
-    ExtensionBytes, LinkEvent, OutgoingPacket, RelayDoor, TransportError,
-};
+use crate::transport::{ExtensionBytes, LinkEvent, OutgoingPacket, RelayDoor, TransportError};
 
 /// A publishing session at a relay.
 pub struct Publisher {
@@ -67,11 +65,8 @@ impl Publisher {
     ) -> Result<(Self, mpsc::UnboundedReceiver<LinkEvent>), TransportError> {
         let (events, listener) = mpsc::unbounded_channel();
         let engine = media_engine(codecs).map_err(bad_setup)?;
-        let callbacks = Callbacks {
-            events: events.clone(),
-            tracks: None,
-        };
-        let mut peer = Peer::new(&door.url, engine, Direction::Send, callbacks).await?;
+        let callbacks = Callbacks { events: events.clone(), tracks: None };
+        let peer = Peer::new(&door.url, engine, Direction::Send, callbacks).await?;
         let mut pending = Vec::new();
         for &codec in codecs {
             pending.push(add_track(&peer, codec).await?);
@@ -92,13 +87,7 @@ impl Publisher {
             watch_feedback(track.kind, Arc::clone(&track.local), events.clone());
             tracks.push(track);
         }
-        let publisher = Self {
-            http,
-            door,
-            peer,
-            session: opened.session,
-            tracks,
-        };
+        let publisher = Self { http, door, peer, session: opened.session, tracks };
         Ok((publisher, listener))
     }
 
@@ -110,19 +99,9 @@ impl Publisher {
     /// Sends one packet; waits while the connection's queue is full.
     ///
     /// Fails with [`TransportError::Closed`] when the session is over or has no such track.
-    pub async fn send(
-        &self,
-        kind: MediaKind,
-        packet: OutgoingPacket,
-    ) -> Result<(), TransportError> {
+    pub async fn send(&self, kind: MediaKind, packet: OutgoingPacket) -> Result<(), TransportError> {
         let track = self.track(kind).ok_or(TransportError::Closed)?;
-        let OutgoingPacket {
-            sequence_number,
-            timestamp,
-            marker,
-            extensions,
-            payload,
-        } = packet;
+        let OutgoingPacket { sequence_number, timestamp, marker, extensions, payload } = packet;
         let extensions = track.kept(extensions);
         let header = rtp::Header {
             version: 2,
@@ -136,11 +115,7 @@ impl Publisher {
             extensions,
             ..rtp::Header::default()
         };
-        track
-            .local
-            .write_rtp(rtp::Packet { header, payload })
-            .await
-            .map_err(|_| TransportError::Closed)
+        track.local.write_rtp(rtp::Packet { header, payload }).await.map_err(|_| TransportError::Closed)
     }
 
     /// Ends the session at the relay and closes the sockets.
@@ -159,20 +134,12 @@ impl Publisher {
 impl OutgoingTrack {
     /// The connection refuses whole packets for one unknown id, so unknown ids go first.
     fn kept(&self, extensions: Vec<ExtensionBytes>) -> Vec<rtp::header::Extension> {
-        let TrackExtensions {
-            mid_id,
-            abs_capture_time_id,
-            dependency_descriptor_id,
-            ..
-        } = &self.extensions;
+        let TrackExtensions { mid_id, abs_capture_time_id, dependency_descriptor_id, .. } = &self.extensions;
         let known = [mid_id, abs_capture_time_id, dependency_descriptor_id];
         extensions
             .into_iter()
             .filter(|extension| known.contains(&&Some(extension.id)))
-            .map(|extension| rtp::header::Extension {
-                id: extension.id,
-                payload: extension.bytes,
-            })
+            .map(|extension| rtp::header::Extension { id: extension.id, payload: extension.bytes })
             .collect()
     }
 }
@@ -184,9 +151,7 @@ async fn add_track(
     let kind = codec.kind();
     let ssrc = random_ssrc()?;
     let rtx = match kind {
-        MediaKind::Video => Some(RTCRtpRtxParameters {
-            ssrc: random_ssrc()?,
-        }),
+        MediaKind::Video => Some(RTCRtpRtxParameters { ssrc: random_ssrc()? }),
         MediaKind::Audio => None,
     };
     let encoding = RTCRtpEncodingParameters {
@@ -233,16 +198,8 @@ async fn add_track(
 }
 
 async fn negotiated(transceiver: &dyn RtpTransceiver) -> Result<TrackExtensions, TransportError> {
-    let mid = transceiver
-        .mid()
-        .await
-        .map_err(bad_setup)?
-        .unwrap_or_default();
-    let sender = transceiver
-        .sender()
-        .await
-        .map_err(bad_setup)?
-        .ok_or(TransportError::Closed)?;
+    let mid = transceiver.mid().await.map_err(bad_setup)?.unwrap_or_default();
+    let sender = transceiver.sender().await.map_err(bad_setup)?.ok_or(TransportError::Closed)?;
     let parameters = sender.get_parameters().await.map_err(bad_setup)?;
     if parameters.rtp_parameters.codecs.is_empty() {
         return Err(TransportError::BadAnswer(
@@ -273,9 +230,7 @@ fn watch_feedback(
 ) {
     tokio::spawn(async move {
         while let Some(TrackLocalEvent::OnRtcpPacket(packets)) = local.poll().await {
-            let wanted = packets
-                .iter()
-                .any(|packet| asks_for_key_frame(packet.as_ref()));
+            let wanted = packets.iter().any(|packet| asks_for_key_frame(packet.as_ref()));
             if wanted && events.send(LinkEvent::KeyFrameWanted(kind)).is_err() {
                 return;
             }

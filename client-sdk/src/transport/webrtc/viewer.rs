@@ -16,9 +16,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use crate::transport::webrtc::codecs::{OFFERED, codec_of, kind_of, media_engine};
 use crate::transport::webrtc::door;
 use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, bad_setup};
-use crate::transport::{
-    ExtensionBytes, IncomingPacket, LinkEvent, RelayDoor, TransportError,
-};
+use crate::transport::{ExtensionBytes, IncomingPacket, LinkEvent, RelayDoor, TransportError};
 
 /// A viewing session at a relay.
 pub struct Subscriber {
@@ -44,18 +42,12 @@ impl Subscriber {
     /// Returns as soon as the relay's answer is applied; [`LinkEvent::Secured`] says when packets
     /// may flow. Fails with [`TransportError::Refused`] when the relay refuses (code `no-publisher`
     /// while the camera does not send), with [`TransportError::Unreachable`] when nobody answers.
-    pub async fn connect(
-        http: reqwest::Client,
-        door: RelayDoor,
-    ) -> Result<(Self, Incoming), TransportError> {
+    pub async fn connect(http: reqwest::Client, door: RelayDoor) -> Result<(Self, Incoming), TransportError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (tracks_tx, tracks) = mpsc::unbounded_channel();
         let engine = media_engine(&OFFERED).map_err(bad_setup)?;
-        let callbacks = Callbacks {
-            events: events_tx,
-            tracks: Some(tracks_tx),
-        };
-        let mut peer = Peer::new(&door.url, engine, Direction::Receive, callbacks).await?;
+        let callbacks = Callbacks { events: events_tx, tracks: Some(tracks_tx) };
+        let peer = Peer::new(&door.url, engine, Direction::Receive, callbacks).await?;
         for kind in [MediaKind::Video, MediaKind::Audio] {
             peer.connection
                 .add_transceiver_from_kind(
@@ -82,20 +74,8 @@ impl Subscriber {
         let (packets_tx, packets) = mpsc::channel(PACKET_QUEUE);
         let (video_tx, video) = watch::channel(None);
         let overflow = Arc::new(AtomicU64::new(0));
-        tokio::spawn(take_tracks(
-            tracks,
-            packets_tx,
-            video_tx,
-            Arc::clone(&overflow),
-        ));
-        let subscriber = Self {
-            http,
-            door,
-            peer,
-            session: opened.session,
-            video,
-            overflow,
-        };
+        tokio::spawn(take_tracks(tracks, packets_tx, video_tx, Arc::clone(&overflow)));
+        let subscriber = Self { http, door, peer, session: opened.session, video, overflow };
         Ok((subscriber, Incoming { events, packets }))
     }
 
@@ -106,10 +86,7 @@ impl Subscriber {
         let Some(&media_ssrc) = track.ssrcs().await.first() else {
             return;
         };
-        let request = PictureLossIndication {
-            sender_ssrc: 0,
-            media_ssrc,
-        };
+        let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
         if let Err(error) = track.write_rtcp(vec![Box::new(request)]).await {
             tracing::debug!(reason = %error, "asking for a key frame");
         }
@@ -144,12 +121,7 @@ async fn take_tracks(
         if kind == MediaKind::Video {
             video.send_replace(Some(Arc::clone(&track)));
         }
-        tokio::spawn(read_track(
-            track,
-            kind,
-            packets.clone(),
-            Arc::clone(&overflow),
-        ));
+        tokio::spawn(read_track(track, kind, packets.clone(), Arc::clone(&overflow)));
     }
 }
 
@@ -194,10 +166,7 @@ fn incoming(kind: MediaKind, packet: rtp::Packet) -> Option<IncomingPacket> {
         extensions: header
             .extensions
             .into_iter()
-            .map(|extension| ExtensionBytes {
-                id: extension.id,
-                bytes: extension.payload,
-            })
+            .map(|extension| ExtensionBytes { id: extension.id, bytes: extension.payload })
             .collect(),
         payload,
         arrived: Instant::now(),
