@@ -1,0 +1,272 @@
+//! The one ring of a track: its opened packets, for repair, for joining viewers, and as the place that forwarding reads from.
+//!
+//! Slots are found by position, bytes lie in a preallocated arena in order of arrival:
+//!
+//! ```text
+//! slots   [position & mask] -> position, facts, where          arena  | dependency descriptor | capture time | payload |
+//! ```
+//!
+//! Nothing is ever freed: newer packets overwrite older ones, and a slot knows whether its bytes are still there.
+
+/// Packets of one track by position, bounded in packets and bytes.
+#[derive(Debug)]
+pub(crate) struct History {
+    slots: Box<[Slot]>,
+    arena: Box<[u8]>,
+    /// Bytes ever written, gaps at the arena's end included; modulo the arena's length it is the place to write next.
+    written: u64,
+}
+
+/// What is known about a packet without looking at its bytes; learnt once, read by every leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// On the track's time line.
+    pub(crate) timestamp: u32,
+    /// Last packet of its frame.
+    pub(crate) marker: bool,
+    /// First packet of a key frame.
+    pub(crate) starts_key_frame: bool,
+}
+
+/// The bytes of a packet that legs may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    /// Dependency descriptor, frame number already on the track's line; empty when the packet has none.
+    pub(crate) dependency_descriptor: &'a [u8],
+    /// abs-capture-time; empty when the packet has none.
+    pub(crate) capture_time: &'a [u8],
+    /// Empty for a padding-only packet.
+    pub(crate) payload: &'a [u8],
+}
+
+/// What [`History::find`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    /// The packet.
+    Packet(Facts, Parts<'a>),
+    /// It has not come (yet).
+    Missing,
+    /// Newer packets took its place, or its bytes'.
+    Gone,
+}
+
+/// Why a packet cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreError {
+    /// The position is taken.
+    Duplicate,
+    /// The position's slot already belongs to a newer packet.
+    Stale,
+    /// More bytes than one packet may have.
+    TooLarge,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    position: u64,
+    at: u64,
+    timestamp: u32,
+    payload_len: u16,
+    descriptor_len: u8,
+    capture_len: u8,
+    marker: bool,
+    starts_key_frame: bool,
+}
+
+impl History {
+    /// Allocates room for `packets` (rounded up to a power of two) and `bytes` (at least one largest packet).
+    pub(crate) fn new(packets: usize, bytes: usize) -> Self {
+        let slots = vec![Slot::EMPTY; packets.max(2).next_power_of_two()].into_boxed_slice();
+        let arena = vec![0; bytes.max(LARGEST_PACKET)].into_boxed_slice();
+        Self { slots, arena, written: 0 }
+    }
+
+    /// Packets there is room for.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    /// Says whether a packet may take its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] or [`StoreError::Stale`].
+    pub(crate) fn admits(&self, position: u64) -> Result<(), StoreError> {
+        match self.slots[self.index(position)].position {
+            Slot::NONE => Ok(()),
+            taken if taken == position => Err(StoreError::Duplicate),
+            taken if taken > position => Err(StoreError::Stale),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies a packet in.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub(crate) fn store(&mut self, position: u64, facts: Facts, parts: Parts<'_>) -> Result<(), StoreError> {
+        self.admits(position)?;
+        let (descriptor, capture) = (parts.dependency_descriptor, parts.capture_time);
+        let (Ok(descriptor_len), Ok(capture_len)) =
+            (u8::try_from(descriptor.len()), u8::try_from(capture.len()))
+        else {
+            return Err(StoreError::TooLarge);
+        };
+        let len = descriptor.len() + capture.len() + parts.payload.len();
+        if len > LARGEST_PACKET {
+            return Err(StoreError::TooLarge);
+        }
+        let at = self.reserve(len);
+        let mut place = (at % self.arena.len() as u64) as usize;
+        for part in [descriptor, capture, parts.payload] {
+            self.arena[place..place + part.len()].copy_from_slice(part);
+            place += part.len();
+        }
+        self.slots[self.index(position)] = Slot {
+            position,
+            at,
+            timestamp: facts.timestamp,
+            payload_len: parts.payload.len() as u16,
+            descriptor_len,
+            capture_len,
+            marker: facts.marker,
+            starts_key_frame: facts.starts_key_frame,
+        };
+        Ok(())
+    }
+
+    /// Looks a packet up.
+    #[inline]
+    pub(crate) fn find(&self, position: u64) -> Found<'_> {
+        let slot = &self.slots[self.index(position)];
+        if slot.position != position {
+            return if slot.position != Slot::NONE && slot.position > position {
+                Found::Gone
+            } else {
+                Found::Missing
+            };
+        }
+        if self.written > slot.at + self.arena.len() as u64 {
+            return Found::Gone;
+        }
+        let start = (slot.at % self.arena.len() as u64) as usize;
+        let bytes = &self.arena[start..start + slot.len()];
+        let (dependency_descriptor, rest) = bytes.split_at(usize::from(slot.descriptor_len));
+        let (capture_time, payload) = rest.split_at(usize::from(slot.capture_len));
+        let facts =
+            Facts { timestamp: slot.timestamp, marker: slot.marker, starts_key_frame: slot.starts_key_frame };
+        Found::Packet(facts, Parts { dependency_descriptor, capture_time, payload })
+    }
+
+    /// Says whether a packet is there with its bytes.
+    pub(crate) fn holds(&self, position: u64) -> bool {
+        matches!(self.find(position), Found::Packet(..))
+    }
+
+    fn index(&self, position: u64) -> usize {
+        (position & (self.slots.len() as u64 - 1)) as usize
+    }
+
+    /// Returns where `len` contiguous bytes go, as a count of bytes ever written.
+    fn reserve(&mut self, len: usize) -> u64 {
+        let size = self.arena.len() as u64;
+        let place = self.written % size;
+        if place + len as u64 > size {
+            self.written += size - place;
+        }
+        let at = self.written;
+        self.written += len as u64;
+        at
+    }
+}
+
+impl Slot {
+    const NONE: u64 = u64::MAX;
+    const EMPTY: Slot = Slot {
+        position: Slot::NONE,
+        at: 0,
+        timestamp: 0,
+        payload_len: 0,
+        descriptor_len: 0,
+        capture_len: 0,
+        marker: false,
+        starts_key_frame: false,
+    };
+
+    fn len(&self) -> usize {
+        usize::from(self.descriptor_len) + usize::from(self.capture_len) + usize::from(self.payload_len)
+    }
+}
+
+/// Most bytes of one packet without its RTP header; a UDP datagram over Ethernet is smaller.
+const LARGEST_PACKET: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn payload(payload: &[u8]) -> Parts<'_> {
+        Parts { payload, ..Parts::default() }
+    }
+
+    fn bytes_of(history: &History, position: u64) -> Option<Vec<u8>> {
+        match history.find(position) {
+            Found::Packet(_, parts) => Some(parts.payload.to_vec()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_packet_comes_back_as_it_was() {
+        let mut history = History::new(8, 4096);
+        let facts = Facts { timestamp: 9, marker: true, starts_key_frame: true };
+        let parts = Parts { dependency_descriptor: &[1, 2, 3], capture_time: &[4; 8], payload: b"sealed" };
+        history.store(5, facts, parts).unwrap();
+        assert_eq!(history.find(5), Found::Packet(facts, parts));
+        assert_eq!(history.find(6), Found::Missing);
+    }
+
+    #[test]
+    fn duplicates_and_stale_packets_are_refused() {
+        let mut history = History::new(8, 4096);
+        history.store(9, Facts::default(), payload(b"a")).unwrap();
+        assert_eq!(history.store(9, Facts::default(), payload(b"b")), Err(StoreError::Duplicate));
+        assert_eq!(history.store(1, Facts::default(), payload(b"c")), Err(StoreError::Stale));
+        assert_eq!(history.find(1), Found::Gone);
+        assert_eq!(history.store(2, Facts::default(), payload(&[0; 2049])), Err(StoreError::TooLarge));
+        assert_eq!(bytes_of(&history, 9), Some(b"a".to_vec()));
+    }
+
+    #[test]
+    fn the_byte_bound_makes_old_packets_go() {
+        let mut history = History::new(64, 2048);
+        for position in 0..5 {
+            history.store(position, Facts::default(), payload(&[position as u8; 500])).unwrap();
+        }
+        assert_eq!(history.find(0), Found::Gone);
+        assert_eq!(bytes_of(&history, 4), Some(vec![4; 500]));
+        assert_eq!(bytes_of(&history, 1), Some(vec![1; 500]));
+    }
+
+    proptest! {
+        /// Found bytes are always the bytes stored under that position, whatever was overwritten in between.
+        #[test]
+        fn never_returns_other_bytes(stores in prop::collection::vec((0u64..200, 0usize..700), 1..300)) {
+            let mut history = History::new(32, 4096);
+            let mut stored = BTreeMap::new();
+            for (round, (position, len)) in stores.into_iter().enumerate() {
+                let bytes = vec![round as u8; len];
+                if history.store(position, Facts::default(), payload(&bytes)).is_ok() {
+                    prop_assert_eq!(bytes_of(&history, position), Some(bytes.clone()));
+                    stored.insert(position, bytes);
+                }
+                for position in 0..200 {
+                    if let Some(found) = bytes_of(&history, position) {
+                        prop_assert_eq!(Some(&found), stored.get(&position));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! One camera's live session: takes the publisher's opened packets in, sends them to every viewer, answers their RTCP.
+//!
+//! The state machine of the whole crate. It owns no socket, clock or key: the shell calls it with opened packets and the
+//! time, passes what comes through the [`Sink`] on, and carries out its [`Event`]s.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use latchkey_wire::rtcp::ReceptionReport;
+use latchkey_wire::rtp::RtpView;
+use latchkey_wire::shape::Refusal;
+
+use crate::config::RoomConfig;
+use crate::event::{Event, StartedFrom};
+use crate::news::News;
+use crate::sink::Sink;
+use crate::stats::{DropReason, Stats};
+use crate::subscription::{SubscriberId, Subscription, SubscriptionParams};
+use crate::track::{Track, TrackId, TrackParams};
+use crate::train::Train;
+
+/// A room. See the [crate documentation](crate) for how a shell drives it.
+#[derive(Debug)]
+pub struct Room {
+    config: RoomConfig,
+    tracks: Vec<Option<Track>>,
+    subscribers: Vec<Subscriber>,
+    by_id: HashMap<SubscriberId, usize>,
+    /// Index of the viewer that the next forwarding begins with, so that nobody is always last.
+    first: usize,
+    next_chunk: Option<Instant>,
+    next_tick: Option<Instant>,
+    ticks: u64,
+    news: News,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    id: SubscriberId,
+    legs: Vec<Leg>,
+}
+
+#[derive(Debug)]
+struct Leg {
+    subscription: Subscription,
+    from: StartedFrom,
+}
+
+/// Why a track was not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Us: the room has as many tracks as it may have.
+    #[error("the room is full of tracks")]
+    TooManyTracks,
+    /// Caller: no such track.
+    #[error("no such track")]
+    UnknownTrack,
+    /// Caller: the new publisher sends another codec, so the legs cannot go on; remove the track and publish anew.
+    #[error("the track has another codec")]
+    CodecChanged,
+}
+
+/// Why a subscription was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// Us: the room has as many viewers as it may have.
+    #[error("the room is full of viewers")]
+    TooManySubscribers,
+    /// Caller: no such track.
+    #[error("no such track")]
+    UnknownTrack,
+    /// Caller: the viewer has this track already.
+    #[error("already subscribed to this track")]
+    AlreadySubscribed,
+}
+
+impl Room {
+    /// Returns an empty room. Memory for packets is allocated when a track is published.
+    pub fn new(config: RoomConfig) -> Self {
+        Self {
+            config,
+            tracks: Vec::new(),
+            subscribers: Vec::new(),
+            by_id: HashMap::new(),
+            first: 0,
+            next_chunk: None,
+            next_tick: None,
+            ticks: 0,
+            news: News::new(),
+        }
+    }
+
+    /// Adds a track and returns its name.
+    ///
+    /// # Errors
+    /// [`PublishError::TooManyTracks`]
+    pub fn publish(&mut self, params: TrackParams, now: Instant) -> Result<TrackId, PublishError> {
+        let index = self.tracks.iter().position(Option::is_none).unwrap_or(self.tracks.len());
+        if index >= self.config.tracks.min(usize::from(u8::MAX)) {
+            return Err(PublishError::TooManyTracks);
+        }
+        let id = TrackId(index as u8);
+        let track = Some(Track::new(id, params, &self.config));
+        match self.tracks.get_mut(index) {
+            Some(free) => *free = track,
+            None => self.tracks.push(track),
+        }
+        self.next_tick.get_or_insert(now + TICK);
+        Ok(id)
+    }
+
+    /// Gives a track another publisher, after a restart or when a newer session takes over. Viewers' numbers and timestamps
+    /// go on without a break; the new publisher's frames are checked like the first one's.
+    ///
+    /// # Errors
+    /// [`PublishError::UnknownTrack`], [`PublishError::CodecChanged`]; nothing has changed then.
+    pub fn replace(&mut self, track: TrackId, params: TrackParams) -> Result<(), PublishError> {
+        let track = find_mut(&mut self.tracks, track).ok_or(PublishError::UnknownTrack)?;
+        if track.params().codec != params.codec {
+            return Err(PublishError::CodecChanged);
+        }
+        track.replace(params);
+        Ok(())
+    }
+
+    /// The publisher of a track went away. The track and its viewers stay, for [`replace`](Self::replace).
+    pub fn vacate(&mut self, track: TrackId) {
+        if let Some(track) = find_mut(&mut self.tracks, track) {
+            track.vacate();
+        }
+    }
+
+    /// Removes a track and every subscription to it.
+    pub fn unpublish(&mut self, track: TrackId) {
+        if let Some(place) = self.tracks.get_mut(usize::from(track.0)) {
+            *place = None;
+        }
+        for index in (0..self.subscribers.len()).rev() {
+            self.subscribers[index].legs.retain(|leg| leg.subscription.track != track);
+            if self.subscribers[index].legs.is_empty() {
+                self.remove_subscriber(index);
+            }
+        }
+        if self.tracks.iter().all(Option::is_none) {
+            self.next_tick = None;
+        }
+    }
+
+    /// Lets a viewer have a track, from the newest key frame kept if there is one. Packets come with the next
+    /// [`forward`](Self::forward); call it when the viewer's transport is ready, not before.
+    ///
+    /// # Errors
+    /// [`SubscribeError`]; nothing has changed then.
+    pub fn subscribe(
+        &mut self,
+        subscriber: SubscriberId,
+        track: TrackId,
+        params: &SubscriptionParams,
+        now: Instant,
+    ) -> Result<(), SubscribeError> {
+        let track = find_mut(&mut self.tracks, track).ok_or(SubscribeError::UnknownTrack)?;
+        let known = self.by_id.get(&subscriber).copied();
+        let legs = known.map_or(&[][..], |index| &self.subscribers[index].legs);
+        if legs.iter().any(|leg| leg.subscription.track == track.id()) {
+            return Err(SubscribeError::AlreadySubscribed);
+        }
+        if known.is_none() && self.subscribers.len() >= self.config.subscribers {
+            return Err(SubscribeError::TooManySubscribers);
+        }
+        let subscription = Subscription::new(subscriber, track, params, &self.config);
+        let mut from = StartedFrom::Live;
+        if subscription.can_start(track, now, &self.config) {
+            self.next_chunk.get_or_insert(now);
+            if track.is_video() {
+                from = StartedFrom::GopCache;
+                self.news.stats.starts_from_cache += 1;
+            }
+        } else {
+            self.news.stats.key_frame_waits += 1;
+            track.want_key_frame(now, &mut self.news);
+        }
+        track.set_watchers(track.watchers() + 1);
+        let index = known.unwrap_or_else(|| {
+            self.subscribers.push(Subscriber { id: subscriber, legs: Vec::with_capacity(2) });
+            self.by_id.insert(subscriber, self.subscribers.len() - 1);
+            self.subscribers.len() - 1
+        });
+        self.subscribers[index].legs.push(Leg { subscription, from });
+        Ok(())
+    }
+
+    /// Takes a viewer out, with all its tracks. Unknown viewers are ignored.
+    pub fn unsubscribe(&mut self, subscriber: SubscriberId) {
+        let Some(&index) = self.by_id.get(&subscriber) else { return };
+        for leg in &self.subscribers[index].legs {
+            if let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) {
+                track.set_watchers(track.watchers() - 1);
+            }
+        }
+        self.remove_subscriber(index);
+    }
+
+    /// Takes in one packet of the publisher, opened, at the time it arrived. It is sent with the next
+    /// [`forward`](Self::forward), so call that once per batch.
+    ///
+    /// # Errors
+    /// The reason why the packet goes no further; it is counted in [`Stats`] already.
+    pub fn ingest(&mut self, packet: &[u8], now: Instant) -> Result<TrackId, DropReason> {
+        let result = self.ingest_packet(packet, now);
+        match result {
+            Ok(_) | Err(DropReason::PaddingOnly) => {
+                self.news.stats.packets_in += 1;
+                self.news.stats.bytes_in += packet.len() as u64;
+            }
+            Err(_) => {}
+        }
+        if let Err(reason) = result {
+            self.news.stats.drop(reason);
+        }
+        result
+    }
+
+    /// Sends what came in since the last call, and the next chunk to joining viewers when it is due: viewer by viewer,
+    /// beginning with another one each time.
+    pub fn forward<S: Sink>(&mut self, now: Instant, sink: &mut S) {
+        let chunk_due = self.next_chunk.is_some_and(|due| due <= now);
+        let mut allowance = if chunk_due { self.config.catch_up_room_packets } else { 0 };
+        let mut catching_up = false;
+        let count = self.subscribers.len();
+        self.first = if self.first + 1 < count { self.first + 1 } else { 0 };
+        let (before, from_first) = self.subscribers.split_at_mut(self.first);
+        for subscriber in from_first.iter_mut().chain(before) {
+            let mut train = Train::new(subscriber.id, sink, &mut self.news);
+            for leg in &mut subscriber.legs {
+                let Some(track) = find(&self.tracks, leg.subscription.track) else { continue };
+                let had_started = leg.subscription.has_started();
+                leg.subscription.forward(track, (now, &self.config), &mut allowance, &mut train);
+                if leg.subscription.has_started() && !had_started {
+                    train.event(Event::ViewingStarted {
+                        subscriber: subscriber.id,
+                        track: track.id(),
+                        from: leg.from,
+                    });
+                }
+                catching_up |= leg.subscription.is_catching_up();
+            }
+            train.end();
+        }
+        self.tracks.iter_mut().flatten().for_each(Track::end_batch);
+        self.next_chunk = match (catching_up, self.next_chunk) {
+            (false, _) => None,
+            (true, Some(due)) if !chunk_due => Some(due),
+            (true, _) => Some(now + self.config.catch_up_interval),
+        };
+    }
+
+    /// Answers a viewer's generic NACK (RFC 4585 6.2.1) about one of its SSRCs with RTX packets.
+    pub fn nack<S: Sink>(
+        &mut self,
+        subscriber: SubscriberId,
+        ssrc: u32,
+        lost: impl IntoIterator<Item = u16>,
+        now: Instant,
+        sink: &mut S,
+    ) {
+        let Some(index) = self.by_id.get(&subscriber) else { return };
+        let Some(leg) = leg_mut(&mut self.subscribers[*index], ssrc) else { return };
+        let Some(track) = find(&self.tracks, leg.subscription.track) else { return };
+        let mut train = Train::new(subscriber, sink, &mut self.news);
+        for sequence in lost {
+            let repaired = leg.subscription.repair(track, sequence, now, &mut train);
+            let stats = train.stats();
+            stats.nacks_received += 1;
+            match repaired {
+                Ok(()) => stats.repairs_sent += 1,
+                Err(reason) => stats.drop(reason),
+            }
+        }
+        train.end();
+    }
+
+    /// A viewer asks for a key frame on one of its SSRCs (PLI or FIR). What is in its GOP cache already, or asked for too
+    /// often, is not passed on; the rest is merged per track.
+    pub fn key_frame_requested(&mut self, subscriber: SubscriberId, ssrc: u32, now: Instant) {
+        let Some(index) = self.by_id.get(&subscriber) else { return };
+        let Some(leg) = leg_mut(&mut self.subscribers[*index], ssrc) else { return };
+        let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) else { return };
+        self.news.stats.key_frame_requests_received += 1;
+        if leg.subscription.is_catching_up() {
+            return;
+        }
+        if leg.subscription.take_key_frame_request(now) {
+            track.want_key_frame(now, &mut self.news);
+        } else {
+            self.news.stats.drop(DropReason::KeyFrameDenied);
+        }
+    }
+
+    /// The publisher's sender report about `ssrc`: its NTP time (32.32) and RTP timestamp of one instant.
+    pub fn sender_report(&mut self, ssrc: u32, ntp: u64, rtp_timestamp: u32, now: Instant) {
+        if let Some(track) = self.tracks.iter_mut().flatten().find(|track| track.is_source(ssrc)) {
+            track.sender_report(ntp, rtp_timestamp, now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` for an empty room.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let gaps = self.tracks.iter().flatten().filter_map(Track::next_due);
+        gaps.chain(self.next_chunk).chain(self.next_tick).min()
+    }
+
+    /// Does what is due: the next chunk for joining viewers, reports, requests to the publisher.
+    pub fn handle_timeout<S: Sink>(&mut self, now: Instant, sink: &mut S) {
+        for track in self.tracks.iter_mut().flatten() {
+            track.ask(now, &mut self.news);
+        }
+        if self.next_tick.is_some_and(|due| due <= now) {
+            self.tick(now, sink);
+            self.next_tick = Some(now + TICK);
+        }
+        if self.next_chunk.is_some_and(|due| due <= now) {
+            self.forward(now, sink);
+        }
+    }
+
+    /// Returns the next thing asked of the shell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.news.poll_event()
+    }
+
+    /// Returns what happened since the last call.
+    pub fn take_stats(&mut self) -> Stats {
+        std::mem::take(&mut self.news.stats)
+    }
+
+    /// What a track's publisher agreed to send; `None` when there is no such track.
+    pub fn track(&self, track: TrackId) -> Option<&TrackParams> {
+        find(&self.tracks, track).map(Track::params)
+    }
+
+    /// Names of all tracks, those without a publisher included.
+    pub fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.tracks.iter().flatten().map(Track::id)
+    }
+
+    /// Says whether a track's publisher is there; false for an unknown track.
+    pub fn is_published(&self, track: TrackId) -> bool {
+        find(&self.tracks, track).is_some_and(|track| !track.is_vacant())
+    }
+
+    /// Why a track's publisher was refused, if it was.
+    pub fn refusal(&self, track: TrackId) -> Option<Refusal> {
+        find(&self.tracks, track)?.refusal()
+    }
+
+    /// How the publisher's packets arrive, without waiting for the event; `None` before its first packet.
+    pub fn reception(&mut self, track: TrackId, now: Instant) -> Option<ReceptionReport> {
+        find_mut(&mut self.tracks, track)?.reception(now)
+    }
+
+    /// Number of viewers.
+    pub fn subscriber_count(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Nobody publishes and nobody views.
+    pub fn is_empty(&self) -> bool {
+        self.subscribers.is_empty() && self.tracks.iter().flatten().all(Track::is_vacant)
+    }
+
+    fn ingest_packet(&mut self, packet: &[u8], now: Instant) -> Result<TrackId, DropReason> {
+        let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
+        let (ssrc, payload_type) = (view.ssrc(), view.payload_type());
+        let mut tracks = self.tracks.iter_mut().flatten();
+        let track = tracks.find(|track| track.owns(ssrc, payload_type)).ok_or(DropReason::UnknownTrack)?;
+        track.ingest(&view, now, &mut self.news)?;
+        Ok(track.id())
+    }
+
+    /// Ten times a second: reminders for waiting viewers; once a second per leg: reports.
+    fn tick<S: Sink>(&mut self, now: Instant, sink: &mut S) {
+        self.ticks += 1;
+        let turn = self.ticks % TICKS_PER_REPORT;
+        for (index, subscriber) in self.subscribers.iter().enumerate() {
+            let report = index as u64 % TICKS_PER_REPORT == turn;
+            let mut train = Train::new(subscriber.id, sink, &mut self.news);
+            for leg in &subscriber.legs {
+                let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) else { continue };
+                if leg.subscription.is_waiting() {
+                    track.want_key_frame(now, train.news());
+                }
+                if let Some(report) = leg.subscription.report(track, now).filter(|_| report) {
+                    train.report(&report);
+                }
+            }
+            train.end();
+        }
+        for track in self.tracks.iter_mut().flatten() {
+            if turn == 0
+                && let Some(report) = track.reception(now)
+            {
+                self.news.event(Event::Reception { track: track.id(), report });
+            }
+        }
+    }
+
+    fn remove_subscriber(&mut self, index: usize) {
+        let gone = self.subscribers.swap_remove(index);
+        self.by_id.remove(&gone.id);
+        if let Some(moved) = self.subscribers.get(index) {
+            self.by_id.insert(moved.id, index);
+        }
+    }
+}
+
+fn find(tracks: &[Option<Track>], id: TrackId) -> Option<&Track> {
+    tracks.get(usize::from(id.0))?.as_ref()
+}
+
+fn find_mut(tracks: &mut [Option<Track>], id: TrackId) -> Option<&mut Track> {
+    tracks.get_mut(usize::from(id.0))?.as_mut()
+}
+
+fn leg_mut(subscriber: &mut Subscriber, ssrc: u32) -> Option<&mut Leg> {
+    subscriber.legs.iter_mut().find(|leg| leg.subscription.ssrc() == ssrc)
+}
+
+/// Between two rounds of things that are not urgent.
+const TICK: Duration = Duration::from_millis(100);
+/// Reports go out every so many ticks: once a second.
+const TICKS_PER_REPORT: u64 = 10;

@@ -1,0 +1,483 @@
+//! One published track: takes the publisher's packets in, checks their shape, and keeps them where every leg reads them.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::dependency_descriptor::{self, Mandatory};
+use latchkey_wire::extension::{AbsCaptureTime, ExtensionKind, ExtensionMap};
+use latchkey_wire::payload;
+use latchkey_wire::rtcp::ReceptionReport;
+use latchkey_wire::rtp::RtpView;
+use latchkey_wire::shape::{Refusal, ShapeCheck, Verdict};
+
+use crate::config::RoomConfig;
+use crate::event::{Event, MissingPackets};
+use crate::gop::GopCache;
+use crate::header::{MAX_DESCRIPTOR, Widest};
+use crate::history::{Facts, Found, History, Parts, StoreError};
+use crate::keyframe::KeyFrames;
+use crate::news::News;
+use crate::report::{Reception, SourceClock};
+use crate::stats::DropReason;
+use crate::timeline::{Place, Timeline};
+use crate::upstream::Missing;
+
+/// Names a track within its room, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrackId(pub u8);
+
+/// What the relay agreed with a publisher for one m-line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackParams {
+    /// The one codec that is sent.
+    pub codec: Codec,
+    /// Payload type the publisher gave it.
+    pub payload_type: u8,
+    /// Payload type of the publisher's RTX, when negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// The media SSRC, when the offer named it; otherwise the first packet with the payload type tells it, and a packet with
+    /// another one later is a restart.
+    pub ssrc: Option<u32>,
+    /// Extension ids of the m-line.
+    pub extensions: ExtensionMap,
+    /// The publisher answers generic NACKs.
+    pub nack: bool,
+}
+
+/// One track of a room.
+#[derive(Debug)]
+pub(crate) struct Track {
+    id: TrackId,
+    params: TrackParams,
+    ssrc: Option<u32>,
+    state: State,
+    shape: ShapeCheck,
+    timeline: Timeline,
+    history: History,
+    gop: GopCache,
+    key_frames: KeyFrames,
+    missing: Missing,
+    reception: Reception,
+    clock: SourceClock,
+    /// Legs on this track.
+    watchers: usize,
+    /// One past the newest position that came, for finding gaps.
+    seen: u64,
+    /// Where the present publisher's forwarded packets begin.
+    begin: u64,
+    /// One past the newest packet that may be forwarded.
+    end: u64,
+    batch: Batch,
+}
+
+/// What came since the last forwarding; precomputed for all legs.
+#[derive(Debug)]
+struct Batch {
+    /// Where new packets begin: the track's end at the last forwarding.
+    from: u64,
+    /// Packets that came below `from`.
+    late: Vec<u64>,
+    /// Longest extension values from `from` on.
+    widest: Widest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No publisher.
+    Vacant,
+    /// Its first frames are being looked at.
+    Holding,
+    /// Packets go out.
+    Forwarding,
+    /// Not sealed media; final for this publisher.
+    Refused(Refusal),
+}
+
+impl Track {
+    /// Makes a track whose publisher is about to send.
+    pub(crate) fn new(id: TrackId, params: TrackParams, config: &RoomConfig) -> Self {
+        let (packets, bytes) = match params.codec.kind() {
+            MediaKind::Video => (config.video_packets, config.video_bytes),
+            MediaKind::Audio => (config.audio_packets, config.audio_bytes),
+        };
+        let clock_rate = params.codec.clock_rate();
+        let history = History::new(packets, bytes);
+        Self {
+            id,
+            params,
+            ssrc: params.ssrc,
+            state: State::Holding,
+            shape: ShapeCheck::new(params.codec),
+            timeline: Timeline::new(clock_rate, history.capacity()),
+            history,
+            gop: GopCache::default(),
+            key_frames: KeyFrames::new(config.key_frame_request_interval, config.key_frame_longest_gap),
+            missing: Missing::new(config.reorder_tolerance),
+            reception: Reception::new(clock_rate),
+            clock: SourceClock::new(clock_rate),
+            watchers: 0,
+            seen: 0,
+            begin: 0,
+            end: 0,
+            batch: Batch { from: 0, late: Vec::with_capacity(MOST_LATE), widest: Widest::default() },
+        }
+    }
+
+    /// Another publisher takes over with the same codec; legs go on.
+    pub(crate) fn replace(&mut self, params: TrackParams) {
+        self.params = params;
+        self.ssrc = params.ssrc;
+        self.timeline.restart();
+        self.begin_stretch(self.timeline.end());
+    }
+
+    /// The publisher went away; legs wait for the next one.
+    pub(crate) fn vacate(&mut self) {
+        self.state = State::Vacant;
+        self.missing.clear();
+        self.gop.clear();
+    }
+
+    /// Takes in one opened packet.
+    ///
+    /// # Errors
+    /// The reason why it will not be forwarded.
+    pub(crate) fn ingest(
+        &mut self,
+        packet: &RtpView<'_>,
+        now: Instant,
+        news: &mut News,
+    ) -> Result<(), DropReason> {
+        if matches!(self.state, State::Refused(_)) {
+            return Err(DropReason::Unsealed);
+        }
+        let repair = Some(packet.payload_type()) == self.params.rtx_payload_type;
+        let (place, payload) =
+            if repair { self.place_repair(packet)? } else { self.place_media(packet, now)? };
+        if place.restarted {
+            self.begin_stretch(place.position);
+        }
+        self.history.admits(place.position)?;
+        let verdict = self.shape.inspect(payload);
+        if let Verdict::Refuse(reason) = verdict {
+            self.state = State::Refused(reason);
+            news.event(Event::TrackRefused { track: self.id, reason });
+            return Err(DropReason::Unsealed);
+        }
+        if !repair {
+            self.reception.received(packet.sequence_number(), packet.timestamp(), now);
+        }
+        self.store(packet, place, payload, (now, news))?;
+        news.stats.repaired_in += u64::from(repair);
+        news.stats.frames_in += u64::from(packet.marker());
+        self.note_gaps(place.position, now);
+        self.admit(place.position, verdict, news);
+        self.ask(now, news);
+        if payload.is_empty() { Err(DropReason::PaddingOnly) } else { Ok(()) }
+    }
+
+    /// The publisher's sender report.
+    pub(crate) fn sender_report(&mut self, ntp: u64, timestamp: u32, now: Instant) {
+        self.reception.sender_report(ntp, now);
+        if let Some(offset) = self.timeline.timestamp_offset() {
+            self.clock.reported(ntp, timestamp.wrapping_add(offset), now);
+        }
+    }
+
+    /// A leg cannot go on without a key frame.
+    pub(crate) fn want_key_frame(&mut self, now: Instant, news: &mut News) {
+        let coming = self.state == State::Holding && self.gop.position().is_some();
+        if self.is_video() && !coming {
+            self.key_frames.want();
+            self.ask(now, news);
+        }
+    }
+
+    /// Legs on this track.
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers
+    }
+
+    /// A leg came or went.
+    pub(crate) fn set_watchers(&mut self, watchers: usize) {
+        self.watchers = watchers;
+    }
+
+    /// Sends what is due to the publisher.
+    pub(crate) fn ask(&mut self, now: Instant, news: &mut News) {
+        let Some(ssrc) = self.ssrc.filter(|_| matches!(self.state, State::Holding | State::Forwarding))
+        else {
+            return;
+        };
+        let (track, timeline) = (self.id, &self.timeline);
+        let mut missing = MissingPackets::new();
+        self.missing.due(now, |position| {
+            missing.push(timeline.sequence(position));
+            if missing.is_full() {
+                news.packets_missing(track, ssrc, std::mem::replace(&mut missing, MissingPackets::new()));
+            }
+        });
+        if !missing.as_slice().is_empty() {
+            news.packets_missing(track, ssrc, missing);
+        }
+        if self.is_video() && self.key_frames.request(self.watchers > 0, now) {
+            news.stats.key_frame_requests_sent += 1;
+            news.event(Event::KeyFrameWanted { track, ssrc });
+        }
+    }
+
+    /// Makes the receiver report for the publisher.
+    pub(crate) fn reception(&mut self, now: Instant) -> Option<ReceptionReport> {
+        let ssrc = self.ssrc.filter(|_| self.state != State::Vacant)?;
+        self.reception.report(ssrc, now)
+    }
+
+    /// Every leg has seen what came; the next batch begins.
+    pub(crate) fn end_batch(&mut self) {
+        self.batch.from = self.end;
+        self.batch.late.clear();
+        self.batch.widest = Widest::default();
+    }
+
+    /// When [`ask`](Self::ask) has a gap to ask about.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.missing.next_due()
+    }
+
+    pub(crate) fn id(&self) -> TrackId {
+        self.id
+    }
+
+    pub(crate) fn params(&self) -> &TrackParams {
+        &self.params
+    }
+
+    pub(crate) fn is_video(&self) -> bool {
+        self.params.codec.kind() == MediaKind::Video
+    }
+
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.state == State::Vacant
+    }
+
+    /// Why the publisher was refused, if it was.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self.state {
+            State::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Says whether a packet with these numbers is this track's.
+    pub(crate) fn owns(&self, ssrc: u32, payload_type: u8) -> bool {
+        if self.state == State::Vacant {
+            return false;
+        }
+        let media =
+            payload_type == self.params.payload_type && self.params.ssrc.is_none_or(|told| told == ssrc);
+        media || Some(payload_type) == self.params.rtx_payload_type
+    }
+
+    /// Says whether the publisher's sender report is about this track.
+    pub(crate) fn is_source(&self, ssrc: u32) -> bool {
+        self.ssrc == Some(ssrc) && self.state != State::Vacant
+    }
+
+    pub(crate) fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(crate) fn late(&self) -> &[u64] {
+        &self.batch.late
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, position: u64) -> Found<'_> {
+        self.history.find(position)
+    }
+
+    /// Where a leg that joins live begins; `None` while nothing may be forwarded.
+    pub(crate) fn live_from(&self) -> Option<u64> {
+        (self.state == State::Forwarding).then_some(self.batch.from.max(self.begin))
+    }
+
+    /// Where a leg may begin with a picture.
+    pub(crate) fn gop_start(&self, now: Instant, age: Duration) -> Option<u64> {
+        let start = self.gop.start(&self.history, now, age)?;
+        (self.state == State::Forwarding && start < self.end).then_some(start)
+    }
+
+    /// NTP time and timestamp on the track's line at `now`.
+    pub(crate) fn source_clock(&self, now: Instant) -> Option<(u64, u32)> {
+        self.clock.at(now).filter(|_| self.state == State::Forwarding)
+    }
+
+    /// Longest extension values among some packets; known beforehand for those of the batch.
+    pub(crate) fn widest(&self, positions: Range<u64>) -> Widest {
+        if positions.start >= self.batch.from {
+            return self.batch.widest;
+        }
+        let mut widest = Widest::default();
+        for position in positions {
+            if let Found::Packet(_, parts) = self.history.find(position) {
+                widest.include(&parts);
+            }
+        }
+        widest
+    }
+
+    /// A publisher begins, with its first packet at `position`.
+    fn begin_stretch(&mut self, position: u64) {
+        self.state = State::Holding;
+        self.shape = ShapeCheck::new(self.params.codec);
+        self.gop.clear();
+        self.key_frames.restart();
+        self.missing.clear();
+        self.seen = position;
+        self.reception.restart();
+        self.clock.clear();
+        self.batch.late.clear();
+    }
+
+    fn place_media<'a>(
+        &mut self,
+        packet: &RtpView<'a>,
+        now: Instant,
+    ) -> Result<(Place, &'a [u8]), DropReason> {
+        if self.ssrc != Some(packet.ssrc()) {
+            self.ssrc = Some(packet.ssrc());
+            self.timeline.restart();
+        }
+        let place = self
+            .timeline
+            .place(packet.sequence_number(), packet.timestamp(), now)
+            .map_err(|_| DropReason::Stale)?;
+        Ok((place, packet.payload()))
+    }
+
+    fn place_repair<'a>(&self, packet: &RtpView<'a>) -> Result<(Place, &'a [u8]), DropReason> {
+        let (sequence, payload) = packet.payload().split_first_chunk().ok_or(DropReason::PaddingOnly)?;
+        let sequence = u16::from_be_bytes(*sequence);
+        let place =
+            self.timeline.place_repair(sequence, packet.timestamp()).map_err(|_| DropReason::Stale)?;
+        Ok((place, payload))
+    }
+
+    fn store(
+        &mut self,
+        packet: &RtpView<'_>,
+        place: Place,
+        payload: &[u8],
+        (now, news): (Instant, &mut News),
+    ) -> Result<(), DropReason> {
+        let mut descriptor = [0; MAX_DESCRIPTOR];
+        let mut parts = Parts { payload, ..Parts::default() };
+        for (id, value) in packet.extension().into_iter().flatten() {
+            match self.params.extensions.kind(id) {
+                Some(ExtensionKind::DependencyDescriptor) if value.len() <= MAX_DESCRIPTOR => {
+                    descriptor[..value.len()].copy_from_slice(value);
+                    parts.dependency_descriptor = value;
+                }
+                Some(ExtensionKind::AbsCaptureTime) if AbsCaptureTime::read(value).is_some() => {
+                    parts.capture_time = value
+                }
+                _ => {}
+            }
+        }
+        let starts_key_frame = self.starts_key_frame(&parts);
+        if let Ok(mandatory) = Mandatory::read(parts.dependency_descriptor) {
+            let descriptor = &mut descriptor[..parts.dependency_descriptor.len()];
+            dependency_descriptor::rewrite_frame_number(
+                descriptor,
+                self.timeline.frame_number(mandatory.frame_number),
+            );
+            parts.dependency_descriptor = descriptor;
+        } else {
+            parts.dependency_descriptor = &[];
+        }
+        let facts = Facts { timestamp: place.timestamp, marker: packet.marker(), starts_key_frame };
+        self.history.store(place.position, facts, parts)?;
+        if let Some(time) = AbsCaptureTime::read(parts.capture_time) {
+            self.clock.captured(time.ntp(), place.timestamp, now);
+        }
+        if starts_key_frame {
+            self.gop.key_frame(place.position, now);
+            self.key_frames.arrived(now);
+            news.stats.key_frames_in += 1;
+        }
+        self.batch.widest.include(&parts);
+        Ok(())
+    }
+
+    /// Keeps account of what is missing before the newest packet.
+    fn note_gaps(&mut self, position: u64, now: Instant) {
+        if position < self.seen {
+            self.missing.arrived(position);
+            return;
+        }
+        if self.params.nack && self.missing.passed_over(self.seen, position, now).is_err() {
+            self.key_frames.want();
+        }
+        self.seen = position + 1;
+    }
+
+    /// Lets a stored packet out, and with the one that settles the track's shape all that were held.
+    fn admit(&mut self, position: u64, verdict: Verdict, news: &mut News) {
+        match self.state {
+            State::Holding if verdict == Verdict::Forward => self.release(news),
+            State::Forwarding if position < self.batch.from => {
+                if self.batch.late.len() < MOST_LATE {
+                    self.batch.late.push(position);
+                }
+            }
+            State::Forwarding => self.end = self.timeline.end(),
+            _ => {}
+        }
+    }
+
+    /// Video begins at its key frame; audio with the next packet, since what was held is late by now.
+    fn release(&mut self, news: &mut News) {
+        let end = self.timeline.end();
+        let begin = if self.is_video() { self.gop.position() } else { Some(end) };
+        let Some(begin) = begin else {
+            self.key_frames.want();
+            return;
+        };
+        (self.begin, self.end, self.batch.from) = (begin, end, end);
+        self.state = State::Forwarding;
+        news.event(Event::TrackAccepted { track: self.id });
+    }
+
+    fn starts_key_frame(&self, parts: &Parts<'_>) -> bool {
+        if !self.is_video() || parts.payload.is_empty() {
+            return false;
+        }
+        match Mandatory::read(parts.dependency_descriptor) {
+            Ok(mandatory) => {
+                mandatory.start_of_frame && dependency_descriptor::has_structure(parts.dependency_descriptor)
+            }
+            Err(_) => {
+                payload::starts_frame(self.params.codec, parts.payload)
+                    && payload::is_key_frame(self.params.codec, parts.payload)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for DropReason {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Duplicate => DropReason::Duplicate,
+            StoreError::Stale => DropReason::Stale,
+            StoreError::TooLarge => DropReason::TooLarge,
+        }
+    }
+}
+
+/// Late packets remembered per batch.
+const MOST_LATE: usize = 1024;
