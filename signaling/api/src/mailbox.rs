@@ -23,7 +23,7 @@ pub struct PostMail {
 /// Reply to [`PostMail`] (201).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailAccepted {
-    /// The message's number in its mailbox.
+    /// The message's number; numbers of one mailbox rise, not always by one.
     pub seq: u64,
 }
 

@@ -1,0 +1,219 @@
+//! What a signed list lets one device do with one camera, and what a new list takes away.
+
+use std::time::SystemTime;
+
+use latchkey_api::device_list::{DeviceEntry, DeviceList, Right, Role};
+use latchkey_api::id::DeviceId;
+
+use crate::clock::{from_unix_seconds, unix_seconds};
+
+/// What one device may do with one camera, by one list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// It is the camera.
+    pub publishes: bool,
+    /// It may see the camera live.
+    pub views: bool,
+    /// Its lifetime in seconds since the Unix epoch: first second, and the second after the last, if any.
+    lifetime: (u64, Option<u64>),
+}
+
+impl Standing {
+    /// The standing of `device` towards `camera`; nothing when one of them is not listed.
+    #[must_use]
+    pub fn of(list: &DeviceList, device: DeviceId, camera: DeviceId) -> Self {
+        let (Some(entry), Some(_)) = (list.device(device), list.generation(camera)) else {
+            return Self::default();
+        };
+        Self {
+            publishes: device == camera,
+            views: entry.holds(Right::See, camera),
+            lifetime: (entry.not_before, entry.not_after),
+        }
+    }
+
+    /// Whether `later` allows less than this in any way.
+    #[must_use]
+    pub fn is_narrowed_by(&self, later: &Self) -> bool {
+        let end = |standing: &Self| standing.lifetime.1.unwrap_or(u64::MAX);
+        (self.publishes && !later.publishes)
+            || (self.views && !later.views)
+            || ((self.publishes || self.views)
+                && (later.lifetime.0 > self.lifetime.0 || end(later) < end(self)))
+    }
+}
+
+/// Until when the device's entry is valid, if it is valid at `now`.
+#[must_use]
+pub fn valid_until(entry: &DeviceEntry, now: SystemTime) -> Option<Option<SystemTime>> {
+    entry.valid_at(unix_seconds(now)).then(|| entry.not_after.map(from_unix_seconds))
+}
+
+/// Whether the device takes part in the camera's group: the camera, admins, and whoever has a right on it.
+#[must_use]
+pub fn follows(list: &DeviceList, device: DeviceId, camera: DeviceId) -> bool {
+    let (Some(entry), Some(_)) = (list.device(device), list.generation(camera)) else { return false };
+    device == camera
+        || entry.role == Role::Admin
+        || [Right::See, Right::Talk, Right::History].into_iter().any(|right| entry.holds(right, camera))
+}
+
+/// What goes with a new list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Devices that are no longer listed or may do less: their sessions end.
+    pub ends: Vec<DeviceId>,
+    /// Devices that are no longer listed: what was kept for them goes.
+    pub gone: Vec<DeviceId>,
+    /// Pairs of device and camera whose legs on the relay end.
+    pub cuts: Vec<(DeviceId, DeviceId)>,
+}
+
+impl Losses {
+    /// What devices lose when `next` follows `last`.
+    #[must_use]
+    pub fn between(last: &DeviceList, next: &DeviceList) -> Self {
+        let mut losses = Self::default();
+        for entry in &last.devices {
+            let device = entry.device;
+            let now = next.device(device);
+            let mut narrowed = now.is_none_or(|now| entry.role == Role::Admin && now.role != Role::Admin);
+            for camera in last.cameras() {
+                let before = Standing::of(last, device, camera.device);
+                if before.is_narrowed_by(&Standing::of(next, device, camera.device)) {
+                    losses.cuts.push((device, camera.device));
+                    // That a camera went away takes nothing from those who stay.
+                    narrowed |= next.generation(camera.device).is_some();
+                }
+            }
+            if now.is_none() {
+                losses.gone.push(device);
+            }
+            if narrowed {
+                losses.ends.push(device);
+            }
+        }
+        losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_api::device_list::{CameraGeneration, Reason, Rights, Signer};
+    use latchkey_api::id::HouseholdId;
+
+    const CAMERA: DeviceId = DeviceId([1; 16]);
+    const OTHER_CAMERA: DeviceId = DeviceId([2; 16]);
+    const ADMIN: DeviceId = DeviceId([3; 16]);
+    const VIEWER: DeviceId = DeviceId([4; 16]);
+    const GUEST: DeviceId = DeviceId([5; 16]);
+
+    fn entry(device: DeviceId, role: Role, rights: Rights) -> DeviceEntry {
+        DeviceEntry {
+            device,
+            role,
+            mls_public: [0; 32],
+            enrol_public: [0; 32],
+            not_before: 0,
+            not_after: None,
+            cameras: None,
+            rights,
+            label: Vec::new(),
+        }
+    }
+
+    fn list() -> DeviceList {
+        let guest = DeviceEntry {
+            not_after: Some(1000),
+            cameras: Some(vec![CAMERA]),
+            ..entry(GUEST, Role::Guest, Rights::of(&[Right::See]))
+        };
+        DeviceList {
+            household: HouseholdId([0; 16]),
+            version: 1,
+            parents: Vec::new(),
+            issued_at: 0,
+            signer: Signer::Root,
+            devices: vec![
+                entry(CAMERA, Role::Camera, Rights::NONE),
+                entry(OTHER_CAMERA, Role::Camera, Rights::NONE),
+                entry(ADMIN, Role::Admin, Rights::ALL),
+                entry(VIEWER, Role::Viewer, Rights::of(&[Right::See, Right::Talk])),
+                guest,
+            ],
+            generations: [CAMERA, OTHER_CAMERA]
+                .map(|camera| CameraGeneration { camera, generation: 0 })
+                .into(),
+            reason: Reason::Founded,
+        }
+    }
+
+    #[test]
+    fn standing_by_role() {
+        let list = list();
+        let of = |device, camera| {
+            let standing = Standing::of(&list, device, camera);
+            (standing.publishes, standing.views)
+        };
+        assert_eq!(of(CAMERA, CAMERA), (true, false));
+        assert_eq!(of(CAMERA, OTHER_CAMERA), (false, false));
+        assert_eq!(of(ADMIN, CAMERA), (false, true));
+        assert_eq!(of(GUEST, CAMERA), (false, true));
+        assert_eq!(of(GUEST, OTHER_CAMERA), (false, false));
+        assert_eq!(of(VIEWER, VIEWER), (false, false));
+        assert_eq!(of(DeviceId([9; 16]), CAMERA), (false, false));
+        assert!(follows(&list, GUEST, CAMERA) && !follows(&list, GUEST, OTHER_CAMERA));
+        assert!(follows(&list, CAMERA, CAMERA) && !follows(&list, CAMERA, OTHER_CAMERA));
+    }
+
+    #[test]
+    fn nothing_is_lost_by_the_same_or_a_wider_list() {
+        let last = list();
+        let mut next = list();
+        next.devices[4].not_after = Some(2000);
+        next.devices[4].cameras = Some(vec![CAMERA, OTHER_CAMERA]);
+        assert_eq!(Losses::between(&last, &next), Losses::default());
+    }
+
+    #[test]
+    fn a_dropped_device_loses_all() {
+        let last = list();
+        let mut next = list();
+        next.devices.remove(3);
+        let losses = Losses::between(&last, &next);
+        assert_eq!((losses.ends, losses.gone), (vec![VIEWER], vec![VIEWER]));
+        assert_eq!(losses.cuts, vec![(VIEWER, CAMERA), (VIEWER, OTHER_CAMERA)]);
+    }
+
+    #[test]
+    fn a_narrowed_device_loses_its_session_and_the_legs_concerned() {
+        let last = list();
+        let mut next = list();
+        next.devices[3].cameras = Some(vec![OTHER_CAMERA]);
+        next.devices[4].not_after = Some(500);
+        let losses = Losses::between(&last, &next);
+        assert_eq!(losses.ends, vec![VIEWER, GUEST]);
+        assert!(losses.gone.is_empty());
+        assert_eq!(losses.cuts, vec![(VIEWER, CAMERA), (GUEST, CAMERA)]);
+    }
+
+    #[test]
+    fn a_camera_that_goes_takes_its_legs_but_nobody_elses_session() {
+        let last = list();
+        let mut next = list();
+        next.devices.remove(0);
+        next.devices[3].cameras = Some(Vec::new());
+        let losses = Losses::between(&last, &next);
+        assert_eq!((losses.ends, losses.gone), (vec![CAMERA], vec![CAMERA]));
+        assert_eq!(losses.cuts, vec![(CAMERA, CAMERA), (ADMIN, CAMERA), (VIEWER, CAMERA), (GUEST, CAMERA)]);
+    }
+
+    #[test]
+    fn a_former_admin_signs_in_anew() {
+        let last = list();
+        let mut next = list();
+        next.devices[2].role = Role::Viewer;
+        assert_eq!(Losses::between(&last, &next).ends, vec![ADMIN]);
+    }
+}
