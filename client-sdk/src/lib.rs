@@ -1,5 +1,6 @@
 //! Camera, viewer, and the latchkey command.
 
+mod bitstream;
 pub mod frame;
 pub mod household;
 pub mod observer;

@@ -17,6 +17,12 @@ pub enum SourceError {
         /// What the operating system says.
         reason: String,
     },
+    /// The file is larger than what is held in memory.
+    #[error("{} is larger than 1 GiB: send a part of it, for example made with `ffmpeg -i <file> -t 600 -c copy part.mp4`", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// The bytes are no container that is read here.
     #[error(
         "{} is not a file that can be sent: give an MP4 or raw H.264 file, an IVF file (VP8, VP9, AV1) or an Ogg Opus file",

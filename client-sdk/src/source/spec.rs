@@ -146,6 +146,11 @@ impl Credentials {
         Some(Self::new(user, Zeroizing::new(password)))
     }
 
+    /// The same password for `user`.
+    pub(crate) fn for_user(&self, user: &str) -> Self {
+        Self { user: Some(user.into()), password: self.password.clone() }
+    }
+
     pub(crate) fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
