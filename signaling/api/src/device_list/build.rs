@@ -1,6 +1,8 @@
 //! Making the next list from the present one; what comes out still has to be signed.
 
-use super::{CameraGeneration, DeviceEntry, DeviceList, ListError, Reason, Role, Signer, VerifiedList, rules};
+use super::{
+    CameraGeneration, DeviceEntry, DeviceList, ListError, Reason, Role, Signer, VerifiedList, rules,
+};
 use crate::id::{DeviceId, HouseholdId};
 
 impl DeviceList {

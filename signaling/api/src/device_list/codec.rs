@@ -6,7 +6,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    CameraGeneration, DeviceEntry, DeviceList, ListError, ListHash, MAX_LIST_BYTES, Reason, Rights, Role, Signer,
+    CameraGeneration, DeviceEntry, DeviceList, ListError, ListHash, MAX_LIST_BYTES, Reason, Rights, Role,
+    Signer,
 };
 use crate::id::{DeviceId, HouseholdId};
 

@@ -40,7 +40,8 @@ impl DeviceEntry {
     /// The start is taken 5 minutes early, so that clocks may differ by that much.
     #[must_use]
     pub fn valid_at(&self, at: u64) -> bool {
-        at.saturating_add(CLOCK_TOLERANCE_SECONDS) >= self.not_before && self.not_after.is_none_or(|end| at < end)
+        at.saturating_add(CLOCK_TOLERANCE_SECONDS) >= self.not_before
+            && self.not_after.is_none_or(|end| at < end)
     }
 }
 
@@ -62,7 +63,10 @@ impl TryFrom<u64> for Role {
     type Error = ();
 
     fn try_from(code: u64) -> Result<Self, ()> {
-        [Self::Camera, Self::Admin, Self::Viewer, Self::Guest].into_iter().find(|role| *role as u64 == code).ok_or(())
+        [Self::Camera, Self::Admin, Self::Viewer, Self::Guest]
+            .into_iter()
+            .find(|role| *role as u64 == code)
+            .ok_or(())
     }
 }
 

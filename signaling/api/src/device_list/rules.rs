@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use ed25519_dalek::VerifyingKey;
 
 use super::{
-    DeviceEntry, DeviceList, ListError, MAX_DEVICES, MAX_GENERATIONS, MAX_GUEST_SECONDS, MAX_LABEL_BYTES, Reason,
-    Rights, Role, Signer,
+    DeviceEntry, DeviceList, ListError, MAX_DEVICES, MAX_GENERATIONS, MAX_GUEST_SECONDS, MAX_LABEL_BYTES,
+    Reason, Rights, Role, Signer,
 };
 use crate::id::DeviceId;
 
@@ -36,7 +36,10 @@ pub(super) fn check_successor(list: &DeviceList, last: &DeviceList) -> Result<()
     for entry in &list.devices {
         if let Some(before) = last.device(entry.device) {
             let same_kind = (entry.role == Role::Camera) == (before.role == Role::Camera);
-            if !same_kind || entry.mls_public != before.mls_public || entry.enrol_public != before.enrol_public {
+            if !same_kind
+                || entry.mls_public != before.mls_public
+                || entry.enrol_public != before.enrol_public
+            {
                 return Err(ListError::ChangedIdentity(entry.device));
             }
         }

@@ -1,0 +1,368 @@
+//! The camera's side: founds its group, keeps it equal to the list, and seals under its keys.
+
+use std::time::{Duration, SystemTime};
+
+use latchkey_api::device_list::{DeviceList, ListChain, Right, VerifiedList};
+use latchkey_api::id::{DeviceId, GroupId};
+use mls_rs::MlsMessage;
+use zeroize::Zeroizing;
+
+use super::blob::{BlobReader, BlobWriter};
+use super::engine::{
+    Engine, EpochChange, PendingCommit, Processed, StateShelf, client, mls_time, parse, unix_seconds,
+};
+use super::error::{GroupError, Refusal, mls};
+use super::key_packages::Shelf;
+use super::list_ref::ListRef;
+use super::policy::{Policy, device_of};
+use crate::identity::DeviceIdentity;
+use crate::key_schedule::EpochKeys;
+use crate::kid::SenderSession;
+
+/// The group of a camera, seen from the camera.
+pub struct CameraGroup {
+    engine: Engine,
+    sessions: Sessions,
+}
+
+impl CameraGroup {
+    /// Founds the group of this camera in the generation that the newest list gives it. It has one member;
+    /// [`Self::sync`] adds the others.
+    ///
+    /// # Errors
+    /// [`GroupError::NoList`]; [`GroupError::Refused`] when the list does not name this device as a camera
+    /// with this key.
+    pub fn found(device: &DeviceIdentity, lists: &ListChain, now: SystemTime) -> Result<Self, GroupError> {
+        let head = lists.head().ok_or(GroupError::NoList)?;
+        let camera = device.device();
+        let generation = head.list().generation(camera).ok_or(Refusal::NotListed(camera))?;
+        let policy = Policy::new(camera, lists);
+        let state = StateShelf::default();
+        let client =
+            client(policy.clone(), Shelf::default(), state.clone(), Some((device, lists.household())));
+        let named = ListRef::naming(head, unix_seconds(now));
+        let group = client.create_group_with_id(
+            GroupId::new(camera, generation).0.to_vec(),
+            named.to_extensions(),
+            Default::default(),
+            Some(mls_time(now)),
+        );
+        let engine = Engine::new(group.map_err(mls("found a group"))?, policy, state)?;
+        engine.check_roster()?;
+        Ok(Self { engine, sessions: Sessions::default() })
+    }
+
+    /// Devices that the newest list entitles but that are not members: a key package of each has to be
+    /// claimed for [`Self::sync`].
+    #[must_use]
+    pub fn missing(&self, lists: &ListChain, now: SystemTime) -> Vec<DeviceId> {
+        let Some(head) = lists.head() else { return Vec::new() };
+        let time = self.name(head, now).time;
+        let members = self.engine.members();
+        let is_member = |device: &DeviceId| members.iter().any(|(_, member)| member == device);
+        self.entitled(head.list(), time).filter(|device| !is_member(device)).collect()
+    }
+
+    /// Makes at most one commit that makes the group equal to the newest list: removes who is no longer
+    /// entitled, adds whose key package was claimed, takes in members' updates, and renews keys that are a
+    /// day old. A claimed package of a device that is a member puts it in anew, for one that lost its
+    /// state. Packages that are not what they should be are left out and reported; they never keep a
+    /// removal from being made.
+    ///
+    /// # Errors
+    /// [`GroupError::CommitPending`], [`GroupError::NoList`], [`GroupError::TwoHistories`], and
+    /// [`Refusal::GroupClosed`] when the list does not name the camera or names another generation.
+    pub fn sync(
+        &mut self,
+        lists: &ListChain,
+        claimed: &[ClaimedPackage],
+        now: SystemTime,
+    ) -> Result<Synced, GroupError> {
+        if self.engine.pending().is_some() {
+            return Err(GroupError::CommitPending);
+        }
+        let head = lists.head().ok_or(GroupError::NoList)?;
+        if lists.rival().is_some() {
+            return Err(GroupError::TwoHistories);
+        }
+        let group = self.engine.group_id();
+        if head.list().generation(group.camera()) != Some(group.generation()) {
+            return Err(Refusal::GroupClosed.into());
+        }
+        self.engine.set_lists(lists);
+        let named = self.name(head, now);
+        let (add, refused) = self.packages(head.list(), named.time, claimed);
+        let gone = self.gone(head.list(), named.time);
+        let before = self.engine.list();
+        let is_old = named.time.saturating_sub(before.time) >= RENEWAL.as_secs();
+        let is_equal = gone.is_empty() && add.is_empty() && named.list == before.list;
+        if is_equal && !is_old && !self.engine.has_updates() {
+            return Ok(Synced { commit: None, refused });
+        }
+        self.commit(&gone, add, refused, named)
+    }
+
+    /// Makes a commit that only renews the keys; the new epoch rests on the newest list.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub fn renew(&mut self, lists: &ListChain, now: SystemTime) -> Result<PendingCommit, GroupError> {
+        match self.sync(lists, &[], now)?.commit {
+            Some(commit) => Ok(commit),
+            None => {
+                let named = self.name(lists.head().ok_or(GroupError::NoList)?, now);
+                self.engine.commit(&[], &[], named).cloned()
+            }
+        }
+    }
+
+    /// The commit that waits for the server's answer, to be sent again after a restart.
+    #[must_use]
+    pub fn pending(&self) -> Option<&PendingCommit> {
+        self.engine.pending()
+    }
+
+    /// The server accepted the pending commit: the new epoch begins.
+    ///
+    /// # Errors
+    /// [`GroupError::NoCommitPending`].
+    pub fn confirm(&mut self) -> Result<EpochChange, GroupError> {
+        self.engine.confirm()
+    }
+
+    /// The server accepted another commit for this epoch: forgets the pending one. Process the other, then
+    /// sync again.
+    ///
+    /// # Errors
+    /// [`GroupError::Protocol`] when the state cannot be written.
+    pub fn discard(&mut self) -> Result<(), GroupError> {
+        self.engine.discard()
+    }
+
+    /// Takes a message of the group: a member's update, an admin's removal, or the own commit.
+    ///
+    /// # Errors
+    /// [`GroupError::Refused`] when it breaks a rule; the group stays as it was.
+    pub fn process(&mut self, message: &[u8], lists: &ListChain) -> Result<Processed, GroupError> {
+        self.engine.process(message, lists)
+    }
+
+    /// The frame keys of the present epoch.
+    ///
+    /// # Errors
+    /// [`GroupError::Protocol`].
+    pub fn frame_keys(&self) -> Result<EpochKeys, GroupError> {
+        self.engine.frame_keys()
+    }
+
+    /// Returns a sender session that was never used in this epoch, for a run of the camera that starts.
+    /// Save before the first frame is sealed: 16 bits count the runs, 16 are random, so that even a state
+    /// put back from a backup does not repeat one.
+    ///
+    /// # Errors
+    /// [`GroupError::SessionsExhausted`] after 65536 starts in one epoch, [`GroupError::NoRandomness`].
+    pub fn next_session(&mut self) -> Result<SenderSession, GroupError> {
+        self.sessions.next(self.engine.epoch())
+    }
+
+    /// The group's id: camera and generation.
+    #[must_use]
+    pub fn group_id(&self) -> GroupId {
+        self.engine.group_id()
+    }
+
+    /// The present epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.engine.epoch()
+    }
+
+    /// The list that the group rests on.
+    #[must_use]
+    pub fn list(&self) -> ListRef {
+        self.engine.list()
+    }
+
+    /// Leaf and device of every member, in ascending order of leaves.
+    #[must_use]
+    pub fn members(&self) -> Vec<(u32, DeviceId)> {
+        self.engine.members()
+    }
+
+    /// The state as bytes, for a vault only.
+    #[must_use]
+    pub fn save(&self) -> Zeroizing<Vec<u8>> {
+        let mut blob = BlobWriter::new(MAGIC, self.engine.saved_len());
+        self.engine.save(&mut blob);
+        blob.field(&self.sessions.next.to_be_bytes());
+        blob.field(&self.sessions.lap_epoch.map_or(Vec::new(), |epoch| epoch.to_be_bytes().to_vec()));
+        blob.finish()
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// [`GroupError::Unreadable`].
+    pub fn restore(bytes: &[u8], lists: &ListChain) -> Result<Self, GroupError> {
+        let mut blob = BlobReader::new(MAGIC, bytes)?;
+        let engine = Engine::read(&mut blob, lists)?;
+        let next = u16::from_be_bytes(blob.fixed()?);
+        let lap_epoch = match blob.field()? {
+            [] => None,
+            epoch => Some(u64::from_be_bytes(epoch.try_into().map_err(|_| GroupError::Unreadable)?)),
+        };
+        blob.end()?;
+        Ok(Self { engine, sessions: Sessions { next, lap_epoch } })
+    }
+
+    /// The reference to a list at `now`; neither time nor list fall below what the group has.
+    fn name(&self, list: &VerifiedList, now: SystemTime) -> ListRef {
+        ListRef::naming(list, unix_seconds(now).max(self.engine.list().time))
+    }
+
+    fn entitled<'a>(&self, list: &'a DeviceList, time: u64) -> impl Iterator<Item = DeviceId> + use<'a> {
+        let camera = self.engine.group_id().camera();
+        let devices = list.devices.iter().map(|entry| entry.device);
+        devices.filter(move |device| list.may(*device, Right::See, camera, time))
+    }
+
+    /// Leaves whose device is no longer entitled.
+    fn gone(&self, list: &DeviceList, time: u64) -> Vec<u32> {
+        let camera = self.engine.group_id().camera();
+        let stays = |device: DeviceId| device == camera || list.may(device, Right::See, camera, time);
+        self.engine
+            .members()
+            .into_iter()
+            .filter(|(_, device)| !stays(*device))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Reads the claimed packages; one per entitled device.
+    fn packages(
+        &self,
+        list: &DeviceList,
+        time: u64,
+        claimed: &[ClaimedPackage],
+    ) -> (Vec<Add>, Vec<RefusedPackage>) {
+        let (mut add, mut refused) = (Vec::<Add>::new(), Vec::new());
+        for package in claimed {
+            let device = package.device;
+            match self.read_package(list, time, package) {
+                Ok(_) if add.iter().any(|(other, _)| *other == device) => {}
+                Ok(message) => add.push((device, message)),
+                Err(error) => refused.push(RefusedPackage { device, error }),
+            }
+        }
+        (add, refused)
+    }
+
+    fn read_package(
+        &self,
+        list: &DeviceList,
+        time: u64,
+        package: &ClaimedPackage,
+    ) -> Result<MlsMessage, GroupError> {
+        let device = package.device;
+        let message = parse(&package.key_package)?;
+        let identity = message.as_key_package().ok_or(GroupError::Malformed)?.signing_identity();
+        if device_of(identity)? != device {
+            return Err(Refusal::WrongKeyPackage(device).into());
+        }
+        let entry = list.device(device).ok_or(Refusal::NotListed(device))?;
+        if !list.may(device, Right::See, self.engine.group_id().camera(), time) {
+            return Err(Refusal::NotEntitled(device).into());
+        }
+        if identity.signature_key.as_ref() != entry.mls_public {
+            return Err(Refusal::WrongKey(device).into());
+        }
+        Ok(message)
+    }
+
+    /// Makes the commit; when packages spoil it, finds out which and makes it without them.
+    fn commit(
+        &mut self,
+        gone: &[u32],
+        mut add: Vec<Add>,
+        mut refused: Vec<RefusedPackage>,
+        named: ListRef,
+    ) -> Result<Synced, GroupError> {
+        if self.engine.try_commit(&self.leaving(gone, &add), &add, named).is_err() {
+            let mut good = Vec::with_capacity(add.len());
+            for package in add {
+                let alone = std::slice::from_ref(&package);
+                match self.engine.try_commit(&self.leaving(gone, alone), alone, named) {
+                    Ok(()) => good.push(package),
+                    Err(error) => refused.push(RefusedPackage { device: package.0, error }),
+                }
+            }
+            add = good;
+        }
+        let leaving = self.leaving(gone, &add);
+        let commit = self.engine.commit(&leaving, &add, named)?.clone();
+        Ok(Synced { commit: Some(commit), refused })
+    }
+
+    /// The leaves that a commit blanks: those of devices that are gone, and those of members put in anew.
+    fn leaving(&self, gone: &[u32], add: &[Add]) -> Vec<u32> {
+        let members = self.engine.members().into_iter();
+        let anew = members.filter(|(_, member)| add.iter().any(|(device, _)| device == member));
+        gone.iter().copied().chain(anew.map(|(index, _)| index)).collect()
+    }
+}
+
+/// A key package that the server gave out for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedPackage {
+    /// The device it was claimed for.
+    pub device: DeviceId,
+    /// The key package, an MLSMessage.
+    pub key_package: Vec<u8>,
+}
+
+/// A key package that was left out of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedPackage {
+    /// The device it was claimed for.
+    pub device: DeviceId,
+    /// Why.
+    pub error: GroupError,
+}
+
+/// What [`CameraGroup::sync`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// The commit to send, `None` when the group equals the list already.
+    pub commit: Option<PendingCommit>,
+    /// Packages that were left out.
+    pub refused: Vec<RefusedPackage>,
+}
+
+type Add = (DeviceId, MlsMessage);
+
+/// Counts the runs of the camera. A lap of 65536 may begin once per epoch.
+#[derive(Default)]
+struct Sessions {
+    next: u16,
+    lap_epoch: Option<u64>,
+}
+
+impl Sessions {
+    fn next(&mut self, epoch: u64) -> Result<SenderSession, GroupError> {
+        if self.next == 0 {
+            if self.lap_epoch == Some(epoch) {
+                return Err(GroupError::SessionsExhausted);
+            }
+            self.lap_epoch = Some(epoch);
+        }
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).map_err(|_| GroupError::NoRandomness)?;
+        let session = u32::from(self.next) << 16 | u32::from(u16::from_be_bytes(random));
+        self.next = self.next.wrapping_add(1);
+        Ok(SenderSession(session))
+    }
+}
+
+const MAGIC: [u8; 4] = *b"LKC1";
+/// Keys that are older than this are renewed by the next sync.
+const RENEWAL: Duration = Duration::from_secs(24 * 3600);

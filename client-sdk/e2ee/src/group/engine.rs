@@ -1,0 +1,529 @@
+//! What camera and members have in common: one MLS group under our policy, saved as one blob.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use latchkey_api::device_list::ListChain;
+use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
+use mls_rs::client_builder::{
+    BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider, WithKeyPackageRepo,
+    WithMlsRules,
+};
+use mls_rs::group::proposal::Proposal;
+use mls_rs::group::{CommitBuilder, CommitEffect, ContentType, ReceivedMessage, Sender};
+use mls_rs::identity::SigningIdentity;
+use mls_rs::time::MlsTime;
+use mls_rs::{
+    CipherSuite, CipherSuiteProvider, Client, CryptoProvider as _, Group, GroupStateStorage, MlsMessage,
+    MlsMessageDescription,
+};
+use mls_rs_core::group::{EpochRecord, GroupState};
+use mls_rs_crypto_rustcrypto::RustCryptoProvider;
+use zeroize::Zeroizing;
+
+use super::MAX_MESSAGE_BYTES;
+use super::blob::{BlobReader, BlobWriter};
+use super::error::{GroupError, Refusal, mls};
+use super::key_packages::Shelf;
+use super::list_ref::{LIST_EXTENSION, ListRef};
+use super::policy::{Policy, credential, device_of};
+use crate::identity::DeviceIdentity;
+use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
+
+/// A commit that was made but not yet accepted by the server. The group goes on in its present epoch
+/// until it is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingCommit {
+    /// The epoch that the commit ends.
+    pub epoch: u64,
+    /// The commit, an MLSMessage with a PublicMessage.
+    pub commit: Vec<u8>,
+    /// One Welcome for each device that it adds.
+    pub welcomes: Vec<WelcomeFor>,
+}
+
+/// A Welcome and the device it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WelcomeFor {
+    /// The added device.
+    pub device: DeviceId,
+    /// The Welcome, an MLSMessage.
+    pub welcome: Vec<u8>,
+}
+
+/// What a message did to the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Processed {
+    /// A commit began a new epoch: take the new frame keys.
+    Epoch(EpochChange),
+    /// A commit removed this device.
+    Removed,
+    /// A proposal waits for the camera's next commit.
+    Proposal,
+    /// The message is of an epoch that is over; nothing happened.
+    Stale,
+}
+
+/// How the group changed with an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochChange {
+    /// The epoch that began.
+    pub epoch: u64,
+    /// The list it rests on.
+    pub list: ListRef,
+    /// Devices that came, in ascending order of their leaves.
+    pub added: Vec<DeviceId>,
+    /// Devices that are gone.
+    pub removed: Vec<DeviceId>,
+}
+
+pub(super) type Mls = WithCryptoProvider<
+    RustCryptoProvider,
+    WithMlsRules<
+        Policy,
+        WithIdentityProvider<
+            Policy,
+            WithGroupStateStorage<StateShelf, WithKeyPackageRepo<Shelf, BaseConfig>>,
+        >,
+    >,
+>;
+
+/// Returns a client of the library under our policy; without an identity it can only load groups.
+pub(super) fn client(
+    policy: Policy,
+    packages: Shelf,
+    state: StateShelf,
+    identity: Option<(&DeviceIdentity, HouseholdId)>,
+) -> Client<Mls> {
+    let builder = Client::builder()
+        .key_package_repo(packages)
+        .group_state_storage(state)
+        .identity_provider(policy.clone())
+        .mls_rules(policy)
+        .crypto_provider(crypto())
+        .extension_type(LIST_EXTENSION)
+        .key_package_lifetime(KEY_PACKAGE_LIFETIME);
+    match identity {
+        None => builder.build(),
+        Some((device, household)) => {
+            let public = device.public();
+            let credential = credential(household, public.device);
+            let identity = SigningIdentity::new(credential, public.mls_public.to_vec().into());
+            let secret = device.signing_keypair().to_vec().into();
+            builder.signing_identity(identity, secret, SUITE).build()
+        }
+    }
+}
+
+/// One MLS group of this device.
+pub(super) struct Engine {
+    group: Group<Mls>,
+    policy: Policy,
+    state: StateShelf,
+    pending: Option<PendingCommit>,
+    removed: bool,
+}
+
+impl Engine {
+    pub(super) fn new(group: Group<Mls>, policy: Policy, state: StateShelf) -> Result<Self, GroupError> {
+        let mut engine = Self { group, policy, state, pending: None, removed: false };
+        engine.write()?;
+        Ok(engine)
+    }
+
+    pub(super) fn group_id(&self) -> GroupId {
+        GroupId::try_from(self.group.group_id()).expect("the policy admits only group ids of our length")
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.group.current_epoch()
+    }
+
+    pub(super) fn list(&self) -> ListRef {
+        let extensions = &self.group.context().extensions;
+        ListRef::from_extensions(extensions).expect("the policy admits only groups that name a list")
+    }
+
+    pub(super) fn own_leaf(&self) -> u32 {
+        self.group.current_member_index()
+    }
+
+    /// Leaf and device of every member, in ascending order of leaves.
+    pub(super) fn members(&self) -> Vec<(u32, DeviceId)> {
+        let members = self.group.roster().members_iter();
+        members.filter_map(|m| Some((m.index, device_of(&m.signing_identity).ok()?))).collect()
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    pub(super) fn pending(&self) -> Option<&PendingCommit> {
+        self.pending.as_ref()
+    }
+
+    pub(super) fn set_lists(&self, lists: &ListChain) {
+        self.policy.set_lists(lists);
+    }
+
+    /// Checks the roster as it is against the list that the group names.
+    pub(super) fn check_roster(&self) -> Result<(), GroupError> {
+        let members = self.group.roster().members();
+        let leaves = members.iter().map(|member| (member.index, &member.signing_identity));
+        Ok(self.policy.check_roster(self.group.context(), leaves)?)
+    }
+
+    /// True when a member's update waits for a commit.
+    pub(super) fn has_updates(&self) -> bool {
+        self.group
+            .get_cached_proposals()
+            .iter()
+            .any(|cached| matches!(cached.proposal(), Proposal::Update(_)))
+    }
+
+    /// Makes a commit that removes leaves, adds devices and names a list; it becomes pending.
+    pub(super) fn commit(
+        &mut self,
+        remove: &[u32],
+        add: &[(DeviceId, MlsMessage)],
+        named: ListRef,
+    ) -> Result<&PendingCommit, GroupError> {
+        if self.pending.is_some() {
+            return Err(GroupError::CommitPending);
+        }
+        let epoch = self.epoch();
+        let output = self.builder(remove, add, named)?.build().map_err(mls("make a commit"))?;
+        let commit = output.commit_message().to_bytes().map_err(mls("encode a commit"));
+        let pending = commit.and_then(|commit| {
+            let welcomes = welcomes(output.welcome_messages(), add)?;
+            Ok(PendingCommit { epoch, commit, welcomes })
+        });
+        match pending {
+            Ok(pending) => {
+                self.write()?;
+                Ok(self.pending.insert(pending))
+            }
+            Err(error) => {
+                self.group.clear_pending_commit();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the same commit and throws it away: tells whether it could be made.
+    pub(super) fn try_commit(
+        &mut self,
+        remove: &[u32],
+        add: &[(DeviceId, MlsMessage)],
+        named: ListRef,
+    ) -> Result<(), GroupError> {
+        self.builder(remove, add, named)?.build_detached().map(|_| ()).map_err(mls("make a commit"))
+    }
+
+    fn builder(
+        &mut self,
+        remove: &[u32],
+        add: &[(DeviceId, MlsMessage)],
+        named: ListRef,
+    ) -> Result<CommitBuilder<'_, Mls>, GroupError> {
+        let mut builder = self.group.commit_builder().commit_time(MlsTime::from(named.time));
+        for index in remove {
+            builder = builder.remove_member(*index).map_err(mls("remove a member"))?;
+        }
+        for (_, package) in add {
+            builder = builder.add_member(package.clone()).map_err(mls("add a member"))?;
+        }
+        builder.set_group_context_ext(named.to_extensions()).map_err(mls("name a list"))
+    }
+
+    pub(super) fn confirm(&mut self) -> Result<EpochChange, GroupError> {
+        self.pending.as_ref().ok_or(GroupError::NoCommitPending)?;
+        let before = self.members();
+        self.group.apply_pending_commit().map_err(mls("apply a commit"))?;
+        self.pending = None;
+        self.write()?;
+        Ok(self.change_since(&before))
+    }
+
+    pub(super) fn discard(&mut self) -> Result<(), GroupError> {
+        self.group.clear_pending_commit();
+        self.pending = None;
+        self.write()
+    }
+
+    pub(super) fn process(&mut self, message: &[u8], lists: &ListChain) -> Result<Processed, GroupError> {
+        if self.removed {
+            return Err(GroupError::Removed);
+        }
+        if self.pending.as_ref().is_some_and(|pending| pending.commit == message) {
+            return self.confirm().map(Processed::Epoch);
+        }
+        let message = parse(message)?;
+        if self.check_header(&message)? == Header::Stale {
+            return Ok(Processed::Stale);
+        }
+        self.set_lists(lists);
+        let before = self.members();
+        let received = self.group.process_incoming_message(message).map_err(mls("take a message"))?;
+        let processed = match received {
+            ReceivedMessage::Proposal(_) => Processed::Proposal,
+            ReceivedMessage::Commit(commit) => {
+                self.pending = None;
+                match commit.effect {
+                    CommitEffect::NewEpoch(_) => Processed::Epoch(self.change_since(&before)),
+                    CommitEffect::Removed { .. } => {
+                        self.removed = true;
+                        Processed::Removed
+                    }
+                    CommitEffect::ReInit(_) => {
+                        return Err(Refusal::ForbiddenProposal("reinitialisation").into());
+                    }
+                }
+            }
+            _ => return Err(GroupError::Malformed),
+        };
+        self.write()?;
+        Ok(processed)
+    }
+
+    pub(super) fn propose_update(&mut self) -> Result<Vec<u8>, GroupError> {
+        let message = self.group.propose_update(Vec::new()).map_err(mls("propose an update"))?;
+        self.write()?;
+        message.to_bytes().map_err(mls("encode a proposal"))
+    }
+
+    pub(super) fn frame_keys(&self) -> Result<EpochKeys, GroupError> {
+        if self.removed {
+            return Err(GroupError::Removed);
+        }
+        let secret =
+            self.group.export_secret(EXPORTER_LABEL, &[], BASE_KEY_LEN).map_err(mls("export a key"))?;
+        let mut base_key = Zeroizing::new([0; BASE_KEY_LEN]);
+        base_key.copy_from_slice(secret.as_bytes());
+        let leaf = |index: u32| u8::try_from(index).map_err(|_| Refusal::TooManyMembers);
+        let members = self.members().into_iter().map(|(index, device)| Ok((leaf(index)?, device)));
+        Ok(EpochKeys {
+            base_key,
+            group: self.group_id(),
+            epoch: self.epoch(),
+            own_leaf: leaf(self.own_leaf())?,
+            members: members.collect::<Result<_, Refusal>>()?,
+        })
+    }
+
+    /// Appends the fields that [`Self::read`] takes.
+    pub(super) fn save(&self, blob: &mut BlobWriter) {
+        let state = self.state.take_copy().unwrap_or_default();
+        blob.field(self.group.group_id())
+            .field(&self.policy.camera().0)
+            .field(&[u8::from(self.removed)])
+            .field(&state);
+        match &self.pending {
+            None => {
+                blob.field(&[]);
+            }
+            Some(pending) => {
+                blob.field(&pending.epoch.to_be_bytes()).field(&pending.commit);
+                blob.field(&u32::try_from(pending.welcomes.len()).unwrap_or_default().to_be_bytes());
+                for welcome in &pending.welcomes {
+                    blob.field(&welcome.device.0).field(&welcome.welcome);
+                }
+            }
+        }
+    }
+
+    /// How many bytes [`Self::save`] writes, about.
+    pub(super) fn saved_len(&self) -> usize {
+        let pending = self.pending.as_ref();
+        let pending = pending
+            .map_or(0, |p| p.commit.len() + p.welcomes.iter().map(|w| w.welcome.len() + 32).sum::<usize>());
+        self.state.len() + pending + 256
+    }
+
+    pub(super) fn read(blob: &mut BlobReader<'_>, lists: &ListChain) -> Result<Self, GroupError> {
+        let group_id = blob.fixed::<20>()?;
+        let camera = DeviceId(blob.fixed()?);
+        let [removed] = blob.fixed()?;
+        let state = StateShelf::holding(blob.field()?);
+        let pending = read_pending(blob)?;
+        let policy = Policy::new(camera, lists);
+        let client = client(policy.clone(), Shelf::default(), state.clone(), None);
+        let group = client.load_group(&group_id).map_err(|_| GroupError::Unreadable)?;
+        if pending.is_some() != group.has_pending_commit() {
+            return Err(GroupError::Unreadable);
+        }
+        Ok(Self { group, policy, state, pending, removed: removed == 1 })
+    }
+
+    fn write(&mut self) -> Result<(), GroupError> {
+        self.group.write_to_storage().map_err(mls("write the state"))
+    }
+
+    fn change_since(&self, before: &[(u32, DeviceId)]) -> EpochChange {
+        let after = self.members();
+        // A device that was removed and added again in one commit has another leaf or the same; both ways
+        // it is neither new nor gone.
+        let missing_in = |there: &[(u32, DeviceId)], here: &[(u32, DeviceId)]| -> Vec<DeviceId> {
+            let devices = here.iter().map(|(_, device)| *device);
+            devices.filter(|device| !there.iter().any(|(_, other)| other == device)).collect()
+        };
+        EpochChange {
+            epoch: self.epoch(),
+            list: self.list(),
+            added: missing_in(before, &after),
+            removed: missing_in(&after, before),
+        }
+    }
+
+    /// Looks at the parts of a message that are readable before any cryptography.
+    fn check_header(&self, message: &MlsMessage) -> Result<Header, GroupError> {
+        let MlsMessageDescription::PublicProtocolMessage { group_id, epoch_id, content_type, sender, .. } =
+            message.description()
+        else {
+            return Err(GroupError::Malformed);
+        };
+        if group_id != self.group.group_id() {
+            return Err(GroupError::OtherGroup);
+        }
+        match (sender, content_type) {
+            (Sender::Member(_), ContentType::Commit | ContentType::Proposal) => {}
+            (Sender::NewMemberCommit, _) => return Err(Refusal::ExternalCommit.into()),
+            (Sender::External(_) | Sender::NewMemberProposal, _) => {
+                return Err(Refusal::ExternalSender.into());
+            }
+            _ => return Err(GroupError::Malformed),
+        }
+        let epoch = self.epoch();
+        if epoch_id < epoch {
+            return Ok(Header::Stale);
+        }
+        if epoch_id > epoch {
+            return Err(GroupError::Gap { expected: epoch, found: epoch_id });
+        }
+        if content_type == ContentType::Proposal && self.group.get_cached_proposals().len() >= MAX_PROPOSALS {
+            return Err(Refusal::ForbiddenProposal("one too many in this epoch").into());
+        }
+        Ok(Header::Current)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Current,
+    Stale,
+}
+
+/// Reads an MLSMessage of bounded size, without anything behind it.
+pub(super) fn parse(bytes: &[u8]) -> Result<MlsMessage, GroupError> {
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return Err(GroupError::Malformed);
+    }
+    MlsMessage::from_bytes(bytes).map_err(|_| GroupError::Malformed)
+}
+
+pub(super) fn mls_time(time: SystemTime) -> MlsTime {
+    MlsTime::from(unix_seconds(time))
+}
+
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Finds out which Welcome is for which device: by the reference of its key package.
+fn welcomes(
+    messages: &[MlsMessage],
+    added: &[(DeviceId, MlsMessage)],
+) -> Result<Vec<WelcomeFor>, GroupError> {
+    let suite = crypto().cipher_suite_provider(SUITE).expect("the provider was made for this suite");
+    let mut welcomes = Vec::with_capacity(messages.len());
+    for (device, package) in added {
+        let reference = key_package_ref(package, &suite)?;
+        let message =
+            messages.iter().find(|message| message.welcome_key_package_references().contains(&&reference));
+        let message = message.ok_or(GroupError::Malformed)?;
+        let welcome = message.to_bytes().map_err(mls("encode a Welcome"))?;
+        welcomes.push(WelcomeFor { device: *device, welcome });
+    }
+    Ok(welcomes)
+}
+
+fn key_package_ref(
+    package: &MlsMessage,
+    suite: &impl CipherSuiteProvider,
+) -> Result<mls_rs::KeyPackageRef, GroupError> {
+    let reference = package.key_package_reference(suite).map_err(mls("hash a key package"))?;
+    reference.ok_or(GroupError::Malformed)
+}
+
+fn read_pending(blob: &mut BlobReader<'_>) -> Result<Option<PendingCommit>, GroupError> {
+    let epoch = blob.field()?;
+    if epoch.is_empty() {
+        return Ok(None);
+    }
+    let epoch = u64::from_be_bytes(epoch.try_into().map_err(|_| GroupError::Unreadable)?);
+    let commit = blob.field()?.to_vec();
+    let count = u32::from_be_bytes(blob.fixed()?);
+    let mut welcomes = Vec::new();
+    for _ in 0..count {
+        let device = DeviceId(blob.fixed()?);
+        welcomes.push(WelcomeFor { device, welcome: blob.field()?.to_vec() });
+    }
+    Ok(Some(PendingCommit { epoch, commit, welcomes }))
+}
+
+fn crypto() -> RustCryptoProvider {
+    RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE])
+}
+
+/// The state of one group as the library writes it. Past epochs are not kept: nothing of ours reads them,
+/// and what is not kept cannot leak.
+#[derive(Clone, Default)]
+pub(super) struct StateShelf(Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>);
+
+impl StateShelf {
+    fn holding(state: &[u8]) -> Self {
+        Self(Arc::new(Mutex::new(Some(Zeroizing::new(state.to_vec())))))
+    }
+
+    fn take_copy(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |state| state.len())
+    }
+}
+
+impl GroupStateStorage for StateShelf {
+    type Error = Infallible;
+
+    fn state(&self, _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
+        Ok(self.take_copy())
+    }
+
+    fn epoch(&self, _: &[u8], _: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
+        Ok(None)
+    }
+
+    fn write(
+        &mut self,
+        state: GroupState,
+        _: Vec<EpochRecord>,
+        _: Vec<EpochRecord>,
+    ) -> Result<(), Infallible> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.data);
+        Ok(())
+    }
+
+    fn max_epoch_id(&self, _: &[u8]) -> Result<Option<u64>, Infallible> {
+        Ok(None)
+    }
+}
+
+/// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (RFC 9420 section 17.1).
+const SUITE: CipherSuite = CipherSuite::CURVE25519_AES128;
+const KEY_PACKAGE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Proposals that are kept until the next commit.
+const MAX_PROPOSALS: usize = 128;

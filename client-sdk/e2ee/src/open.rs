@@ -1,0 +1,253 @@
+//! Opening: SFrame ciphertext becomes the camera's frame again, once, and only the camera's.
+//!
+//! All members can derive each other's sender keys (RFC 9605 section 5.2), so a key id that names another
+//! leaf than the camera's is refused before any cipher runs. What authenticates nothing is remembered
+//! nowhere: keys and replay windows are kept only for key ids under which a frame was really opened.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sframe::crypto::DecryptionBufferView;
+use sframe::header::SframeHeader;
+
+use crate::cipher::{OpeningKey, TAG_LEN};
+use crate::inner::InnerHeader;
+use crate::key_schedule::EpochKeys;
+use crate::kid::{Kid, SenderSession};
+use crate::replay::ReplayWindow;
+use crate::seal::{MAX_FRAME_BYTES, MAX_SFRAME_HEADER};
+
+/// The camera's leaf in its group.
+pub const CAMERA_LEAF: u8 = 0;
+/// Epochs whose keys are kept at once.
+pub const MAX_EPOCHS: usize = 3;
+
+/// Opens the frames of one camera.
+#[derive(Default)]
+pub struct FrameOpener {
+    /// In ascending order of epoch numbers; the last one is current.
+    epochs: Vec<OpenEpoch>,
+    aad: Vec<u8>,
+}
+
+impl FrameOpener {
+    /// Returns an opener that knows no epoch yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the keys of an epoch. Frames of the epochs before stay openable until [`Self::retire_epochs`]
+    /// or until [`MAX_EPOCHS`] newer ones came. Keys of another group replace everything. `now` is the
+    /// time since any fixed moment, as long as it never goes back.
+    pub fn add_epoch(&mut self, keys: EpochKeys, now: Duration) {
+        self.epochs.retain(|known| known.keys.group == keys.group);
+        match self.epochs.binary_search_by_key(&keys.epoch, |known| known.keys.epoch) {
+            Ok(_) => return,
+            Err(at) if at == self.epochs.len() => {
+                if let Some(before) = self.epochs.last_mut() {
+                    before.superseded = Some(now);
+                }
+                self.epochs.push(OpenEpoch::new(keys, None));
+            }
+            Err(at) => self.epochs.insert(at, OpenEpoch::new(keys, Some(now))),
+        }
+        let surplus = self.epochs.len().saturating_sub(MAX_EPOCHS);
+        self.epochs.drain(..surplus);
+    }
+
+    /// Drops the keys of epochs that were superseded at least `keep` ago: the relay's GOP cache plus 5 s.
+    pub fn retire_epochs(&mut self, now: Duration, keep: Duration) {
+        self.epochs.retain(|epoch| epoch.superseded.is_none_or(|since| now.saturating_sub(since) < keep));
+    }
+
+    /// The newest epoch whose keys are known.
+    #[must_use]
+    pub fn newest_epoch(&self) -> Option<u64> {
+        self.epochs.last().map(|epoch| epoch.keys.epoch)
+    }
+
+    /// Opens one frame. `sframe` are the SFrame bytes without the envelope, `envelope` the clear bytes
+    /// that came with them. `out` becomes the codec frame; its capacity is used again.
+    ///
+    /// # Errors
+    /// Any [`OpenError`]; then `out` is empty.
+    pub fn open(&mut self, sframe: &[u8], envelope: &[u8], out: &mut Vec<u8>) -> Result<Opened, OpenError> {
+        out.clear();
+        let (kid, ctr, body) = parse(sframe)?;
+        if kid.leaf() != CAMERA_LEAF {
+            return Err(OpenError::NotTheCamera);
+        }
+        let header_len = sframe.len() - body.len();
+        self.aad.clear();
+        self.aad.extend_from_slice(sframe.get(..header_len).ok_or(OpenError::Malformed)?);
+        self.aad.extend_from_slice(envelope);
+        let epoch = self.epochs.iter_mut().rev().find(|epoch| epoch.bits() == kid.epoch_bits());
+        let epoch = epoch.ok_or(OpenError::UnknownEpoch)?;
+        let opened = epoch.open(kid, ctr, &mut self.aad, body, out);
+        if opened.is_err() {
+            out.clear();
+        }
+        let header = opened?;
+        Ok(Opened {
+            header,
+            kid,
+            sender_leaf: kid.leaf(),
+            session: kid.session(),
+            track: kid.track(),
+            ctr,
+            epoch: epoch.keys.epoch,
+        })
+    }
+}
+
+/// A frame that was opened: authentic for the group, from the camera's key, and not seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What the camera says about the frame.
+    pub header: InnerHeader,
+    /// The key id.
+    pub kid: Kid,
+    /// The leaf of the sender, always [`CAMERA_LEAF`].
+    pub sender_leaf: u8,
+    /// The sender's session; it changes when the camera restarts.
+    pub session: SenderSession,
+    /// The track.
+    pub track: u8,
+    /// The counter.
+    pub ctr: u64,
+    /// The whole number of the MLS epoch.
+    pub epoch: u64,
+}
+
+/// A frame cannot be opened. The fault is with the relay or whoever sent it, unless a variant says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Not an SFrame with a minimal header, our key id and room for an inner header; or larger than a frame may be.
+    #[error("not an SFrame of ours")]
+    Malformed,
+    /// The key id names another leaf than the camera's.
+    #[error("the frame does not claim to be from the camera")]
+    NotTheCamera,
+    /// The keys of that epoch are not known: a commit is still on its way, or the epoch is long over.
+    #[error("the frame is of an epoch whose keys are not known")]
+    UnknownEpoch,
+    /// The counter was accepted before, or is older than the replay window.
+    #[error("the frame was seen before or is too old")]
+    Replayed,
+    /// The session was followed by so many others that its replay window was given up.
+    #[error("the frame is of a session that is over")]
+    SessionOver,
+    /// The camera had more sessions in this epoch than are remembered: it must commit a new epoch.
+    #[error("the camera restarted too often in this epoch")]
+    TooManySessions,
+    /// The tag does not verify: wrong keys, or a changed byte in frame, header or envelope.
+    #[error("the frame is not authentic")]
+    AuthenticationFailed,
+    /// An authentic frame of a newer format than this device knows.
+    #[error("the frame needs a newer version of this program")]
+    UnknownFormat,
+}
+
+struct OpenEpoch {
+    keys: EpochKeys,
+    superseded: Option<Duration>,
+    /// Key ids in use, the most recently used one last.
+    live: Vec<LiveKid>,
+    /// Key ids whose window was given up; frames under them would be replays.
+    over: BTreeSet<Kid>,
+}
+
+impl OpenEpoch {
+    fn new(keys: EpochKeys, superseded: Option<Duration>) -> Self {
+        Self { keys, superseded, live: Vec::new(), over: BTreeSet::new() }
+    }
+
+    fn bits(&self) -> u8 {
+        self.keys.epoch.to_be_bytes()[7]
+    }
+
+    fn open(
+        &mut self,
+        kid: Kid,
+        ctr: u64,
+        aad: &mut [u8],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<InnerHeader, OpenError> {
+        if let Some(at) = self.live.iter().position(|live| live.kid == kid) {
+            let live = self.live.get_mut(at).ok_or(OpenError::AuthenticationFailed)?;
+            if !live.window.is_fresh(ctr) {
+                return Err(OpenError::Replayed);
+            }
+            let header = decrypt(&live.key, ctr, aad, body, out)?;
+            live.window.accept(ctr);
+            if let Some(used) = self.live.get_mut(at..) {
+                used.rotate_left(1);
+            }
+            return header.ok_or(OpenError::UnknownFormat);
+        }
+        if self.over.contains(&kid) {
+            return Err(OpenError::SessionOver);
+        }
+        if self.over.len() >= MAX_OVER {
+            return Err(OpenError::TooManySessions);
+        }
+        let key = self.keys.opening_key(kid).ok_or(OpenError::AuthenticationFailed)?;
+        let header = decrypt(&key, ctr, aad, body, out)?;
+        if self.live.len() >= MAX_LIVE {
+            self.over.insert(self.live.remove(0).kid);
+        }
+        let mut window = ReplayWindow::new();
+        window.accept(ctr);
+        self.live.push(LiveKid { kid, key, window });
+        header.ok_or(OpenError::UnknownFormat)
+    }
+}
+
+struct LiveKid {
+    kid: Kid,
+    key: OpeningKey,
+    window: ReplayWindow,
+}
+
+/// Splits SFrame bytes into key id, counter and ciphertext; the header must be the shortest possible.
+fn parse(sframe: &[u8]) -> Result<(Kid, u64, &[u8]), OpenError> {
+    let header = SframeHeader::deserialize(sframe).map_err(|_| OpenError::Malformed)?;
+    let shortest = SframeHeader::new(header.key_id(), header.counter());
+    let mut bytes = [0; MAX_SFRAME_HEADER];
+    shortest.serialize(bytes.as_mut_slice()).map_err(|_| OpenError::Malformed)?;
+    let (start, body) = sframe.split_at_checked(shortest.len()).ok_or(OpenError::Malformed)?;
+    let sizes = InnerHeader::LEN + TAG_LEN..=InnerHeader::LEN + TAG_LEN + MAX_FRAME_BYTES;
+    if bytes.get(..start.len()) != Some(start) || !sizes.contains(&body.len()) {
+        return Err(OpenError::Malformed);
+    }
+    let kid = Kid::from_value(header.key_id()).ok_or(OpenError::Malformed)?;
+    Ok((kid, header.counter(), body))
+}
+
+/// Decrypts into `out` and takes the inner header off its front; the inner `None` is an unknown format.
+fn decrypt(
+    key: &OpeningKey,
+    ctr: u64,
+    aad: &mut [u8],
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Option<InnerHeader>, OpenError> {
+    out.extend_from_slice(body);
+    let buffer = DecryptionBufferView { aad, data: out.as_mut_slice() };
+    key.decrypt(buffer, ctr).map_err(|_| OpenError::AuthenticationFailed)?;
+    out.truncate(body.len() - TAG_LEN);
+    let header = *out.first_chunk::<{ InnerHeader::LEN }>().ok_or(OpenError::Malformed)?;
+    out.drain(..InnerHeader::LEN);
+    Ok(InnerHeader::from_bytes(header))
+}
+
+/// Key ids with a replay window per epoch: video, audio and spare tracks of the last sessions.
+const MAX_LIVE: usize = 32;
+/// Key ids per epoch whose window was given up. Only a real restart of the camera adds to them.
+const MAX_OVER: usize = 4096;
+
+#[cfg(test)]
+mod tests;
