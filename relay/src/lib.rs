@@ -2,9 +2,30 @@
 //!
 //! [`Relay::start`] runs one in this process; the binary `latchkey-relay` does nothing else. What it can be told is
 //! [`RelayConfig`]; its doors are described in `relay/docs/doors.md`.
+//!
+//! ```text
+//! control plane   http, ops ─▶ door ─▶ admission, sdp, registry, sessions
+//!                               │
+//! data plane                    └▶ shard ─▶ transport, seal, demux, batch
+//! ```
 
+mod admission;
+pub mod batch;
 mod config;
+mod door;
+mod http;
+mod metrics;
+mod ops;
+mod public_address;
+mod registry;
 mod relay;
+mod sdp;
+mod sessions;
+pub mod shard;
+pub mod srtp;
+pub mod transport;
 
-pub use crate::config::{GrantKey, PublicAddress, RelayConfig};
-pub use crate::relay::{Relay, StartError};
+pub use crate::config::sources::{Arguments, ConfigError, Suggestion};
+pub use crate::config::{GrantKey, GrantKeyError, PublicAddress, PublicAddressError, RelayConfig};
+pub use crate::public_address::DiscoveryError;
+pub use crate::relay::{Relay, RelayControl, StartError};

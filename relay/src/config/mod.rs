@@ -1,5 +1,7 @@
 //! What the relay can be told: one flat struct, read from flags, environment, a TOML file and defaults.
 
+pub(crate) mod sources;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -73,7 +75,7 @@ impl Default for RelayConfig {
             max_viewers_per_room: 1_000,
             max_sessions_per_device: 32,
             max_sdp_bytes: 64 * 1024,
-            drain_seconds: 30,
+            drain_seconds: 10,
             log: "info".to_owned(),
             json: false,
         }
