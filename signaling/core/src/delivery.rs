@@ -116,6 +116,9 @@ impl<S: Store> Signaling<S> {
         if header.group != group {
             return Err(MessageRefused::OtherGroup);
         }
+        if header.epoch > MAX_EPOCH {
+            return Err(MessageRefused::NotCurrent);
+        }
         let list = caller.list();
         if !follows(list, caller.device(), group.camera()) {
             return Err(MessageRefused::UnknownGroup);
@@ -215,6 +218,9 @@ fn check_commit(request: &PostCommit, group: GroupId) -> Result<(), CommitRefuse
     }
     if header.epoch != request.epoch {
         return Err(CommitRefused::OtherEpoch);
+    }
+    if header.epoch > MAX_EPOCH {
+        return Err(CommitRefused::EpochAhead);
     }
     Ok(())
 }
@@ -332,4 +338,6 @@ pub enum ReadRefused {
     Store(#[from] StoreError),
 }
 
+/// No group gets here by one commit at a time, and every database can count so far.
+const MAX_EPOCH: u64 = u32::MAX as u64;
 const BYTES_PER_PAGE: usize = 1024 * 1024;

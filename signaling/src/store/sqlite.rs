@@ -1,0 +1,343 @@
+//! The SQLite store: one writer at a time, several readers, every write on disk before it is answered.
+
+mod audit;
+mod delivery;
+mod households;
+mod key_packages;
+mod mail;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_signaling_core::audit::{AuditEntry, AuditRow};
+use latchkey_signaling_core::store::{
+    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages, NewList,
+    NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage, StoredWelcome, TakenKeyPackage,
+};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+/// A store in one SQLite file (WAL, `synchronous=FULL`).
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it and bringing its schema up to date as needed.
+    ///
+    /// # Errors
+    /// [`OpenError`], with what SQLite says.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        MIGRATIONS.run(&writer).await?;
+        let readers = pool().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Ends all connections; what was written is in the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A transaction that holds the write lock from its start.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+}
+
+/// Why a store did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be opened or is no database.
+    #[error("{0}")]
+    Sqlite(#[from] sqlx::Error),
+    /// The file is of a later version, or its schema was altered.
+    #[error("{0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+}
+
+/// Runs `work` in one write transaction: all of it is kept when it returns `Ok(…)`, else none.
+macro_rules! in_transaction {
+    ($store:expr, |$tx:ident| $work:expr) => {{
+        let mut tx = $store.begin().await.map_err(failed)?;
+        let $tx: &mut SqliteConnection = &mut tx;
+        let outcome = $work.await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(outcome)
+    }};
+}
+
+/// Runs `work` in one write transaction that is kept only if its outcome is as said.
+macro_rules! in_transaction_kept_if {
+    ($store:expr, $kept:pat, |$tx:ident| $work:expr) => {{
+        let mut tx = $store.begin().await.map_err(failed)?;
+        let $tx: &mut SqliteConnection = &mut tx;
+        let outcome = $work.await.map_err(failed)?;
+        if matches!(outcome, $kept) {
+            tx.commit().await.map_err(failed)?;
+        } else {
+            tx.rollback().await.map_err(failed)?;
+        }
+        Ok(outcome)
+    }};
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn found_household(&self, new: NewHousehold<'_>) -> Result<bool, StoreError> {
+        in_transaction_kept_if!(self, true, |tx| households::found(tx, new))
+    }
+
+    async fn household_root(&self, household: HouseholdId) -> Result<Option<[u8; 32]>, StoreError> {
+        households::root(&self.readers, household).await.map_err(failed)
+    }
+
+    async fn lists_after(
+        &self,
+        household: HouseholdId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        households::lists_after(&self.readers, household, after, limit).await.map_err(failed)
+    }
+
+    async fn append_list(&self, new: NewList<'_>) -> Result<bool, StoreError> {
+        in_transaction_kept_if!(self, true, |tx| households::append_list(tx, new))
+    }
+
+    async fn put_session(&self, new: NewSession, keep: u32, audit: AuditEntry) -> Result<(), StoreError> {
+        in_transaction!(self, |tx| households::put_session(tx, new, keep, audit))
+    }
+
+    async fn session(
+        &self,
+        token_hash: [u8; 32],
+        now_ms: u64,
+    ) -> Result<Option<(HouseholdId, DeviceId)>, StoreError> {
+        households::session(&self.readers, token_hash, now_ms).await.map_err(failed)
+    }
+
+    async fn add_key_packages(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        packages: NewKeyPackages<'_>,
+        max: u32,
+    ) -> Result<Option<u32>, StoreError> {
+        let whose = (household, device);
+        in_transaction_kept_if!(self, Some(_), |tx| key_packages::add(tx, whose, packages, max))
+    }
+
+    async fn claim_key_package(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        audit: AuditEntry,
+    ) -> Result<Option<TakenKeyPackage>, StoreError> {
+        in_transaction_kept_if!(self, Some(_), |tx| key_packages::claim(tx, household, device, audit))
+    }
+
+    async fn append_commit(&self, new: NewCommit<'_>) -> Result<CommitOutcome, StoreError> {
+        in_transaction_kept_if!(self, CommitOutcome::Accepted(_), |tx| delivery::append_commit(tx, new))
+    }
+
+    async fn append_message(&self, new: NewMessage<'_>) -> Result<MessageOutcome, StoreError> {
+        in_transaction_kept_if!(self, MessageOutcome::Accepted(_), |tx| delivery::append_message(tx, new))
+    }
+
+    async fn messages_after(&self, page: MessagePage) -> Result<Vec<StoredMessage>, StoreError> {
+        delivery::messages_after(&self.readers, page).await.map_err(failed)
+    }
+
+    async fn welcomes(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+    ) -> Result<Vec<StoredWelcome>, StoreError> {
+        delivery::welcomes(&self.readers, household, device).await.map_err(failed)
+    }
+
+    async fn remove_welcome(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        id: u64,
+    ) -> Result<bool, StoreError> {
+        in_transaction!(self, |tx| delivery::remove_welcome(tx, household, device, id))
+    }
+
+    async fn append_audit(
+        &self,
+        household: HouseholdId,
+        entry: AuditEntry,
+    ) -> Result<AuditRow, StoreError> {
+        in_transaction!(self, |tx| audit::append(tx, household, entry))
+    }
+
+    async fn audit_after(
+        &self,
+        household: HouseholdId,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        audit::after(&self.readers, household, seq, limit).await.map_err(failed)
+    }
+
+    async fn post_mail(&self, new: NewMail<'_>) -> Result<MailOutcome, StoreError> {
+        in_transaction!(self, |tx| mail::post(tx, new))
+    }
+
+    async fn mail_after(
+        &self,
+        mailbox: [u8; 16],
+        seq: u64,
+        now_ms: u64,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        mail::after(&self.readers, mailbox, seq, now_ms).await.map_err(failed)
+    }
+
+    async fn purge(&self, now_ms: u64, messages_before_ms: u64) -> Result<u64, StoreError> {
+        in_transaction!(self, |tx| mail::purge(tx, now_ms, messages_before_ms))
+    }
+}
+
+/// Says what became of a statement in the store's own words; the log has SQLite's.
+fn failed(error: sqlx::Error) -> StoreError {
+    let code = match &error {
+        sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i32>().ok()),
+        sqlx::Error::PoolTimedOut => Some(SQLITE_BUSY),
+        _ => None,
+    };
+    let kind = match code.map(|code| code & PRIMARY_CODE) {
+        Some(SQLITE_BUSY | SQLITE_LOCKED) => StoreError::Busy,
+        Some(SQLITE_FULL) => StoreError::Full,
+        _ => StoreError::Failed,
+    };
+    tracing::error!(%error, ?kind, "the store failed");
+    kind
+}
+
+/// A number as SQLite keeps it; beyond its range it is taken as the largest.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number as SQLite kept it; the schema allows none below zero.
+fn read(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// An id or hash out of a column, whose length the schema checks.
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
+    bytes.try_into().map_err(|_| sqlx::Error::Decode("a column has the wrong length".into()))
+}
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const READERS: u32 = 4;
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_FULL: i32 = 13;
+/// Extended result codes carry the primary one in their low byte.
+const PRIMARY_CODE: i32 = 0xff;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use latchkey_signaling_core::store::conformance;
+
+    #[tokio::test]
+    async fn conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("s.sqlite")).await.unwrap();
+        conformance::all(&store).await;
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn opens_again_with_everything_and_with_the_promised_pragmas() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sqlite");
+        let store = SqliteStore::open(&path).await.unwrap();
+        conformance::households_and_lists(&store).await;
+        store.close().await;
+        let store = SqliteStore::open(&path).await.unwrap();
+        assert_eq!(store.lists_after(HouseholdId([1; 16]), 0, 9).await.unwrap().len(), 3);
+        let pragma = async |name: &'static str| -> String {
+            sqlx::query_scalar::<_, String>(name).fetch_one(&store.writer).await.unwrap()
+        };
+        assert_eq!(pragma("SELECT journal_mode FROM pragma_journal_mode").await, "wal");
+        assert_eq!(pragma("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await, "2");
+        assert_eq!(pragma("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys").await, "1");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn audit_rows_cannot_be_changed_even_by_sql() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("s.sqlite")).await.unwrap();
+        conformance::audit_chain(&store).await;
+        for statement in ["UPDATE audit SET detail = 9", "DELETE FROM audit"] {
+            let refused = sqlx::query(statement).execute(&store.writer).await.unwrap_err();
+            assert!(refused.to_string().contains("only added"), "{refused}");
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sqlite");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        assert!(SqliteStore::open(&path).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn of_twenty_commits_at_once_one_is_taken_in() {
+        use latchkey_api::id::GroupId;
+        use latchkey_signaling_core::audit::AuditKind;
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("s.sqlite")).await.unwrap();
+        conformance::households_and_lists(&store).await;
+        let audit =
+            AuditEntry { kind: AuditKind::CommitAccepted, actor: None, subject: None, detail: 0, at_ms: 0 };
+        let race = (0..20u8).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let group = GroupId([5; 20]);
+                let household = HouseholdId([1; 16]);
+                let commit = [number];
+                let new =
+                    NewCommit { household, group, epoch: 3, commit: &commit, welcomes: &[], list: None, audit };
+                store.append_commit(new).await.unwrap()
+            })
+        });
+        let mut accepted = 0;
+        for outcome in race.collect::<Vec<_>>() {
+            match outcome.await.unwrap() {
+                CommitOutcome::Accepted(1) => accepted += 1,
+                other => assert_eq!(other, CommitOutcome::EpochTaken),
+            }
+        }
+        assert_eq!(accepted, 1);
+        store.close().await;
+    }
+}
