@@ -59,11 +59,6 @@ impl<'a> BitReader<'a> {
         }
         Ok((value << 1) - short + self.bits(1)?)
     }
-
-    /// Returns how many bits were read.
-    pub(crate) fn position(&self) -> usize {
-        self.position
-    }
 }
 
 /// Writes bits into a buffer of `N` bytes, zero to begin with.
@@ -99,6 +94,11 @@ impl<const N: usize> BitWriter<N> {
         self.bits(width - 1, 0);
         self.flag(true);
         self.bits(width - 1, (code & !(1 << (width - 1))) as u32);
+    }
+
+    /// Fills the byte begun with zero bits.
+    pub(crate) fn align(&mut self) {
+        self.position = self.position.next_multiple_of(8);
     }
 
     pub(crate) fn overflowed(&self) -> bool {
