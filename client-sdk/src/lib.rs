@@ -3,7 +3,9 @@
 mod bitstream;
 pub mod frame;
 pub mod household;
+pub mod jitter;
 pub mod observer;
+pub mod packetizer;
 mod reach;
 pub mod sink;
 pub mod source;
