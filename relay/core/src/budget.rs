@@ -32,10 +32,10 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn a_burst_then_a_steady_pace() {
         let start = Instant::now() + Duration::from_secs(60);
         let mut budget = Budget::new(3, Duration::from_secs(2));

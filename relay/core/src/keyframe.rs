@@ -59,6 +59,7 @@ impl KeyFrames {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
 
     fn key_frames() -> KeyFrames {
@@ -66,7 +67,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn many_wishes_are_one_request_a_second() {
         let start = Instant::now();
         let mut frames = key_frames();
@@ -79,7 +79,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn a_key_frame_fulfils_the_wish() {
         let start = Instant::now();
         let mut frames = key_frames();
@@ -91,7 +90,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn a_watched_track_is_never_long_without() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -75,13 +75,13 @@ impl Timeline {
             return Ok(self.begin(sequence, timestamp, now));
         };
         let ahead = i64::from(sequence.wrapping_sub(newest.sequence) as i16);
-        let position = newest.position.saturating_add_signed(ahead);
         let oldest = (stretch.first_position - SLACK).max((newest.position + 1).saturating_sub(self.window));
-        if ahead > MOST_AHEAD || position < oldest {
+        let position = newest.position.checked_add_signed(ahead).filter(|&position| position >= oldest);
+        let Some(position) = position.filter(|_| ahead <= MOST_AHEAD) else {
             let restarted = self.suspect == Some(sequence.wrapping_sub(1));
             self.suspect = Some(sequence);
             return if restarted { Ok(self.begin(sequence, timestamp, now)) } else { Err(OffTheLine) };
-        }
+        };
         self.suspect = None;
         let timestamp = timestamp.wrapping_add(stretch.timestamp_offset);
         if ahead > 0 {
@@ -163,22 +163,12 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(16);
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
     use proptest::prelude::*;
 
     fn timeline() -> (Timeline, Instant) {
-        (Timeline::new(90_000, 1024), Instant::now_for_tests())
-    }
-
-    trait TestClock {
-        fn now_for_tests() -> Instant;
-    }
-
-    impl TestClock for Instant {
-        #[allow(clippy::disallowed_methods)]
-        fn now_for_tests() -> Instant {
-            Instant::now()
-        }
+        (Timeline::new(90_000, 1024), Instant::now())
     }
 
     #[test]

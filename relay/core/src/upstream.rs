@@ -83,6 +83,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(60);
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
 
     fn asked(missing: &mut Missing, now: Instant) -> Vec<u64> {
@@ -92,7 +93,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn reordering_is_not_asked_for_and_loss_is() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
@@ -108,7 +108,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn asking_ends() {
         let start = Instant::now();
         let mut missing = Missing::new(Duration::ZERO);
@@ -120,7 +119,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn a_long_outage_is_given_up() {
         let start = Instant::now();
         let mut missing = Missing::new(Duration::ZERO);
