@@ -162,13 +162,15 @@ fn read_video(
             reel.info.video = Some(VideoInfo { codec: Codec::H264, width, height, fps: None });
             started = true;
         }
-        let since_first = sample.composition_time().saturating_sub(first_time);
+        let start = sample.composition_time().saturating_sub(first_time).max(0).unsigned_abs();
+        let time = |at| ticks(at, track.timescale.into());
+        let pts = time(start);
         reel.frames.push(MediaFrame {
             track: TrackKind::Video,
             codec: Codec::H264,
             key: unit.key,
-            pts: ticks(since_first.max(0).unsigned_abs(), track.timescale.into()),
-            duration: ticks(sample.duration.into(), track.timescale.into()),
+            pts,
+            duration: time(start.saturating_add(sample.duration.into())) - pts,
             geometry: Some(unit.geometry),
             data: unit.data,
         });
