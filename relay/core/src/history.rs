@@ -86,11 +86,14 @@ impl History {
         self.slots.len() as u64
     }
 
-    /// Says whether a packet may take its place.
+    /// Says whether a packet of `len` bytes may take its place.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] or [`StoreError::Stale`].
-    pub(crate) fn admits(&self, position: u64) -> Result<(), StoreError> {
+    /// [`StoreError`]
+    pub(crate) fn admits(&self, position: u64, len: usize) -> Result<(), StoreError> {
+        if len > LARGEST_PACKET {
+            return Err(StoreError::TooLarge);
+        }
         match self.slots[self.index(position)].position {
             Slot::NONE => Ok(()),
             taken if taken == position => Err(StoreError::Duplicate),
@@ -104,17 +107,14 @@ impl History {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub(crate) fn store(&mut self, position: u64, facts: Facts, parts: Parts<'_>) -> Result<(), StoreError> {
-        self.admits(position)?;
         let (descriptor, capture) = (parts.dependency_descriptor, parts.capture_time);
+        let len = descriptor.len() + capture.len() + parts.payload.len();
+        self.admits(position, len)?;
         let (Ok(descriptor_len), Ok(capture_len)) =
             (u8::try_from(descriptor.len()), u8::try_from(capture.len()))
         else {
             return Err(StoreError::TooLarge);
         };
-        let len = descriptor.len() + capture.len() + parts.payload.len();
-        if len > LARGEST_PACKET {
-            return Err(StoreError::TooLarge);
-        }
         let at = self.reserve(len);
         let mut place = (at % self.arena.len() as u64) as usize;
         for part in [descriptor, capture, parts.payload] {

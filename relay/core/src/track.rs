@@ -158,7 +158,7 @@ impl Track {
         if place.restarted {
             self.begin_stretch(place.position);
         }
-        self.history.admits(place.position)?;
+        self.history.admits(place.position, packet.header_len() + payload.len())?;
         let verdict = self.shape.inspect(payload);
         if let Verdict::Refuse(reason) = verdict {
             self.state = State::Refused(reason);
@@ -384,7 +384,7 @@ impl Track {
                     parts.dependency_descriptor = value;
                 }
                 Some(ExtensionKind::AbsCaptureTime) if AbsCaptureTime::read(value).is_some() => {
-                    parts.capture_time = value
+                    parts.capture_time = value;
                 }
                 _ => {}
             }
@@ -428,14 +428,12 @@ impl Track {
 
     /// Lets a stored packet out, and with the one that settles the track's shape all that were held.
     fn admit(&mut self, position: u64, verdict: Verdict, news: &mut News) {
+        let late = position < self.batch.from;
         match self.state {
             State::Holding if verdict == Verdict::Forward => self.release(news),
-            State::Forwarding if position < self.batch.from => {
-                if self.batch.late.len() < MOST_LATE {
-                    self.batch.late.push(position);
-                }
-            }
-            State::Forwarding => self.end = self.timeline.end(),
+            State::Forwarding if !late => self.end = self.timeline.end(),
+            // One that finds no room here is still there for whoever asks for it.
+            State::Forwarding if self.batch.late.len() < MOST_LATE => self.batch.late.push(position),
             _ => {}
         }
     }

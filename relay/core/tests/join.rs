@@ -186,7 +186,11 @@ fn join_all(scene: &mut Scene, life: &Life, at: (usize, bool)) {
 }
 
 /// Whole frames up to the last one, from a key frame no later than the first after the join.
-fn check(log: &Log, frames: &[Frame], (viewer, codec, joined): (u64, Codec, usize)) -> Result<(), TestCaseError> {
+fn check(
+    log: &Log,
+    frames: &[Frame],
+    (viewer, codec, joined): (u64, Codec, usize),
+) -> Result<(), TestCaseError> {
     let seen = if codec == Codec::Opus {
         log.seamless(viewer).iter().map(|sent| sent.view().payload().to_vec()).collect()
     } else {

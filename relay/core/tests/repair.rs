@@ -118,7 +118,8 @@ fn a_gap_is_never_closed_by_other_packets() {
     scene.deliver(&packets[3..]);
     scene.frame(false, 300);
     let sent = scene.log.by_number(VIEWER);
-    let gaps: Vec<u64> = sent.windows(2).map(|pair| pair[1].index - pair[0].index).filter(|&step| step > 1).collect();
+    let gaps: Vec<u64> =
+        sent.windows(2).map(|pair| pair[1].index - pair[0].index).filter(|&step| step > 1).collect();
     assert_eq!(gaps, [3], "two numbers are kept");
     let missing = sent.windows(2).find(|pair| pair[1].index - pair[0].index > 1).unwrap()[0].index as u16 + 1;
     scene.nack(VIEWER, &[missing]);
@@ -147,7 +148,10 @@ fn padding_is_left_out_and_late_padding_fills_its_place() {
     scene.deliver(&[probe]);
     let packets = scene.make_frame(false, 600);
     scene.deliver(&packets);
-    assert_eq!(scene.log.by_number(VIEWER).windows(2).filter(|pair| pair[1].index - pair[0].index != 1).count(), 1);
+    assert_eq!(
+        scene.log.by_number(VIEWER).windows(2).filter(|pair| pair[1].index - pair[0].index != 1).count(),
+        1
+    );
     scene.deliver(&[late_probe]);
     let filled = scene.log.seamless(VIEWER);
     let fillers: Vec<_> = filled.iter().filter(|sent| sent.view().payload().is_empty()).collect();

@@ -31,10 +31,15 @@ fn numbers_and_times_go_on() {
     scene.frame(false, 400);
     scene.pass(Duration::from_millis(100));
     let sent = scene.log.seamless(VIEWER);
-    let next = sent.iter().map(|sent| sent.view().timestamp()).skip(held).min_by_key(|time| time.wrapping_sub(before));
+    let next = sent
+        .iter()
+        .map(|sent| sent.view().timestamp())
+        .skip(held)
+        .min_by_key(|time| time.wrapping_sub(before));
     assert_eq!(next.unwrap().wrapping_sub(before), 90_000, "967 ms passed since the end of a frame of 33 ms");
     assert_eq!(scene.log.frames(Codec::Vp8, VIEWER).len(), 16);
-    let numbers: Vec<u16> = sent.iter().map(|sent| frame_number(sent.extension(DESCRIPTOR_ID).unwrap())).collect();
+    let numbers: Vec<u16> =
+        sent.iter().map(|sent| frame_number(sent.extension(DESCRIPTOR_ID).unwrap())).collect();
     assert!(numbers.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) <= 1), "{numbers:?}");
 }
 
@@ -48,7 +53,11 @@ fn what_the_new_publisher_sends_before_its_key_frame_is_left_out() {
     for index in 0..9 {
         scene.frame(index == 8, 300);
     }
-    assert_eq!(scene.log.frames(Codec::H264, VIEWER).len(), 9, "8 of the old one, the key frame of the new one");
+    assert_eq!(
+        scene.log.frames(Codec::H264, VIEWER).len(),
+        9,
+        "8 of the old one, the key frame of the new one"
+    );
     assert!(scene.key_frames_wanted() > 0, "the new one was asked for a key frame");
 }
 
@@ -89,7 +98,8 @@ fn a_viewer_who_joins_between_two_publishers_gets_the_second() {
     scene.open();
     scene.pass(Duration::from_millis(100));
     assert_eq!(scene.log.frames(Codec::Vp8, VIEWER).len(), 8);
-    let started = |event: &&Event| matches!(event, Event::ViewingStarted { subscriber: SubscriberId(VIEWER), .. });
+    let started =
+        |event: &&Event| matches!(event, Event::ViewingStarted { subscriber: SubscriberId(VIEWER), .. });
     assert_eq!(scene.events.iter().filter(started).count(), 1);
 }
 

@@ -119,7 +119,8 @@ impl Log {
         }
         let mut out = Vec::new();
         let frames = frames.into_iter().map(|(_, payloads)| {
-            payload::assemble(codec, payloads.into_iter().filter(|payload| !payload.is_empty()), &mut out).unwrap();
+            payload::assemble(codec, payloads.into_iter().filter(|payload| !payload.is_empty()), &mut out)
+                .unwrap();
             out.clone()
         });
         frames.collect()

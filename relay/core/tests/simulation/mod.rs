@@ -12,7 +12,7 @@ use latchkey_relay_core::{
 };
 use latchkey_wire::extension::{ExtensionKind, ExtensionMap};
 
-pub use camera::{Camera, Frame};
+pub use camera::{Camera, Frame, MEDIA_PT};
 pub use log::{Log, Sent};
 
 /// Time between two frames.
@@ -137,7 +137,11 @@ pub fn leg(viewer: u64) -> SubscriptionParams {
             (ExtensionKind::DependencyDescriptor, 12),
             (ExtensionKind::PlayoutDelay, 6),
         ]),
-        origin: Origin { sequence: origin, rtx_sequence: origin ^ 0x55, timestamp: viewer as u32 * 1_000_003 },
+        origin: Origin {
+            sequence: origin,
+            rtx_sequence: origin ^ 0x55,
+            timestamp: viewer as u32 * 1_000_003,
+        },
     }
 }
 

@@ -1,0 +1,106 @@
+//! Cost of forwarding alone: no socket, no seal. Prints nanoseconds per outgoing packet and bytes per viewer.
+//!
+//! `cargo bench -p latchkey-relay-core --bench forward`
+
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
+use latchkey_wire::codec::Codec;
+use simulation::Camera;
+
+fn main() {
+    for viewers in [1, 10, 100, 300, 1000] {
+        let mut camera = Camera::new(Codec::H264, 1);
+        camera.max_payload = 1040;
+        let (mut now, mut room, mut sink) = (Instant::now(), Room::new(RoomConfig::default()), Arena::new());
+        let track = room.publish(camera.params(), now).expect("an empty room has a place");
+        let before = ALLOCATED.load(Ordering::Relaxed);
+        for viewer in 0..viewers {
+            room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now)
+                .expect("the track is there");
+        }
+        let per_viewer = (ALLOCATED.load(Ordering::Relaxed) - before) / viewers as usize;
+        let frames: Vec<_> = (0..300).map(|index| camera.frame(index % 60 == 0, 10_300).packets).collect();
+        let (mut ingesting, mut forwarding) = (Duration::ZERO, Duration::ZERO);
+        for (index, packets) in frames.iter().enumerate() {
+            let start = Instant::now();
+            for packet in packets {
+                let _ = room.ingest(packet, now);
+            }
+            let ingested = Instant::now();
+            room.forward(now, &mut sink);
+            if index == 20 {
+                (ingesting, forwarding, sink.packets) = (Duration::ZERO, Duration::ZERO, 0);
+            } else {
+                ingesting += ingested - start;
+                forwarding += ingested.elapsed();
+            }
+            now += simulation::FRAME;
+            room.handle_timeout(now, &mut sink);
+            while room.poll_event().is_some() {}
+        }
+        let incoming: usize = frames[21..].iter().map(Vec::len).sum();
+        println!(
+            "core forward: viewers={viewers} packets_out={} ingest_ns={:.0} forward_ns_per_packet={:.1} bytes_per_viewer={per_viewer}",
+            sink.packets,
+            ingesting.as_nanos() as f64 / incoming as f64,
+            forwarding.as_nanos() as f64 / sink.packets as f64,
+        );
+    }
+}
+
+/// Copies packets like a shell does, over and over the same place.
+struct Arena {
+    bytes: Box<[u8; 2048]>,
+    packets: usize,
+}
+
+impl Arena {
+    fn new() -> Self {
+        Self { bytes: Box::new([0; 2048]), packets: 0 }
+    }
+}
+
+impl Sink for Arena {
+    fn begin(&mut self, _: SubscriberId) {}
+
+    fn packet(&mut self, packet: &Outgoing<'_>) {
+        let (header, rest) = self.bytes.split_at_mut(packet.header.len());
+        header.copy_from_slice(packet.header);
+        rest[..packet.payload.len()].copy_from_slice(packet.payload);
+        std::hint::black_box(&self.bytes);
+        self.packets += 1;
+    }
+
+    fn report(&mut self, _: &SenderReport) {}
+
+    fn end(&mut self, _: SubscriberId) {}
+}
+
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system allocator unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
