@@ -102,7 +102,7 @@ fn encode<'a>(bytes: &[u8; 16], text: &'a mut [u8; TEXT_LEN]) -> &'a str {
     std::str::from_utf8(&text[..written]).expect("base64url is ASCII")
 }
 
-fn decode(text: &str) -> Result<[u8; 16], IdError> {
+pub(crate) fn decode(text: &str) -> Result<[u8; 16], IdError> {
     if text.len() != TEXT_LEN {
         return Err(IdError::Length(text.len()));
     }
