@@ -109,6 +109,7 @@ impl<const N: usize> Control<N> {
         while rest.len() >= head {
             // SAFETY: at least a header's bytes are there, and every bit pattern is a valid header.
             let header = unsafe { rest.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
+            #[allow(clippy::unnecessary_cast)] // Not everywhere is it a usize.
             let len = header.cmsg_len as usize;
             if len < head || len > rest.len() {
                 return;

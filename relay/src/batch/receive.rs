@@ -90,7 +90,9 @@ impl Receiver {
         }
         for ((message, name), control) in messages.iter().zip(&names).zip(&controls).take(count as usize) {
             let len = (message.msg_len as usize).min(SLOT_BYTES);
-            let slot = self.describe(len, name.get(), control, message.msg_hdr.msg_controllen as usize);
+            #[allow(clippy::unnecessary_cast)] // Not everywhere is it a usize.
+            let used = message.msg_hdr.msg_controllen as usize;
+            let slot = self.describe(len, name.get(), control, used);
             self.slots.push(slot);
         }
         Ok(count as usize)

@@ -97,6 +97,11 @@ impl SendArena {
         self.packets == Self::PACKETS
     }
 
+    /// How many datagrams may still be reserved.
+    pub fn free(&self) -> usize {
+        Self::PACKETS - self.packets
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.packets == 0

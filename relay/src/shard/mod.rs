@@ -1,7 +1,24 @@
 //! Shards: threads that own sockets, rooms and peers, and share nothing on the packet path.
+//!
+//! ```text
+//! recvmmsg -> ingress: demux, SRTP open -> Room::ingest -> Room::forward -> sink: seal in the arena -> sendmmsg
+//!                     STUN, DTLS, RTCP -> transport, session
+//! ```
 
+mod bucket;
 pub mod command;
 pub mod counters;
+mod hold;
+mod ingress;
+mod neighbours;
+mod peer;
+mod rooms;
+mod session;
+mod sink;
 mod start;
+mod timers;
+mod worker;
 
-pub use start::{Limits, ShardsConfig, Shards, StartError, Tap};
+#[cfg(feature = "test-tap")]
+pub use start::Tap;
+pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};

@@ -1,16 +1,27 @@
 //! Starting and stopping the shard threads of a relay.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
-use latchkey_relay_core::config::RoomConfig;
+use latchkey_relay_core::RoomConfig;
 
-use crate::shard::command::{Fingerprint, ShardHandle};
+use crate::batch::{SendArena, Socket, SocketOptions, Waker};
+use crate::shard::command::{Command, Fingerprint, ShardHandle};
+use crate::shard::counters::{ShardCounters, Tally};
+use crate::shard::neighbours;
+use crate::shard::peer::Peers;
+use crate::shard::rooms::Rooms;
+use crate::shard::sink::Outbox;
+use crate::shard::timers::Timers;
+use crate::shard::worker::Worker;
 use crate::srtp::SrtpProfile;
-use crate::transport::certificate::Certificate;
+use crate::transport::certificate::{Certificate, CertificateError};
+use crate::transport::dtls::Identity;
 
 /// What the data plane is started with.
 #[non_exhaustive]
@@ -152,8 +163,141 @@ impl Shards {
         self.fingerprint
     }
 
+    /// Opens the sockets, makes the certificate and starts the threads.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing runs then.
+    pub fn start(config: ShardsConfig) -> Result<Self, StartError> {
+        if config.shards == 0 || config.shards > MAX_SHARDS {
+            return Err(StartError::Shards(config.shards));
+        }
+        if config.srtp_profiles.is_empty() {
+            return Err(StartError::NoProfile);
+        }
+        let sockets = open_sockets(&config)?;
+        let certificate = match config.certificate {
+            Some(certificate) => certificate,
+            None => Certificate::generate()?,
+        };
+        let identity = Identity::new(&certificate, &config.srtp_profiles)?;
+        let local_addr = sockets[0].local_addr().map_err(|source| StartError::Socket { address: config.bind, source })?;
+        let wakers = sockets.iter().map(|_| Waker::new()).collect::<io::Result<Vec<_>>>().map_err(StartError::Thread)?;
+        let cname = random_cname().map_err(|_| StartError::Thread(io::Error::other("no randomness")))?;
+        let mut shards = Self { handles: Vec::new(), threads: Vec::new(), local_addr, fingerprint: certificate.fingerprint() };
+        let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
+        for (index, ((socket, neighbours), waker)) in parts.enumerate() {
+            let (sender, commands) = sync_channel(COMMANDS);
+            let counters = Arc::new(ShardCounters::default());
+            let (receive, send) = socket.buffer_sizes();
+            tracing::info!(shard = index, address = %local_addr, gso = socket.sends_trains(), receive, send, "shard starts");
+            let worker = Worker {
+                index,
+                limits: config.limits.clone(),
+                room_config: config.room.clone(),
+                identity: identity.clone(),
+                cname: cname.clone(),
+                outbox: Outbox { socket, arena: SendArena::new(), tally: Tally::default(), control: Vec::with_capacity(2_048) },
+                commands,
+                waker: waker.clone(),
+                neighbours,
+                counters: counters.clone(),
+                #[cfg(feature = "test-tap")]
+                tap: config.tap.clone(),
+                peers: Peers::default(),
+                rooms: Rooms::default(),
+                timers: Timers::default(),
+                by_address: HashMap::new(),
+                last_owner: None,
+                by_ufrag: HashMap::new(),
+                by_session: HashMap::new(),
+                pending: Vec::new(),
+                ended: HashMap::new(),
+                cuts: HashMap::new(),
+                publishers: 0,
+                draining: false,
+                next_sweep: Instant::now(),
+            };
+            // An error here drops `shards`, which stops those that run.
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .stack_size(STACK)
+                .spawn(move || worker.run())
+                .map_err(StartError::Thread)?;
+            shards.threads.push(thread);
+            shards.handles.push(ShardHandle { index, commands: sender, waker, counters });
+        }
+        Ok(shards)
+    }
+
+    /// Ends all sessions (each peer is told) and all threads. Blocks for some milliseconds.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
     /// One handle per shard. All viewers of a room must go to the shard that has its publisher.
     pub fn handles(&self) -> &[ShardHandle] {
         &self.handles
     }
 }
+
+impl Shards {
+    fn end(&mut self) {
+        for handle in &self.handles {
+            while let Err(TrySendError::Full(_)) = handle.send(Command::Stop) {
+                // A busy shard empties its queue within a loop.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard thread had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl From<CertificateError> for StartError {
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(error.to_string())
+    }
+}
+
+/// One socket per shard; all on the port that the first one got.
+fn open_sockets(config: &ShardsConfig) -> Result<Vec<Socket>, StartError> {
+    let options = SocketOptions {
+        share_port: config.shards > 1,
+        receive_buffer: config.limits.socket_buffer_bytes,
+        send_buffer: config.limits.socket_buffer_bytes,
+        ..SocketOptions::default()
+    };
+    let mut address = config.bind;
+    let mut sockets = Vec::with_capacity(config.shards);
+    for _ in 0..config.shards {
+        let socket = Socket::bind(address, &options)
+            .and_then(|socket| {
+                address.set_port(socket.local_addr()?.port());
+                Ok(socket)
+            })
+            .map_err(|source| StartError::Socket { address, source })?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+/// A name that says nothing about the machine (RFC 7022 section 4.2).
+fn random_cname() -> Result<String, getrandom::Error> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Commands that wait for one shard at most.
+const COMMANDS: usize = 1_024;
+/// The DTLS parser recurses over fragments; `transport::dtls` bounds them far below this.
+const STACK: usize = 8 << 20;

@@ -52,12 +52,11 @@ impl ControlSealer {
                 key.seal_in_place_scatter(nonce, Aad::from(aad), body, &[], tag).map_err(|_| SealError)?;
                 last.copy_from_slice(&word);
             }
-            SessionKey::CmSha1 { cipher, mac, salt } => {
-                cipher
-                    .less_safe_encrypt(&mut out[CLEAR..end], cm_iv(salt, ssrc, u64::from(index)))
+            SessionKey::CmSha1(cm) => {
+                cm.cipher.less_safe_encrypt(&mut out[CLEAR..end], cm_iv(&cm.salt, ssrc, u64::from(index)))
                     .map_err(|_| SealError)?;
                 out[end..end + INDEX].copy_from_slice(&word);
-                let tag = hmac::sign(mac, &out[..end + INDEX]);
+                let tag = hmac::sign(&cm.mac, &out[..end + INDEX]);
                 out[end + INDEX..].copy_from_slice(&tag.as_ref()[..SHA1_80_TAG]);
             }
         }
@@ -91,7 +90,7 @@ impl ControlOpener {
         let ssrc = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         let at = match self.key {
             SessionKey::Gcm { .. } => end + GCM_TAG,
-            SessionKey::CmSha1 { .. } => end,
+            SessionKey::CmSha1(_) => end,
         };
         let word = [packet[at], packet[at + 1], packet[at + 2], packet[at + 3]];
         let index = u32::from_be_bytes(word);
@@ -109,13 +108,13 @@ impl ControlOpener {
                 let aad = associated(packet, word);
                 key.open_in_place(nonce, Aad::from(aad), &mut packet[CLEAR..at]).map_err(|_| OpenError::Authentication)?;
             }
-            SessionKey::CmSha1 { cipher, mac, salt } => {
+            SessionKey::CmSha1(cm) => {
                 let (signed, tag) = packet.split_at(end + INDEX);
-                let expected = hmac::sign(mac, signed);
+                let expected = hmac::sign(&cm.mac, signed);
                 if !bool::from(expected.as_ref()[..SHA1_80_TAG].ct_eq(tag)) {
                     return Err(OpenError::Authentication);
                 }
-                cipher.less_safe_encrypt(&mut packet[CLEAR..end], cm_iv(salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
+                cm.cipher.less_safe_encrypt(&mut packet[CLEAR..end], cm_iv(&cm.salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
             }
         }
         let place = match place {

@@ -86,7 +86,14 @@ pub fn from_keying_material(profile: SrtpProfile, material: &[u8]) -> Option<(Ma
 /// Session keys of one direction and one of the two protocols, with their key schedules.
 pub(super) enum SessionKey {
     Gcm { key: LessSafeKey, salt: [u8; GCM_IV] },
-    CmSha1 { cipher: EncryptingKey, mac: hmac::Key, salt: [u8; SALT] },
+    CmSha1(Box<CmSha1>),
+}
+
+/// Boxed, because its key schedules are several times as large and it is rarely used.
+pub(super) struct CmSha1 {
+    pub(super) cipher: EncryptingKey,
+    pub(super) mac: hmac::Key,
+    pub(super) salt: [u8; SALT],
 }
 
 /// Which protocol a session key is for.
@@ -113,11 +120,11 @@ impl SessionKey {
             }
             SrtpProfile::Aes128CmSha1 => {
                 let auth = derive::<SHA1_KEY>(master, first_label + 1);
-                Self::CmSha1 {
+                Self::CmSha1(Box::new(CmSha1 {
                     cipher: counter_mode(&key),
                     mac: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth[..]),
                     salt: *salt,
-                }
+                }))
             }
         }
     }
@@ -125,7 +132,7 @@ impl SessionKey {
     pub(super) fn rtp_overhead(&self) -> usize {
         match self {
             Self::Gcm { .. } => GCM_TAG,
-            Self::CmSha1 { .. } => SHA1_80_TAG,
+            Self::CmSha1(_) => SHA1_80_TAG,
         }
     }
 }

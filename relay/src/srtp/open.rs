@@ -67,15 +67,15 @@ fn open(key: &SessionKey, packet: &mut [u8], clear: usize, ssrc: u32, index: u64
             let (head, rest) = packet.split_at_mut(clear);
             key.open_in_place(nonce, Aad::from(&*head), rest).map_err(|_| OpenError::Authentication)?;
         }
-        SessionKey::CmSha1 { cipher, mac, salt } => {
+        SessionKey::CmSha1(cm) => {
             let mut tag = [0; SHA1_80_TAG];
             tag.copy_from_slice(&packet[end..]);
             packet[end..end + 4].copy_from_slice(&((index >> 16) as u32).to_be_bytes());
-            let expected = hmac::sign(mac, &packet[..end + 4]);
+            let expected = hmac::sign(&cm.mac, &packet[..end + 4]);
             if !bool::from(expected.as_ref()[..SHA1_80_TAG].ct_eq(&tag)) {
                 return Err(OpenError::Authentication);
             }
-            cipher.less_safe_encrypt(&mut packet[clear..end], cm_iv(salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
+            cm.cipher.less_safe_encrypt(&mut packet[clear..end], cm_iv(&cm.salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
         }
     }
     Ok(end)

@@ -65,15 +65,15 @@ impl Sealer {
                 copy_body(plain, body);
                 key.seal_in_place_scatter(nonce, Aad::from(&*head), body, &[], tag).map_err(|_| SealError)
             }
-            SessionKey::CmSha1 { cipher, mac, salt } => {
+            SessionKey::CmSha1(cm) => {
                 copy_body(plain, &mut rest[..body]);
-                cipher.less_safe_encrypt(&mut rest[..body], cm_iv(salt, plain.ssrc, plain.index)).map_err(|_| SealError)?;
+                cm.cipher.less_safe_encrypt(&mut rest[..body], cm_iv(&cm.salt, plain.ssrc, plain.index)).map_err(|_| SealError)?;
                 // The tag covers the packet and the rollover counter after it, which is not sent: it lies for a moment where
                 // the tag will be.
                 let end = clear + body;
                 let rollover = (plain.index >> 16) as u32;
                 out[end..end + 4].copy_from_slice(&rollover.to_be_bytes());
-                let tag = hmac::sign(mac, &out[..end + 4]);
+                let tag = hmac::sign(&cm.mac, &out[..end + 4]);
                 out[end..].copy_from_slice(&tag.as_ref()[..SHA1_80_TAG]);
                 Ok(())
             }

@@ -1,0 +1,320 @@
+//! What comes in: each datagram to its peer, and nothing changed by one that is not proven to be the peer's.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+use is::stun::StunMessage;
+use latchkey_relay_core::DropReason as Refused;
+use latchkey_wire::codec::MediaKind;
+use latchkey_wire::rtcp::{self, RtcpMessage};
+
+use crate::batch::Route;
+use crate::demux::{Protocol, classify};
+use crate::shard::command::{EndReason, Role};
+use crate::shard::counters::{Direction, DropReason, Event, PacketKind};
+use crate::shard::peer::PeerKey;
+use crate::shard::sink::Forwarding;
+use crate::shard::worker::Worker;
+use crate::srtp::OpenError;
+use crate::transport::dtls::{DtlsError, DtlsEvent};
+use crate::transport::ice::{CheckError, IceLite, shard_of};
+
+impl Worker {
+    /// Handles one datagram; counts it by what it was, or by why it was dropped.
+    pub(super) fn datagram(&mut self, bytes: &mut [u8], route: Route, received: Option<SystemTime>, now: Instant) {
+        let len = bytes.len() as u64;
+        let outcome = match classify(bytes) {
+            Some(Protocol::Rtp) => self.rtp(bytes, &route, received, now),
+            Some(protocol) => self.control(protocol, bytes, &route, received, now),
+            None => Err(DropReason::Malformed),
+        };
+        match outcome {
+            Ok(Some(kind)) => self.outbox.tally.add_packets(Direction::In, kind, 1, len),
+            Ok(None) => self.outbox.tally.add(Event::HandedOver, 1),
+            Err(reason) => self.outbox.tally.drop_one(reason),
+        }
+    }
+
+    /// STUN, DTLS and RTCP go through other people's parsers. A panic there is a bug that must not take the shard down:
+    /// the datagram's session ends, all others go on.
+    fn control(
+        &mut self,
+        protocol: Protocol,
+        bytes: &mut [u8],
+        route: &Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let handled = catch_unwind(AssertUnwindSafe(|| match protocol {
+            Protocol::Stun => self.stun(bytes, route, received, now),
+            Protocol::Dtls => self.dtls(bytes, route, received, now),
+            Protocol::Rtcp | Protocol::Rtp => self.rtcp(bytes, route, received, now),
+        }));
+        handled.unwrap_or_else(|_| {
+            tracing::error!(?protocol, "a parser panicked; the session it concerns is ended");
+            if let Some(key) = self.by_address.get(&route.remote).copied() {
+                self.end(key, EndReason::DtlsFailed, now);
+            }
+            Err(DropReason::Malformed)
+        })
+    }
+
+    fn rtp(
+        &mut self,
+        bytes: &mut [u8],
+        route: &Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
+        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
+        let opener = peer.srtp.as_mut().and_then(|srtp| srtp.opener.as_mut()).ok_or(DropReason::Policy)?;
+        let len = opener.open(bytes).map_err(reason_of)?;
+        if !peer.may_send(bytes.len(), now) {
+            return Err(DropReason::RateLimit);
+        }
+        let packet = &bytes[..len];
+        #[cfg(feature = "test-tap")]
+        if let Some(tap) = &self.tap {
+            tap(packet);
+        }
+        let (marker, payload_type) = (packet[1] & 0x80 != 0, packet[1] & 0x7F);
+        let Some(kind) = peer.kind_of(payload_type) else { return Err(DropReason::Policy) };
+        let place = peer.room;
+        let room = self.rooms.at(place).ok_or(DropReason::UnknownPeer)?;
+        let ingested = room.room.ingest(packet, now);
+        if kind == MediaKind::Video {
+            room.hold.note(received, marker);
+        }
+        if !room.pending {
+            room.pending = true;
+            self.pending.push(place);
+        }
+        if room.received.is_none() {
+            room.received = received;
+        }
+        match ingested {
+            Ok(_) | Err(Refused::PaddingOnly) => Ok(Some(match kind {
+                MediaKind::Video => PacketKind::Video,
+                MediaKind::Audio => PacketKind::Audio,
+            })),
+            Err(Refused::Malformed) => Err(DropReason::Malformed),
+            Err(Refused::Duplicate | Refused::Stale) => Err(DropReason::Replay),
+            Err(_) => Err(DropReason::Policy),
+        }
+    }
+
+    fn stun(
+        &mut self,
+        bytes: &[u8],
+        route: &Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let message = StunMessage::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        let (ufrag, _) = message.split_username().ok_or(DropReason::Malformed)?;
+        let Some(key) = self.by_ufrag.get(ufrag).copied() else {
+            // Only what names another shard goes there, and that one checks it as strictly.
+            let shard = shard_of(ufrag).filter(|shard| *shard != self.index).ok_or(DropReason::UnknownPeer)?;
+            return self.give_to(shard, bytes, route, received);
+        };
+        if self.is_taken(&route.remote, key, now) {
+            return Err(DropReason::Policy);
+        }
+        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
+        if !peer.may_control(now) {
+            return Err(DropReason::RateLimit);
+        }
+        let first = peer.ice.last_check().is_none();
+        let mut answer = [0; IceLite::ANSWER];
+        let checked = peer.ice.check(now, route, &message, &mut answer).map_err(|error| match error {
+            CheckError::Auth => DropReason::Auth,
+            CheckError::Unexpected => DropReason::Policy,
+        })?;
+        if checked.moved {
+            peer.route = peer.ice.selected().copied();
+        }
+        if first {
+            tracing::info!(session = ?peer.session, "ICE: first authenticated check");
+        } else if checked.moved {
+            tracing::info!(session = ?peer.session, "ICE: address moved");
+        }
+        self.outbox.transport(route, &answer[..checked.answer]);
+        if checked.learnt {
+            self.learn(route.remote, key);
+        }
+        if let Some(address) = checked.forgotten {
+            self.forget(&address, key);
+        }
+        if let Some(ufrag) = checked.retired {
+            self.by_ufrag.remove(&ufrag);
+        }
+        if checked.moved {
+            self.view(key, now);
+        }
+        Ok(Some(PacketKind::Transport))
+    }
+
+    fn dtls(
+        &mut self,
+        bytes: &[u8],
+        route: &Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
+        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
+        if !peer.may_control(now) {
+            return Err(DropReason::RateLimit);
+        }
+        let result = peer.dtls.receive(now, bytes);
+        // Before a nomination the answer goes where the question came from; that address was checked.
+        let to = peer.route.unwrap_or(*route);
+        while let Some(datagram) = peer.dtls.poll_transmit() {
+            self.outbox.transport(&to, &datagram);
+        }
+        match result {
+            Ok(None) => {}
+            Ok(Some(DtlsEvent::Connected(keys))) => {
+                tracing::info!(session = ?peer.session, profile = keys.profile.label(), "DTLS: connected");
+                peer.key(&keys);
+                self.outbox.tally.add(Event::DtlsConnected, 1);
+                self.view(key, now);
+            }
+            Ok(Some(DtlsEvent::Closed)) => self.end(key, EndReason::PeerClosed, now),
+            Err(DtlsError::Records) => return Err(DropReason::Malformed),
+            Err(DtlsError::Fingerprint) => {
+                self.end(key, EndReason::FingerprintMismatch, now);
+                return Err(DropReason::Auth);
+            }
+            Err(_) => {
+                self.end(key, EndReason::DtlsFailed, now);
+                return Err(DropReason::Auth);
+            }
+        }
+        self.arm_peer(key);
+        Ok(Some(PacketKind::Transport))
+    }
+
+    fn rtcp(
+        &mut self,
+        bytes: &mut [u8],
+        route: &Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
+        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
+        let srtp = peer.srtp.as_mut().ok_or(DropReason::Policy)?;
+        let len = srtp.control_opener.open(bytes).map_err(reason_of)?;
+        if !peer.may_control(now) {
+            return Err(DropReason::RateLimit);
+        }
+        let (role, place) = (peer.role, peer.room);
+        let mut messages = Vec::new();
+        let parsed = rtcp::parse(&bytes[..len], &mut messages);
+        let Some(live) = self.rooms.at(place) else { return Err(DropReason::UnknownPeer) };
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.cname, None);
+        for message in messages {
+            match (role, message) {
+                (Role::Publish, RtcpMessage::SenderReport(report)) => {
+                    live.room.sender_report(report.ssrc, report.ntp_time, report.rtp_time, now);
+                }
+                (Role::View, RtcpMessage::Nack { media_ssrc, lost, .. }) => {
+                    live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
+                }
+                (Role::View, RtcpMessage::Pli { media_ssrc, .. }) => {
+                    live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
+                }
+                (Role::View, RtcpMessage::Fir { media_ssrcs, .. }) => {
+                    for ssrc in media_ssrcs {
+                        live.room.key_frame_requested(key.subscriber(), ssrc, now);
+                    }
+                }
+                // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
+                _ => {}
+            }
+        }
+        sink.finish();
+        self.after_room(place, now);
+        parsed.map(|()| Some(PacketKind::Rtcp)).map_err(|_| DropReason::Malformed)
+    }
+
+    /// The peer at an address.
+    #[inline]
+    pub(super) fn owner(&mut self, remote: &SocketAddr) -> Option<PeerKey> {
+        if let Some((address, key)) = &self.last_owner
+            && address == remote
+        {
+            return Some(*key);
+        }
+        let key = *self.by_address.get(remote)?;
+        self.last_owner = Some((*remote, key));
+        Some(key)
+    }
+
+    /// Whether the address belongs to another session that was checked from it lately. Otherwise anyone with a session of
+    /// their own could take a stranger's address by a check with a forged source.
+    fn is_taken(&self, remote: &SocketAddr, by: PeerKey, now: Instant) -> bool {
+        let Some(owner) = self.by_address.get(remote).filter(|owner| **owner != by) else { return false };
+        let last = self.peers.get(*owner).and_then(|peer| peer.ice.last_check_from(remote));
+        last.is_some_and(|last| now.saturating_duration_since(last) < OWNED)
+    }
+
+    fn learn(&mut self, address: SocketAddr, key: PeerKey) {
+        if let Some(former) = self.by_address.insert(address, key).filter(|former| *former != key)
+            && let Some(peer) = self.peers.get_mut(former)
+        {
+            peer.ice.lose(&address);
+            peer.route = peer.ice.selected().copied();
+        }
+        self.last_owner = None;
+        self.neighbours.announce(address, true);
+    }
+
+    /// The address is no longer this peer's.
+    pub(super) fn forget(&mut self, address: &SocketAddr, key: PeerKey) {
+        if self.by_address.get(address) == Some(&key) {
+            self.by_address.remove(address);
+            self.neighbours.announce(*address, false);
+        }
+        self.last_owner = None;
+    }
+
+    /// Gives a datagram from an address unknown here to the shard that knows it.
+    fn hand_over(
+        &mut self,
+        bytes: &[u8],
+        route: &Route,
+        received: Option<SystemTime>,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let shard = self.neighbours.owner_of(&route.remote).ok_or(DropReason::UnknownPeer)?;
+        self.give_to(shard, bytes, route, received)
+    }
+
+    fn give_to(
+        &mut self,
+        shard: usize,
+        bytes: &[u8],
+        route: &Route,
+        received: Option<SystemTime>,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        match self.neighbours.hand_over(shard, bytes, *route, received) {
+            true => Ok(None),
+            false => Err(DropReason::QueueFull),
+        }
+    }
+}
+
+fn reason_of(error: OpenError) -> DropReason {
+    match error {
+        OpenError::Malformed => DropReason::Malformed,
+        OpenError::Authentication => DropReason::Auth,
+        OpenError::Replayed => DropReason::Replay,
+        OpenError::TooManySources => DropReason::Policy,
+    }
+}
+
+/// Three of the usual intervals between checks.
+const OWNED: Duration = Duration::from_secs(8);

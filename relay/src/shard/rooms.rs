@@ -1,0 +1,118 @@
+//! The rooms of a shard.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use latchkey_relay_core::{Room, RoomConfig, TrackId, TrackParams};
+use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::id::RoomId;
+
+use crate::shard::command::PublishedTrack;
+use crate::shard::hold::Hold;
+use crate::shard::peer::PeerKey;
+use crate::shard::timers::Armed;
+
+/// A room with what the shard keeps about it.
+pub(super) struct LiveRoom {
+    pub(super) id: RoomId,
+    pub(super) room: Room,
+    pub(super) publisher: Option<PeerKey>,
+    /// Since when nobody publishes.
+    pub(super) vacant_since: Instant,
+    pub(super) armed: Armed,
+    /// When the oldest packet that waits for forwarding came in.
+    pub(super) received: Option<SystemTime>,
+    /// Packets of this batch wait for forwarding.
+    pub(super) pending: bool,
+    /// Packets of earlier batches wait for the rest of their frame.
+    pub(super) held: bool,
+    pub(super) hold: Hold,
+}
+
+impl LiveRoom {
+    fn new(id: RoomId, config: RoomConfig, now: Instant) -> Self {
+        Self {
+            id,
+            room: Room::new(config),
+            publisher: None,
+            vacant_since: now,
+            armed: Armed::default(),
+            received: None,
+            pending: false,
+            held: false,
+            hold: Hold::default(),
+        }
+    }
+
+    /// The track of a kind, with or without a publisher.
+    pub(super) fn track_of(&self, kind: MediaKind) -> Option<(TrackId, &TrackParams)> {
+        self.room.tracks().find_map(|track| {
+            let params = self.room.track(track)?;
+            (params.codec.kind() == kind).then_some((track, params))
+        })
+    }
+
+    /// The track of a codec.
+    pub(super) fn track_with(&self, codec: Codec) -> Option<TrackId> {
+        self.track_of(codec.kind()).filter(|(_, params)| params.codec == codec).map(|(track, _)| track)
+    }
+
+    /// What the publisher sends; `None` when nobody publishes.
+    pub(super) fn published(&self) -> Option<Vec<PublishedTrack>> {
+        self.publisher?;
+        let tracks = self.room.tracks().filter_map(|track| self.room.track(track));
+        Some(tracks.map(|params| PublishedTrack { kind: params.codec.kind(), codec: params.codec }).collect())
+    }
+
+    /// When the room must be looked at next.
+    pub(super) fn deadline(&self, grace: Duration) -> Option<Instant> {
+        let gone = self.publisher.is_none().then_some(self.vacant_since + grace);
+        let held = self.held.then(|| self.hold.until()).flatten();
+        self.room.poll_timeout().into_iter().chain(gone).chain(held).min()
+    }
+}
+
+/// All rooms of a shard.
+#[derive(Default)]
+pub(super) struct Rooms {
+    places: Vec<Option<LiveRoom>>,
+    by_id: HashMap<RoomId, u32>,
+    free: Vec<u32>,
+}
+
+impl Rooms {
+    pub(super) fn find(&self, id: &RoomId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn find_or_insert(&mut self, id: RoomId, config: &RoomConfig, now: Instant) -> u32 {
+        if let Some(place) = self.find(&id) {
+            return place;
+        }
+        let room = Some(LiveRoom::new(id, config.clone(), now));
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place as usize] = room;
+                place
+            }
+            None => {
+                self.places.push(room);
+                (self.places.len() - 1) as u32
+            }
+        };
+        self.by_id.insert(id, place);
+        place
+    }
+
+    pub(super) fn remove(&mut self, place: u32) {
+        if let Some(room) = self.places.get_mut(place as usize).and_then(Option::take) {
+            self.by_id.remove(&room.id);
+            self.free.push(place);
+        }
+    }
+
+    #[inline]
+    pub(super) fn at(&mut self, place: u32) -> Option<&mut LiveRoom> {
+        self.places.get_mut(place as usize)?.as_mut()
+    }
+}

@@ -1,0 +1,197 @@
+//! The thread of a shard: receives a batch, forwards what came, does what is due, waits.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Commands, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
+
+use latchkey_relay_core::RoomConfig;
+use latchkey_wire::id::{DeviceHandle, RoomId};
+
+use crate::batch::{Receiver, Waker};
+use crate::shard::command::{Command, EndReason, SessionId};
+use crate::shard::counters::{Event, Gauge, ShardCounters};
+use crate::shard::neighbours::Neighbours;
+use crate::shard::peer::{PeerKey, Peers};
+use crate::shard::rooms::Rooms;
+use crate::shard::sink::Outbox;
+use crate::shard::start::Limits;
+use crate::shard::timers::{Timer, Timers};
+use crate::transport::dtls::Identity;
+
+/// Everything that one shard owns. Nobody else touches it while it runs.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) limits: Limits,
+    pub(super) room_config: RoomConfig,
+    pub(super) identity: Identity,
+    /// Names this run of the relay in RTCP (RFC 7022).
+    pub(super) cname: String,
+    pub(super) outbox: Outbox,
+    pub(super) commands: Commands<Command>,
+    pub(super) waker: Waker,
+    pub(super) neighbours: Neighbours,
+    pub(super) counters: Arc<ShardCounters>,
+    #[cfg(feature = "test-tap")]
+    pub(super) tap: Option<crate::shard::start::Tap>,
+
+    pub(super) peers: Peers,
+    pub(super) rooms: Rooms,
+    pub(super) timers: Timers,
+    pub(super) by_address: HashMap<SocketAddr, PeerKey>,
+    /// The owner found last: packets come in runs of one sender.
+    pub(super) last_owner: Option<(SocketAddr, PeerKey)>,
+    pub(super) by_ufrag: HashMap<String, PeerKey>,
+    pub(super) by_session: HashMap<SessionId, PeerKey>,
+    /// Rooms with packets to forward.
+    pub(super) pending: Vec<u32>,
+    /// Sessions that ended lately, so that their clients can learn why.
+    pub(super) ended: HashMap<SessionId, (EndReason, Instant)>,
+    /// Devices cut off lately: no grant issued before the first time counts until the second.
+    pub(super) cuts: HashMap<(RoomId, DeviceHandle), (SystemTime, Instant)>,
+    pub(super) publishers: usize,
+    pub(super) draining: bool,
+    pub(super) next_sweep: Instant,
+}
+
+/// Whether the thread goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    Stop,
+}
+
+impl Worker {
+    /// Runs until a stop command.
+    pub(super) fn run(mut self) {
+        let mut receiver = Receiver::new();
+        let mut woken = true;
+        loop {
+            let now = Instant::now();
+            if woken && self.obey(now) == Flow::Stop {
+                return;
+            }
+            let more = self.take_in(&mut receiver);
+            if woken {
+                self.take_over();
+            }
+            self.do_what_is_due(Instant::now());
+            self.outbox.flush();
+            self.neighbours.wake();
+            self.publish();
+            woken = if more {
+                // A busy socket must not keep commands waiting, and a look at the queues costs little.
+                true
+            } else {
+                let wait = self.timers.next().map_or(LONGEST_WAIT, |next| {
+                    next.saturating_duration_since(Instant::now()).min(LONGEST_WAIT)
+                });
+                self.outbox.socket.wait(&self.waker, Some(wait)).woken
+            };
+        }
+    }
+
+    /// Receives until the socket is empty, forwarding after each batch; `true` when there may be more.
+    fn take_in(&mut self, receiver: &mut Receiver) -> bool {
+        for _ in 0..ROUNDS {
+            let received = match receiver.receive(&self.outbox.socket) {
+                Ok(received) => received,
+                Err(error) => {
+                    // An error that an earlier send left behind; the next receive goes on.
+                    tracing::debug!(%error, "receive");
+                    return true;
+                }
+            };
+            if received == 0 {
+                break;
+            }
+            let now = Instant::now();
+            for datagram in receiver.datagrams() {
+                self.datagram(datagram.bytes, datagram.route, datagram.received, now);
+            }
+            self.forward_pending(now);
+            if received < Receiver::SLOTS {
+                break;
+            }
+        }
+        let drops = receiver.kernel_drops();
+        let known = self.outbox.tally.event(Event::SocketReceiveDrops);
+        self.outbox.tally.add(Event::SocketReceiveDrops, drops - known);
+        false
+    }
+
+    /// Takes what other shards handed over.
+    fn take_over(&mut self) {
+        let now = Instant::now();
+        while let Some((mut bytes, route, received)) = self.neighbours.receive() {
+            self.datagram(&mut bytes, route, received, now);
+        }
+        self.forward_pending(now);
+    }
+
+    fn obey(&mut self, now: Instant) -> Flow {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => {
+                    if self.command(command, now) == Flow::Stop {
+                        self.stop(now);
+                        return Flow::Stop;
+                    }
+                }
+                Err(TryRecvError::Empty) => return Flow::Continue,
+                Err(TryRecvError::Disconnected) => {
+                    self.stop(now);
+                    return Flow::Stop;
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        let all: Vec<_> = self.peers.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.end(key, EndReason::Shutdown, now);
+        }
+        self.outbox.flush();
+        self.publish();
+    }
+
+    fn do_what_is_due(&mut self, now: Instant) {
+        while let Some((timer, deadline)) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Peer(index) => {
+                    let Some(key) = self.peers.at(index) else { continue };
+                    if self.peers.get_mut(key).is_some_and(|peer| peer.armed.fired(deadline)) {
+                        self.peer_due(key, now);
+                    }
+                }
+                Timer::Room(place) => {
+                    if self.rooms.at(place).is_some_and(|room| room.armed.fired(deadline)) {
+                        self.room_due(place, now);
+                    }
+                }
+            }
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP;
+            self.ended.retain(|_, (_, until)| *until > now);
+            self.cuts.retain(|_, (_, until)| *until > now);
+        }
+    }
+
+    fn publish(&mut self) {
+        let tally = &mut self.outbox.tally;
+        // A publisher is alone in its room.
+        tally.set(Gauge::Rooms, self.publishers);
+        tally.set(Gauge::Publishers, self.publishers);
+        tally.set(Gauge::Viewers, self.peers.len() - self.publishers);
+        self.counters.publish(tally);
+    }
+}
+
+/// Batches taken before timers and commands have their turn.
+const ROUNDS: usize = 8;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How often what has expired is thrown away.
+const SWEEP: Duration = Duration::from_secs(5);

@@ -1,0 +1,1 @@
+//! The handshake against a client of the same family.
