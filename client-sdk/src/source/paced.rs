@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::frame::{MediaFrame, TrackKind};
 use crate::source::error::SourceError;
@@ -17,10 +17,30 @@ pub(crate) struct Paced {
     reels: Vec<Playing>,
     looped: bool,
     paced: bool,
+    clock: Clock,
+}
+
+/// When frames are due.
+#[derive(Debug, Default)]
+struct Clock {
     /// When the frame of time 0 was due; set by the first frame asked for.
     zero: Option<Instant>,
     /// How much time was lost while nobody asked for frames (a machine asleep); part of every later time.
     lost: Duration,
+}
+
+impl Clock {
+    /// Until when to wait for the frame of time `due`; not at all when it is late. A frame that is very late takes
+    /// the clock with it.
+    fn wait(&mut self, due: Duration, now: Instant) -> Option<Instant> {
+        let zero = *self.zero.get_or_insert(now - due);
+        let at = zero + due + self.lost;
+        let late = now.saturating_duration_since(at);
+        if late > MOST_LATE {
+            self.lost += late;
+        }
+        (at > now).then_some(at)
+    }
 }
 
 struct Playing {
@@ -57,20 +77,8 @@ impl Paced {
             reels: reels.collect(),
             looped: options.looped,
             paced: options.paced,
-            zero: None,
-            lost: Duration::ZERO,
+            clock: Clock::default(),
         })
-    }
-
-    async fn wait_until(&mut self, due: Duration) {
-        let now = Instant::now();
-        let zero = *self.zero.get_or_insert(now - due);
-        let at = zero + due + self.lost;
-        match now.checked_duration_since(at) {
-            Some(late) if late > MOST_LATE => self.lost += late,
-            Some(_) => {}
-            None => tokio::time::sleep_until(at).await,
-        }
     }
 }
 
@@ -85,12 +93,14 @@ impl Source for Paced {
         let chosen =
             self.reels.iter().enumerate().filter_map(|(index, playing)| Some((playing.due()?, index))).min();
         let (due, index) = chosen.ok_or(SourceError::Ended)?;
-        if self.paced {
-            self.wait_until(due).await;
+        if self.paced
+            && let Some(at) = self.clock.wait(due, Instant::now())
+        {
+            sleep_until(at).await;
         }
         let playing = &mut self.reels[index];
         let frame = &playing.reel.frames[playing.next];
-        let frame = MediaFrame { pts: due + self.lost, ..frame.clone() };
+        let frame = MediaFrame { pts: due + self.clock.lost, ..frame.clone() };
         playing.advance(self.looped);
         Ok(frame)
     }
@@ -120,3 +130,80 @@ impl SourceInfo {
 
 /// A source that is later than this gives up the lost time instead of sending it in one burst.
 const MOST_LATE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bytes::Bytes;
+
+    use crate::frame::Codec;
+
+    fn reel(track: TrackKind, codec: Codec, frames: u32, every: Duration) -> Reel {
+        let frame = |index| MediaFrame {
+            track,
+            codec,
+            key: index == 0,
+            pts: every * index,
+            duration: every,
+            geometry: None,
+            data: Bytes::from(vec![index as u8]),
+        };
+        let info = match track {
+            TrackKind::Video => SourceInfo::default(),
+            TrackKind::Audio => SourceInfo { audio: Some(codec), ..SourceInfo::default() },
+        };
+        Reel { frames: (0..frames).map(frame).collect(), period: every * frames, info }
+    }
+
+    #[test]
+    fn waiting_does_not_drift_and_a_long_sleep_is_not_made_up_for() {
+        let start = Instant::now();
+        let mut clock = Clock::default();
+        let every = Duration::from_millis(40);
+        assert_eq!(clock.wait(Duration::ZERO, start), None);
+        // Each frame is asked for 3 ms after the one before was given: the waits stay on the grid.
+        for index in 1..1_000 {
+            let now = start + every * (index - 1) + Duration::from_millis(3);
+            assert_eq!(clock.wait(every * index, now), Some(start + every * index));
+        }
+        let woken = start + Duration::from_secs(3_600);
+        assert_eq!(clock.wait(every * 1_000, woken), None);
+        assert_eq!(clock.lost, Duration::from_secs(3_560));
+        assert_eq!(clock.wait(every * 1_001, woken), Some(woken + every));
+    }
+
+    #[tokio::test]
+    async fn frames_come_in_the_order_they_are_due_and_none_is_lost_when_waiting_is_broken_off() {
+        let video = reel(TrackKind::Video, Codec::Vp8, 5, Duration::from_millis(10));
+        let audio = reel(TrackKind::Audio, Codec::Opus, 7, Duration::from_millis(4));
+        let mut source = Paced::new(vec![video, audio], &SourceOptions::default()).unwrap();
+        let mut times = [Vec::new(), Vec::new()];
+        while times[0].len() < 12 {
+            // A caller that also does other things.
+            let step = tokio::time::timeout(Duration::from_millis(1), source.next()).await;
+            if let Ok(frame) = step {
+                let frame = frame.unwrap();
+                times[usize::from(frame.track == TrackKind::Audio)]
+                    .push((frame.pts.as_millis(), frame.data[0]));
+            }
+        }
+        let expected = |every: u128, frames: u128, count: usize| -> Vec<_> {
+            (0..count as u128).map(|index| (index * every, (index % frames) as u8)).collect()
+        };
+        assert_eq!(times[0], expected(10, 5, times[0].len()));
+        assert_eq!(times[1], expected(4, 7, times[1].len()));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_does_not_start_over_ends() {
+        let video = reel(TrackKind::Video, Codec::Vp8, 3, Duration::from_millis(1));
+        let options = SourceOptions { looped: false, ..SourceOptions::default() };
+        let mut source = Paced::new(vec![video], &options).unwrap();
+        for _ in 0..3 {
+            source.next().await.unwrap();
+        }
+        assert_eq!(source.next().await, Err(SourceError::Ended));
+        assert_eq!(source.next().await, Err(SourceError::Ended));
+    }
+}

@@ -11,18 +11,18 @@ use latchkey::source::spec::{SourceOptions, SourceSpec};
 use latchkey::source::{Source, open};
 
 /// `LATCHKEY_CLIP`, else the bundled clip.
-pub fn clip() -> PathBuf {
+pub(crate) fn clip() -> PathBuf {
     let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/../loadtest/clips/doorbell.mp4");
     std::env::var_os("LATCHKEY_CLIP").map_or_else(|| bundled.into(), PathBuf::from)
 }
 
 /// A file beside the bundled clip.
-pub fn bundled(name: &str) -> PathBuf {
+pub(crate) fn bundled(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../loadtest/clips")).join(name)
 }
 
 /// Runs ffmpeg and returns what it prints. Fails the test with a sentence when it is missing or unhappy.
-pub fn ffmpeg(arguments: &[&str]) -> String {
+pub(crate) fn ffmpeg(arguments: &[&str]) -> String {
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"])
         .args(arguments)
@@ -34,7 +34,7 @@ pub fn ffmpeg(arguments: &[&str]) -> String {
 }
 
 /// Encodes two seconds of a moving test picture with these options and returns the file.
-pub fn encode(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
+pub(crate) fn encode(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
     let path = folder.join(name);
     let mut arguments = vec!["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2"];
     arguments.extend_from_slice(options);
@@ -44,12 +44,12 @@ pub fn encode(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
 }
 
 /// One hash for each picture that a decoder makes of the file.
-pub fn picture_hashes(path: &Path) -> Vec<String> {
+pub(crate) fn picture_hashes(path: &Path) -> Vec<String> {
     hashes(&["-i", path.to_str().unwrap(), "-map", "0:v", "-vsync", "passthrough", "-f", "framemd5", "-"])
 }
 
 /// One hash for each audio packet in the file.
-pub fn packet_hashes(path: &Path) -> Vec<String> {
+pub(crate) fn packet_hashes(path: &Path) -> Vec<String> {
     hashes(&["-i", path.to_str().unwrap(), "-map", "0:a", "-c", "copy", "-f", "framemd5", "-"])
 }
 
@@ -60,17 +60,17 @@ fn hashes(arguments: &[&str]) -> Vec<String> {
 }
 
 /// Options for reading a file once, as fast as it goes.
-pub fn once() -> SourceOptions {
+pub(crate) fn once() -> SourceOptions {
     SourceOptions { looped: false, paced: false, ..SourceOptions::default() }
 }
 
 /// Opens one file.
-pub async fn open_file(path: &Path, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+pub(crate) async fn open_file(path: &Path, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
     open(&SourceSpec::file(path), options).await
 }
 
 /// All frames of a source that ends.
-pub async fn all_frames(source: &mut dyn Source) -> Vec<MediaFrame> {
+pub(crate) async fn all_frames(source: &mut dyn Source) -> Vec<MediaFrame> {
     let mut frames = Vec::new();
     loop {
         match source.next().await {
@@ -82,7 +82,7 @@ pub async fn all_frames(source: &mut dyn Source) -> Vec<MediaFrame> {
 }
 
 /// Waits for something that must come; 30 s is the limit of patience, not a measure.
-pub async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), wait)
         .await
         .unwrap_or_else(|_| panic!("waited 30 s for {what}"))
