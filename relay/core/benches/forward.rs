@@ -40,8 +40,12 @@ fn main() {
                 ingesting += ingested - start;
                 forwarding += ingested.elapsed();
             }
-            now += simulation::FRAME;
-            room.handle_timeout(now, &mut sink);
+            let next_frame = now + simulation::FRAME;
+            while let Some(due) = room.poll_timeout().filter(|&due| due < next_frame) {
+                now = now.max(due);
+                room.handle_timeout(now, &mut sink);
+            }
+            now = next_frame;
             while room.poll_event().is_some() {}
         }
         let incoming: usize = frames[21..].iter().map(Vec::len).sum();

@@ -30,6 +30,7 @@ mod history;
 mod keyframe;
 mod munger;
 mod news;
+mod pace;
 mod report;
 mod selector;
 mod timeline;

@@ -152,7 +152,7 @@ impl Source {
 
 /// Returns a duration as 32.32 fixed point seconds.
 fn ntp(duration: Duration) -> u64 {
-    (duration.as_secs() << 32) | (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000
+    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
 #[cfg(test)]

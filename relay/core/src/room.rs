@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use latchkey_wire::rtcp::ReceptionReport;
 use latchkey_wire::rtp::RtpView;
 use latchkey_wire::shape::Refusal;
 
 use crate::config::RoomConfig;
 use crate::event::{Event, StartedFrom};
 use crate::news::News;
+use crate::pace::Pace;
 use crate::sink::Sink;
 use crate::stats::{DropReason, Stats};
 use crate::subscription::{SubscriberId, Subscription, SubscriptionParams};
@@ -28,7 +28,7 @@ pub struct Room {
     by_id: HashMap<SubscriberId, usize>,
     /// Index of the viewer that the next forwarding begins with, so that nobody is always last.
     first: usize,
-    next_chunk: Option<Instant>,
+    pace: Pace,
     next_tick: Option<Instant>,
     ticks: u64,
     news: News,
@@ -80,12 +80,12 @@ impl Room {
     /// Returns an empty room. Memory for packets is allocated when a track is published.
     pub fn new(config: RoomConfig) -> Self {
         Self {
+            pace: Pace::new(&config),
             config,
             tracks: Vec::new(),
             subscribers: Vec::new(),
             by_id: HashMap::new(),
             first: 0,
-            next_chunk: None,
             next_tick: None,
             ticks: 0,
             news: News::new(),
@@ -172,7 +172,7 @@ impl Room {
         let subscription = Subscription::new(subscriber, track, params, &self.config);
         let mut from = StartedFrom::Live;
         if subscription.can_start(track, now, &self.config) {
-            self.next_chunk.get_or_insert(now);
+            self.pace.start(now);
             if track.is_video() {
                 from = StartedFrom::GopCache;
                 self.news.stats.starts_from_cache += 1;
@@ -225,9 +225,8 @@ impl Room {
     /// Sends what came in since the last call, and the next chunk to joining viewers when it is due: viewer by viewer,
     /// beginning with another one each time.
     pub fn forward<S: Sink>(&mut self, now: Instant, sink: &mut S) {
-        let chunk_due = self.next_chunk.is_some_and(|due| due <= now);
-        let mut allowance = if chunk_due { self.config.catch_up_room_packets } else { 0 };
-        let mut catching_up = false;
+        let mut chunk = self.pace.begin(now);
+        let mut somebody_is_behind = false;
         let count = self.subscribers.len();
         self.first = if self.first + 1 < count { self.first + 1 } else { 0 };
         let (before, from_first) = self.subscribers.split_at_mut(self.first);
@@ -236,7 +235,7 @@ impl Room {
             for leg in &mut subscriber.legs {
                 let Some(track) = find(&self.tracks, leg.subscription.track) else { continue };
                 let had_started = leg.subscription.has_started();
-                leg.subscription.forward(track, (now, &self.config), &mut allowance, &mut train);
+                leg.subscription.forward(track, (now, &self.config), &mut chunk, &mut train);
                 if leg.subscription.has_started() && !had_started {
                     train.event(Event::ViewingStarted {
                         subscriber: subscriber.id,
@@ -244,16 +243,13 @@ impl Room {
                         from: leg.from,
                     });
                 }
-                catching_up |= leg.subscription.is_catching_up();
+                somebody_is_behind |= leg.subscription.is_catching_up();
             }
             train.end();
         }
-        self.tracks.iter_mut().flatten().for_each(Track::end_batch);
-        self.next_chunk = match (catching_up, self.next_chunk) {
-            (false, _) => None,
-            (true, Some(due)) if !chunk_due => Some(due),
-            (true, _) => Some(now + self.config.catch_up_interval),
-        };
+        let chunk_ends = chunk.is_due() || self.pace.next_due().is_none();
+        self.tracks.iter_mut().flatten().for_each(|track| track.end_batch(chunk_ends));
+        self.pace.end(chunk, somebody_is_behind, now);
     }
 
     /// Answers a viewer's generic NACK (RFC 4585 6.2.1) about one of its SSRCs with RTX packets.
@@ -308,7 +304,7 @@ impl Room {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` for an empty room.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let gaps = self.tracks.iter().flatten().filter_map(Track::next_due);
-        gaps.chain(self.next_chunk).chain(self.next_tick).min()
+        gaps.chain(self.pace.next_due()).chain(self.next_tick).min()
     }
 
     /// Does what is due: the next chunk for joining viewers, reports, requests to the publisher.
@@ -320,7 +316,7 @@ impl Room {
             self.tick(now, sink);
             self.next_tick = Some(now + TICK);
         }
-        if self.next_chunk.is_some_and(|due| due <= now) {
+        if self.pace.begin(now).is_due() {
             self.forward(now, sink);
         }
     }
@@ -353,11 +349,6 @@ impl Room {
     /// Why a track's publisher was refused, if it was.
     pub fn refusal(&self, track: TrackId) -> Option<Refusal> {
         find(&self.tracks, track)?.refusal()
-    }
-
-    /// How the publisher's packets arrive, without waiting for the event; `None` before its first packet.
-    pub fn reception(&mut self, track: TrackId, now: Instant) -> Option<ReceptionReport> {
-        find_mut(&mut self.tracks, track)?.reception(now)
     }
 
     /// Number of viewers.

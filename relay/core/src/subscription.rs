@@ -10,6 +10,7 @@ use crate::config::RoomConfig;
 use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
 use crate::history::{Facts, Found, Parts};
 use crate::munger::Munger;
+use crate::pace::Chunk;
 use crate::selector::{Choice, Selector};
 use crate::sink::{Outgoing, OutgoingKind, SenderReport, Sink};
 use crate::stats::DropReason;
@@ -162,12 +163,12 @@ impl Subscription {
         !track.is_video() || self.selector.start(track, self.cursor, now, config.gop_age).is_some()
     }
 
-    /// Sends what there is for this leg. A leg that catches up takes from `allowance`, in packets.
+    /// Sends what there is for this leg. A leg that catches up takes its part of `chunk`.
     pub(crate) fn forward<S: Sink>(
         &mut self,
         track: &Track,
         (now, config): (Instant, &RoomConfig),
-        allowance: &mut usize,
+        chunk: &mut Chunk,
         train: &mut Train<'_, S>,
     ) {
         if !self.position_cursor(track, now, config) {
@@ -178,10 +179,8 @@ impl Subscription {
         }
         let until = match self.stage {
             Stage::CatchingUp => {
-                let chunk = (*allowance).min(config.catch_up_packets);
-                let until = track.end().min(self.cursor + chunk as u64);
-                *allowance -= (until - self.cursor) as usize;
-                until
+                let behind = track.end().saturating_sub(self.cursor);
+                self.cursor + chunk.take(behind, track.arrived_since_chunk())
             }
             _ => track.end(),
         };

@@ -68,6 +68,8 @@ pub(crate) struct Track {
     begin: u64,
     /// One past the newest packet that may be forwarded.
     end: u64,
+    /// `end` when viewers that are behind got their last chunk.
+    end_at_chunk: u64,
     batch: Batch,
 }
 
@@ -120,6 +122,7 @@ impl Track {
             seen: 0,
             begin: 0,
             end: 0,
+            end_at_chunk: 0,
             batch: Batch { from: 0, late: Vec::with_capacity(MOST_LATE), widest: Widest::default() },
         }
     }
@@ -233,8 +236,11 @@ impl Track {
         self.reception.report(ssrc, now)
     }
 
-    /// Every leg has seen what came; the next batch begins.
-    pub(crate) fn end_batch(&mut self) {
+    /// Every leg has seen what came; the next batch begins, and after a chunk (or while nobody needs one) the next chunk.
+    pub(crate) fn end_batch(&mut self, chunk_ends: bool) {
+        if chunk_ends {
+            self.end_at_chunk = self.end;
+        }
         self.batch.from = self.end;
         self.batch.late.clear();
         self.batch.widest = Widest::default();
@@ -290,6 +296,11 @@ impl Track {
 
     pub(crate) fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Packets that viewers behind must get in their next chunk only to stay as far behind as they are.
+    pub(crate) fn arrived_since_chunk(&self) -> u64 {
+        self.end - self.end_at_chunk
     }
 
     pub(crate) fn late(&self) -> &[u64] {
@@ -446,7 +457,7 @@ impl Track {
             self.key_frames.want();
             return;
         };
-        (self.begin, self.end, self.batch.from) = (begin, end, end);
+        (self.begin, self.end, self.end_at_chunk, self.batch.from) = (begin, end, end, end);
         self.state = State::Forwarding;
         news.event(Event::TrackAccepted { track: self.id });
     }
