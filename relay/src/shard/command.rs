@@ -185,6 +185,17 @@ pub enum CommandError {
     Unavailable,
 }
 
+/// That a session ended, told once through [`ShardsConfig::ends`](crate::shard::ShardsConfig::ends).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// Which session.
+    pub session: SessionId,
+    /// Why.
+    pub reason: EndReason,
+    /// What exactly, where the reason alone leaves it open.
+    pub detail: Option<String>,
+}
+
 /// Why a session ended. Also the `reason` label of `relay_session_end_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]

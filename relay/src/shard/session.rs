@@ -11,7 +11,8 @@ use latchkey_wire::rtcp;
 use zeroize::Zeroizing;
 
 use crate::shard::command::{
-    Command, CommandError, EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role, SessionId,
+    Command, CommandError, EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role, SessionEnd,
+    SessionId,
 };
 use crate::shard::counters::Event;
 use crate::shard::peer::{Admitted, Leg, Peer, PeerKey};
@@ -252,6 +253,10 @@ impl Worker {
 
     /// Ends a session at once: nothing is sent to the peer any more, and nothing of it is taken.
     pub(super) fn end(&mut self, key: PeerKey, reason: EndReason, now: Instant) {
+        self.end_because(key, reason, None, now);
+    }
+
+    fn end_because(&mut self, key: PeerKey, reason: EndReason, detail: Option<String>, now: Instant) {
         let Some(mut peer) = self.peers.remove(key) else { return };
         if let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) {
             let reporters: Vec<_> =
@@ -275,7 +280,11 @@ impl Worker {
         self.by_session.remove(&peer.session);
         self.ended.insert(peer.session, (reason, now + ENDED_KNOWN));
         self.outbox.tally.ended(reason);
-        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, "session ended");
+        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, "session ended");
+        if let Some(ends) = &self.ends {
+            // Whoever listened may be gone already when the relay stops.
+            let _ = ends.send(SessionEnd { session: peer.session, reason, detail });
+        }
         if peer.role == Role::Publish {
             self.publishers -= 1;
         }
@@ -364,11 +373,9 @@ impl Worker {
                         rtcp::write_receiver_report(reporter, &[report], cname, out);
                     });
                 }
-                RoomEvent::TrackRefused { track, reason } => {
+                RoomEvent::TrackRefused { reason, .. } => {
                     if let Some(key) = publisher {
-                        let session = self.peers.get(key).map(|peer| peer.session);
-                        tracing::warn!(?session, ?track, %reason, "the publisher's media is not sealed");
-                        self.end(key, EndReason::NotSealed, now);
+                        self.end_because(key, EndReason::NotSealed, Some(reason.to_string()), now);
                     }
                 }
                 RoomEvent::ViewingStarted { subscriber, track, from } => {

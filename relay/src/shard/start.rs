@@ -9,9 +9,10 @@ use std::sync::mpsc::{TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use latchkey_relay_core::RoomConfig;
+use tokio::sync::mpsc;
 
 use crate::batch::{SendArena, Socket, SocketOptions, Waker};
-use crate::shard::command::{Command, Fingerprint, ShardHandle};
+use crate::shard::command::{Command, Fingerprint, SessionEnd, ShardHandle};
 use crate::shard::counters::{ShardCounters, Tally};
 use crate::shard::neighbours;
 use crate::shard::peer::Peers;
@@ -38,6 +39,8 @@ pub struct ShardsConfig {
     pub limits: Limits,
     /// Limits and paces of each room.
     pub room: RoomConfig,
+    /// Is told of every session's end, after nothing is sent to the peer any more.
+    pub ends: Option<mpsc::UnboundedSender<SessionEnd>>,
     /// Sees every opened inbound RTP packet (SRTP removed; the frames in it stay sealed). For tests.
     #[cfg(feature = "test-tap")]
     pub tap: Option<Tap>,
@@ -114,6 +117,7 @@ impl Default for ShardsConfig {
             srtp_profiles: vec![SrtpProfile::Aes128Gcm, SrtpProfile::Aes128CmSha1],
             limits: Limits::default(),
             room: RoomConfig::default(),
+            ends: None,
             #[cfg(feature = "test-tap")]
             tap: None,
         }
@@ -201,6 +205,7 @@ impl Shards {
                 waker: waker.clone(),
                 neighbours,
                 counters: counters.clone(),
+                ends: config.ends.clone(),
                 #[cfg(feature = "test-tap")]
                 tap: config.tap.clone(),
                 peers: Peers::default(),

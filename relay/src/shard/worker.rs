@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay_core::RoomConfig;
 use latchkey_wire::id::{DeviceHandle, RoomId};
+use tokio::sync::mpsc;
 
 use crate::batch::{Receiver, Waker};
-use crate::shard::command::{Command, EndReason, SessionId};
+use crate::shard::command::{Command, EndReason, SessionEnd, SessionId};
 use crate::shard::counters::{Event, Gauge, ShardCounters};
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
@@ -33,6 +34,7 @@ pub(super) struct Worker {
     pub(super) waker: Waker,
     pub(super) neighbours: Neighbours,
     pub(super) counters: Arc<ShardCounters>,
+    pub(super) ends: Option<mpsc::UnboundedSender<SessionEnd>>,
     #[cfg(feature = "test-tap")]
     pub(super) tap: Option<crate::shard::start::Tap>,
 
