@@ -13,12 +13,14 @@ use async_trait::async_trait;
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_signaling_core::audit::{AuditEntry, AuditRow};
 use latchkey_signaling_core::store::{
-    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages, NewList,
-    NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage, StoredWelcome, TakenKeyPackage,
+    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages,
+    NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage, StoredWelcome,
+    TakenKeyPackage,
 };
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
 
@@ -183,11 +185,7 @@ impl Store for SqliteStore {
         in_transaction!(self, |tx| delivery::remove_welcome(tx, household, device, id))
     }
 
-    async fn append_audit(
-        &self,
-        household: HouseholdId,
-        entry: AuditEntry,
-    ) -> Result<AuditRow, StoreError> {
+    async fn append_audit(&self, household: HouseholdId, entry: AuditEntry) -> Result<AuditRow, StoreError> {
         in_transaction!(self, |tx| audit::append(tx, household, entry))
     }
 
@@ -325,8 +323,15 @@ mod tests {
                 let group = GroupId([5; 20]);
                 let household = HouseholdId([1; 16]);
                 let commit = [number];
-                let new =
-                    NewCommit { household, group, epoch: 3, commit: &commit, welcomes: &[], list: None, audit };
+                let new = NewCommit {
+                    household,
+                    group,
+                    epoch: 3,
+                    commit: &commit,
+                    welcomes: &[],
+                    list: None,
+                    audit,
+                };
                 store.append_commit(new).await.unwrap()
             })
         });

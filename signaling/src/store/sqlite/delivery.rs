@@ -38,7 +38,9 @@ pub(super) async fn append_commit(
     };
     match insert_message(tx, message, seq).await {
         // The rows above make this impossible; should they ever be wrong, the constraint still decides.
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(CommitOutcome::EpochTaken),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            return Ok(CommitOutcome::EpochTaken);
+        }
         inserted => inserted?,
     }
     for (device, welcome) in new.welcomes {

@@ -55,7 +55,8 @@ pub(super) async fn append_list(tx: &mut SqliteConnection, new: NewList<'_>) -> 
     }
     insert_list(tx, new.household, new.version, new.list).await?;
     for device in new.ends_sessions_of {
-        delete_of(tx, "DELETE FROM sessions WHERE household = ? AND device = ?", new.household, *device).await?;
+        delete_of(tx, "DELETE FROM sessions WHERE household = ? AND device = ?", new.household, *device)
+            .await?;
     }
     for device in new.forgets {
         for statement in [
@@ -107,7 +108,9 @@ pub(super) async fn session(
             .bind(stored(now_ms))
             .fetch_optional(pool)
             .await?;
-    found.map(|(household, device)| Ok((HouseholdId(fixed(&household)?), DeviceId(fixed(&device)?)))).transpose()
+    found
+        .map(|(household, device)| Ok((HouseholdId(fixed(&household)?), DeviceId(fixed(&device)?))))
+        .transpose()
 }
 
 async fn insert_list(

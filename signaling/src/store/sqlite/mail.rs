@@ -34,13 +34,14 @@ pub(super) async fn after(
     seq: u64,
     now_ms: u64,
 ) -> Result<Vec<(u64, Vec<u8>)>, sqlx::Error> {
-    let rows: Vec<(i64, Vec<u8>)> =
-        query_as("SELECT seq, message FROM mail WHERE mailbox = ? AND seq > ? AND expires_ms > ? ORDER BY seq")
-            .bind(mailbox.as_slice())
-            .bind(stored(seq))
-            .bind(stored(now_ms))
-            .fetch_all(pool)
-            .await?;
+    let rows: Vec<(i64, Vec<u8>)> = query_as(
+        "SELECT seq, message FROM mail WHERE mailbox = ? AND seq > ? AND expires_ms > ? ORDER BY seq",
+    )
+    .bind(mailbox.as_slice())
+    .bind(stored(seq))
+    .bind(stored(now_ms))
+    .fetch_all(pool)
+    .await?;
     Ok(rows.into_iter().map(|(seq, message)| (read(seq), message)).collect())
 }
 

@@ -1,0 +1,132 @@
+//! What the server can be told: one flat struct, read from flags, environment, a TOML file and defaults.
+
+pub(crate) mod sources;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use latchkey_relay::PublicAddress;
+use serde::{Deserialize, Serialize};
+
+/// Everything a server can be told.
+///
+/// In the file the names are those of the fields; as flags they are `--like-this`, in the environment
+/// `LATCHKEY_SERVER_LIKE_THIS`. `server.example.toml` lists all of them with their defaults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Folder for the database and the grant signing key; made when it is not there.
+    pub data_dir: PathBuf,
+    /// TCP address of signaling and of the relay's door, one port for both. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// UDP address for media (STUN, DTLS and SRTP share it). Port 0 takes a free one.
+    pub media: SocketAddr,
+    /// TCP address of the private ops port (metrics, health, cut, drain). Keep it on loopback.
+    pub ops: SocketAddr,
+    /// Addresses that the relay's answers name. Empty: those of this machine.
+    pub public_address: Vec<PublicAddress>,
+    /// URL under which clients reach the server, such as `https://cam.example.org`. Empty: what they dialled, which
+    /// then must be loopback or a name or address of a private network.
+    pub public_url: String,
+    /// A reverse proxy stands in front: believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
+    pub behind_proxy: bool,
+    /// Media threads. 0: one for each core.
+    pub shards: usize,
+    /// Viewers that one camera may have at once.
+    pub max_viewers_per_room: usize,
+    /// Hours that a view or publication may last before the client asks for a new grant.
+    pub max_session_hours: u64,
+    /// Days that MLS messages are kept for devices that sleep.
+    pub keep_messages_days: u64,
+    /// Requests that one address may make in a second, all routes together.
+    pub address_rate: f64,
+    /// Requests that one address may make at once after a rest.
+    pub address_burst: u32,
+    /// The same for routes that need no sign-in (challenges, sign-ins, mailboxes).
+    pub open_rate: f64,
+    /// The same for routes that need no sign-in.
+    pub open_burst: u32,
+    /// Households that one address may register in an hour.
+    pub household_rate: f64,
+    /// Households that one address may register at once.
+    pub household_burst: u32,
+    /// Requests that one signed-in device may make in a second.
+    pub device_rate: f64,
+    /// Requests that one signed-in device may make at once after a rest.
+    pub device_burst: u32,
+    /// Seconds that SIGTERM waits for sessions to leave before they are ended.
+    pub drain_seconds: u64,
+    /// What is logged, in the syntax of `RUST_LOG`. Only the binary reads it.
+    pub log: String,
+    /// Log one JSON object on each line. Only the binary reads it.
+    pub json: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self {
+            data_dir: PathBuf::from("latchkey-data"),
+            listen: SocketAddr::new(everywhere, 9601),
+            media: SocketAddr::new(everywhere, 9602),
+            ops: SocketAddr::new(here, 9600),
+            public_address: Vec::new(),
+            public_url: String::new(),
+            behind_proxy: false,
+            shards: 0,
+            max_viewers_per_room: 1_000,
+            max_session_hours: 24,
+            keep_messages_days: 90,
+            address_rate: 100.0,
+            address_burst: 1_000,
+            open_rate: 20.0,
+            open_burst: 400,
+            household_rate: 60.0,
+            household_burst: 20,
+            device_rate: 20.0,
+            device_burst: 200,
+            drain_seconds: 2,
+            log: "info".to_owned(),
+            json: false,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// A server for tests and demos: everything on loopback, every port a free one, one shard, data in `data_dir`.
+    #[must_use]
+    pub fn loopback(data_dir: impl Into<PathBuf>) -> Self {
+        let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            data_dir: data_dir.into(),
+            listen: any_port,
+            media: any_port,
+            ops: any_port,
+            shards: 1,
+            ..Self::default()
+        }
+    }
+
+    /// How long a drain waits for sessions to leave by themselves.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_example_file_says_the_defaults() {
+        let text = include_str!("../../server.example.toml");
+        assert_eq!(toml::from_str::<ServerConfig>(text).unwrap(), ServerConfig::default());
+        for key in toml::from_str::<toml::Table>(&ServerConfig::default().to_toml()).unwrap().keys() {
+            assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is missing");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Who asks: the address, and the device behind a token.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Instant, SystemTime};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use latchkey_api::problem::ProblemCode;
+use latchkey_signaling_core::signaling::Caller;
+
+use crate::app::App;
+use crate::http::refusal::Refusal;
+
+/// The address to count a request against; `observe` puts it into every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client(pub(crate) IpAddr);
+
+impl Client {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().copied().unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+}
+
+/// A request to a route that needs no sign-in, within its limit.
+pub(crate) struct Open(pub(crate) Client);
+
+impl FromRequestParts<App> for Open {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let client = Client::of(parts);
+        app.limits.open(client.0, Instant::now()).inspect_err(|_| app.metrics.rate_limited("open"))?;
+        Ok(Self(client))
+    }
+}
+
+/// A request with the token of a device that the signed list has, within the device's limit.
+pub(crate) struct SignedIn(pub(crate) Caller);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let token = bearer(&parts.headers).ok_or_else(|| {
+            Refusal::new(ProblemCode::NotSignedIn, "send Authorization: Bearer and the token")
+        })?;
+        let caller = app.signaling.authenticate(token, SystemTime::now()).await?;
+        app.limits
+            .device(caller.household_id(), caller.device(), Instant::now())
+            .inspect_err(|_| app.metrics.rate_limited("device"))?;
+        Ok(Self(caller))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN).then_some(token.trim())
+}
+
+const MAX_TOKEN: usize = 200;

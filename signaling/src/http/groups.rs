@@ -1,0 +1,122 @@
+//! Routes of MLS delivery.
+
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use latchkey_api::group::{GroupMessages, MessageAccepted, PostCommit, PostMessage, Welcomes};
+use latchkey_api::id::GroupId;
+use latchkey_api::problem::{Problem, ProblemCode};
+
+use crate::app::{App, to_the_end};
+use crate::http::body::{Asked, Body, Named};
+use crate::http::caller::SignedIn;
+use crate::http::households::After;
+use crate::http::refusal::Refusal;
+
+/// Brings the commit that ends an epoch, with welcomes and, where needed, the list it rests on.
+#[utoipa::path(
+    post, path = "/v1/groups/{group}/commits", tag = "groups", security(("device" = [])),
+    params(("group" = GroupId, Path)), request_body = PostCommit,
+    responses(
+        (status = 201, body = MessageAccepted),
+        (status = 400, body = Problem, description = "`bad-message`"),
+        (status = 403, body = Problem, description = "`forbidden`: neither the camera nor an admin who adds nobody"),
+        (status = 409, body = Problem, description = "`epoch-taken`, `epoch-not-current` or `list-version-taken`"),
+        (status = 422, body = Problem, description = "`message-mismatch` or `list-invalid`"),
+    ),
+)]
+pub(crate) async fn post_commit(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(group): Named<GroupId>,
+    Body(request): Body<PostCommit>,
+) -> Result<(StatusCode, Json<MessageAccepted>), Refusal> {
+    let accepted = to_the_end(async move {
+        let done = app.signaling.post_commit(&caller, group, request, SystemTime::now()).await;
+        let done = done.map_err(Refusal::from).inspect_err(|refusal| {
+            let stale = matches!(refusal.code(), ProblemCode::EpochTaken | ProblemCode::EpochNotCurrent);
+            app.metrics.commit(if stale { "stale_epoch" } else { "rejected" });
+        })?;
+        app.metrics.commit("accepted");
+        Ok(app.carry_out(done).await)
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(accepted)))
+}
+
+/// Brings a proposal or an application message.
+#[utoipa::path(
+    post, path = "/v1/groups/{group}/messages", tag = "groups", security(("device" = [])),
+    params(("group" = GroupId, Path)), request_body = PostMessage,
+    responses(
+        (status = 201, body = MessageAccepted),
+        (status = 400, body = Problem, description = "`bad-message`"),
+        (status = 404, body = Problem, description = "`not-found`: no such group for this device"),
+        (status = 409, body = Problem, description = "`epoch-not-current`"),
+        (status = 422, body = Problem, description = "`message-mismatch`"),
+    ),
+)]
+pub(crate) async fn post_message(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(group): Named<GroupId>,
+    Body(request): Body<PostMessage>,
+) -> Result<(StatusCode, Json<MessageAccepted>), Refusal> {
+    let accepted = to_the_end(async move {
+        let message = request.message.as_slice();
+        let done = app.signaling.post_message(&caller, group, message, SystemTime::now()).await?;
+        Ok(app.carry_out(done).await)
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(accepted)))
+}
+
+/// Reads the messages of a group after `after`, oldest first; commits among them.
+#[utoipa::path(
+    get, path = "/v1/groups/{group}/messages", tag = "groups", security(("device" = [])),
+    params(("group" = GroupId, Path), ("after" = Option<u64>, Query, description = "A sequence number.")),
+    responses(
+        (status = 200, body = GroupMessages),
+        (status = 404, body = Problem, description = "`not-found`: no such group for this device"),
+    ),
+)]
+pub(crate) async fn messages(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(group): Named<GroupId>,
+    Asked(After { after }): Asked<After>,
+) -> Result<Json<GroupMessages>, Refusal> {
+    Ok(Json(app.signaling.messages(&caller, group, after).await?))
+}
+
+/// Reads the welcomes that wait for the calling device.
+#[utoipa::path(
+    get, path = "/v1/welcomes", tag = "groups", security(("device" = [])),
+    responses((status = 200, body = Welcomes)),
+)]
+pub(crate) async fn welcomes(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<Json<Welcomes>, Refusal> {
+    Ok(Json(app.signaling.welcomes(&caller).await?))
+}
+
+/// Says that a welcome was taken; it is not shown again.
+#[utoipa::path(
+    delete, path = "/v1/welcomes/{id}", tag = "groups", security(("device" = [])),
+    params(("id" = u64, Path)),
+    responses((status = 204), (status = 404, body = Problem, description = "`not-found`")),
+)]
+pub(crate) async fn acknowledge_welcome(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(id): Named<u64>,
+) -> Result<StatusCode, Refusal> {
+    if app.signaling.acknowledge_welcome(&caller, id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refusal::new(ProblemCode::NotFound, "no such welcome waits for this device"))
+    }
+}

@@ -1,0 +1,72 @@
+//! The OpenAPI document, gathered from the routes and types themselves.
+
+use axum::Json;
+use latchkey_api::{auth, device, event, group, household, list, mailbox, problem, session};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::http::{
+    __path_live, auth as auth_routes, events, groups, households, key_packages, mailboxes, sessions,
+};
+
+/// Serves the document.
+pub(crate) async fn serve() -> Json<Document> {
+    Json(document())
+}
+
+/// The OpenAPI document of this version.
+#[must_use]
+pub fn document() -> Document {
+    Routes::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Latchkey signaling",
+        description = "Carries and orders what devices signed; it can add nothing of its own. Every error is a \
+                       problem document (RFC 9457) with a stable `code`.",
+    ),
+    paths(
+        households::found,
+        households::lists,
+        households::post_list,
+        auth_routes::challenge,
+        auth_routes::sign_in,
+        key_packages::publish,
+        key_packages::claim,
+        groups::post_commit,
+        groups::post_message,
+        groups::messages,
+        groups::welcomes,
+        groups::acknowledge_welcome,
+        sessions::open,
+        sessions::cameras,
+        events::connect,
+        mailboxes::write,
+        mailboxes::read,
+        live,
+    ),
+    components(schemas(
+        household::CreateHousehold, household::HouseholdCreated, list::Lists, list::PostList, list::ListAccepted,
+        auth::ChallengeRequest, auth::Challenge, auth::SignIn, auth::SignedIn,
+        device::PublishKeyPackages, device::KeyPackagesLeft, device::ClaimKeyPackage, device::ClaimedKeyPackage,
+        group::PostCommit, group::WelcomeFor, group::PostMessage, group::MessageAccepted, group::GroupMessages,
+        group::GroupMessage, group::MessageKind, group::Welcomes, group::PendingWelcome,
+        session::OpenSession, session::SessionScope, session::SessionOpened, session::RelayDoor,
+        session::CameraStatus, event::Event, mailbox::PostMail, mailbox::MailAccepted, mailbox::Mailbox,
+        mailbox::Mail, problem::Problem, problem::ProblemCode,
+    )),
+    modifiers(&BearerToken),
+)]
+struct Routes;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut Document) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("device", scheme);
+    }
+}

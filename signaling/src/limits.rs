@@ -1,0 +1,65 @@
+//! The token buckets of the server, and which request takes from which.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_signaling_core::rate::{Rate, RateLimiter, TooSoon};
+
+use crate::config::ServerConfig;
+
+/// How often addresses and devices may ask.
+pub(crate) struct Limits {
+    addresses: Mutex<RateLimiter<IpAddr>>,
+    open: Mutex<RateLimiter<IpAddr>>,
+    households: Mutex<RateLimiter<IpAddr>>,
+    devices: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        let rate = |per_second, burst: u32| Rate { per_second, burst: f64::from(burst) };
+        Self {
+            addresses: limiter(rate(config.address_rate, config.address_burst)),
+            open: limiter(rate(config.open_rate, config.open_burst)),
+            households: limiter(rate(config.household_rate / 3600.0, config.household_burst)),
+            devices: limiter(rate(config.device_rate, config.device_burst)),
+        }
+    }
+
+    /// Any request of an address.
+    pub(crate) fn address(&self, client: IpAddr, now: Instant) -> Result<(), TooSoon> {
+        lock(&self.addresses).take(client, now)
+    }
+
+    /// A request to a route that needs no sign-in.
+    pub(crate) fn open(&self, client: IpAddr, now: Instant) -> Result<(), TooSoon> {
+        lock(&self.open).take(client, now)
+    }
+
+    /// The registration of a household.
+    pub(crate) fn household(&self, client: IpAddr, now: Instant) -> Result<(), TooSoon> {
+        lock(&self.households).take(client, now)
+    }
+
+    /// A request of a signed-in device.
+    pub(crate) fn device(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        now: Instant,
+    ) -> Result<(), TooSoon> {
+        lock(&self.devices).take((household, device), now)
+    }
+}
+
+fn limiter<K: std::hash::Hash + Eq>(rate: Rate) -> Mutex<RateLimiter<K>> {
+    Mutex::new(RateLimiter::new(rate, MAX_KEYS))
+}
+
+fn lock<K>(limiter: &Mutex<RateLimiter<K>>) -> std::sync::MutexGuard<'_, RateLimiter<K>> {
+    limiter.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const MAX_KEYS: usize = 100_000;

@@ -1,0 +1,43 @@
+//! The binary `latchkey-server`: signaling and a relay in one process; it ends on SIGTERM or Ctrl-C.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use latchkey_signaling::{Arguments, ReadyFile, Server, ServerConfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::of_process();
+    let outcome =
+        arguments.resolve().map_err(anyhow::Error::from).and_then(|config| match arguments.print_config {
+            true => Ok(std::io::stdout().write_all(config.to_toml().as_bytes())?),
+            false => run(config, &arguments),
+        });
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let _ = writeln!(std::io::stderr(), "latchkey-server: {error}");
+    ExitCode::from(2)
+}
+
+#[tokio::main]
+async fn run(config: ServerConfig, arguments: &Arguments) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.json {
+        log.json().init()
+    } else {
+        log.init()
+    }
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let server = Server::start(config).await?;
+    std::io::stdout().write_all(server.urls().to_string().as_bytes())?;
+    if let Some(path) = &arguments.ready_file {
+        ReadyFile::of(server.urls()).write(path)?;
+    }
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => server.drained().await,
+    }
+    server.shutdown().await;
+    Ok(())
+}

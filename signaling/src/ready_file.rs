@@ -1,0 +1,50 @@
+//! The file that says where a started server can be reached, for scripts and tests that let it choose ports.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::server::ServerUrls;
+
+/// What stands in the file, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyFile {
+    /// Base URL of signaling.
+    pub signaling_url: String,
+    /// Base URL of the relay's door.
+    pub door_url: String,
+    /// UDP address of the media socket.
+    pub media: String,
+    /// Base URL of the private ops port.
+    pub ops_url: String,
+    /// Process id of the server.
+    pub pid: u32,
+}
+
+impl ReadyFile {
+    /// The file for a server of this process.
+    #[must_use]
+    pub fn of(urls: &ServerUrls) -> Self {
+        Self {
+            signaling_url: urls.signaling.clone(),
+            door_url: urls.door.clone(),
+            media: urls.media.to_string(),
+            ops_url: urls.ops.clone(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Puts the file there in one step: who reads it finds all of it or nothing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        name.push(format!(".{}", self.pid));
+        let aside = path.with_file_name(name);
+        fs::write(&aside, serde_json::to_vec_pretty(self)?)?;
+        fs::rename(&aside, path)
+    }
+}

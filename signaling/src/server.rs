@@ -1,0 +1,290 @@
+//! The server as a whole: starts store, relay, public port and ops port, and ends them again.
+
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use latchkey_relay::{GrantKey, Relay, RelayConfig};
+use latchkey_signaling_core::signaling::{Policy, Signaling};
+use latchkey_wire::grant::GrantSigner;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::addresses::Addresses;
+use crate::app::{App, stopped};
+use crate::bus::Bus;
+use crate::config::ServerConfig;
+use crate::grant_key::{self, GrantKeyError};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::relay_side::RelaySide;
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::{http, ops};
+
+/// A running server. Dropping it ends it at once; [`shutdown`](Server::shutdown) ends it in order.
+#[derive(Debug)]
+pub struct Server {
+    urls: ServerUrls,
+    store: SqliteStore,
+    relay: Option<Relay>,
+    drain_time: Duration,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Where a running server can be reached, with the ports that were really taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrls {
+    /// Base URL of signaling.
+    pub signaling: String,
+    /// Base URL of the relay's door; the same port.
+    pub door: String,
+    /// UDP address of the media socket.
+    pub media: SocketAddr,
+    /// Base URL of the private ops port.
+    pub ops: String,
+}
+
+/// One line per door.
+impl fmt::Display for ServerUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "signaling  {}  (clients dial this)", self.signaling)?;
+        writeln!(f, "door       {}/whip and /whep  (publishers and viewers, with a grant)", self.door)?;
+        writeln!(f, "media      {}  (UDP)", self.media)?;
+        writeln!(f, "ops        {}/metrics  (private)", self.ops)
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The operator's: the data folder cannot be had.
+    #[error("cannot use the data folder {path}: {source}")]
+    DataDir {
+        /// As configured.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operator's: the grant signing key cannot be had.
+    #[error(transparent)]
+    GrantKey(#[from] GrantKeyError),
+    /// The operator's: the database cannot be opened.
+    #[error("cannot open the database {path}: {source}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: OpenError,
+    },
+    /// The operator's, or another program's: a TCP address cannot be had.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// `signaling` or `the ops port`.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The relay did not start.
+    #[error(transparent)]
+    Relay(#[from] latchkey_relay::StartError),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    NoRandomness,
+}
+
+impl Server {
+    /// Starts a server with a relay inside.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let prepared = Prepared::new(&config).await?;
+        let key = GrantKey { kid: prepared.grants.key_id().to_owned(), public: prepared.grants.public_key() };
+        let relay = Relay::start(relay_config(&config, key)).await?;
+        let side = RelaySide::of(&relay);
+        let mut server = prepared.open(&config, side)?;
+        server.relay = Some(relay);
+        Ok(server)
+    }
+
+    /// Starts a server beside a relay that somebody else runs: for tests that watch what is asked of it.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_beside(config: ServerConfig, relay: RelaySide) -> Result<Self, StartError> {
+        Prepared::new(&config).await?.open(&config, relay)
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub fn urls(&self) -> &ServerUrls {
+        &self.urls
+    }
+
+    /// The relay inside, if there is one.
+    #[must_use]
+    pub fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
+    }
+
+    /// Lets the relay take nobody new, and returns when the last session has left or after the drain time.
+    pub async fn drained(&self) {
+        if let Some(relay) = &self.relay {
+            relay.drained(self.drain_time).await;
+        }
+    }
+
+    /// Ends all sockets and sessions, closes all ports and the database, and returns when all is gone.
+    pub async fn shutdown(self) {
+        let Self { store, relay, stop, mut tasks, .. } = self;
+        stop.send_replace(true);
+        let served = async { while tasks.join_next().await.is_some() {} };
+        if timeout(PATIENCE, served).await.is_err() {
+            tasks.shutdown().await;
+        }
+        if let Some(relay) = relay {
+            relay.shutdown().await;
+        }
+        store.close().await;
+        tracing::info!("server has ended");
+    }
+
+    fn serve(&mut self, listener: TcpListener, routes: Router, what: &'static str) {
+        let until = stopped(self.stop.subscribe());
+        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        self.tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until).await {
+                tracing::error!(%error, "{what} closed");
+            }
+        });
+    }
+}
+
+/// What can fail before anything runs.
+struct Prepared {
+    store: SqliteStore,
+    grants: GrantSigner,
+    public: TcpListener,
+    private: TcpListener,
+    secret: [u8; 32],
+}
+
+impl Prepared {
+    async fn new(config: &ServerConfig) -> Result<Self, StartError> {
+        let folder = &config.data_dir;
+        make_private(folder).map_err(|source| StartError::DataDir { path: folder.clone(), source })?;
+        let grants = grant_key::load_or_make(folder)?;
+        let path = folder.join(DATABASE);
+        let store = SqliteStore::open(&path).await.map_err(|source| StartError::Store { path, source })?;
+        let public = listen(config.listen, "signaling").await?;
+        let private = listen(config.ops, "the ops port").await?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|_| StartError::NoRandomness)?;
+        Ok(Self { store, grants, public, private, secret })
+    }
+
+    fn open(self, config: &ServerConfig, relay: RelaySide) -> Result<Server, StartError> {
+        let Self { store, grants, public, private, secret } = self;
+        let policy = Policy {
+            relay_audience: RELAY_AUDIENCE.to_owned(),
+            longest_session: Duration::from_secs(config.max_session_hours.saturating_mul(3600)),
+            keep_messages: Duration::from_secs(config.keep_messages_days.saturating_mul(24 * 3600)),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let app = App {
+            signaling: Arc::new(Signaling::new(store.clone(), grants, secret, policy)),
+            bus: Bus::default(),
+            relay: relay.port,
+            limits: Arc::new(Limits::new(config)),
+            addresses: Arc::new(Addresses::new(config)),
+            metrics: Metrics::new(),
+            stopping,
+        };
+        let here = |listener: &TcpListener, address, what| {
+            listener.local_addr().map_err(|source| StartError::Listen { address, what, source })
+        };
+        let url = format!("http://{}", dialable(here(&public, config.listen, "signaling")?));
+        let ops = format!("http://{}", here(&private, config.ops, "the ops port")?);
+        let urls = ServerUrls { signaling: url.clone(), door: url, media: relay.media, ops };
+        let drain_time = config.drain_time();
+        let mut server = Server { urls, store, relay: None, drain_time, stop, tasks: JoinSet::new() };
+        server.serve(public, http::router(&app, relay.door), "signaling");
+        server.serve(private, ops::router(&app, relay.ops), "the ops port");
+        let until = stopped(server.stop.subscribe());
+        server.tasks.spawn(keep_clean(app, until));
+        tracing::info!(signaling = %server.urls.signaling, media = %server.urls.media, "server runs");
+        Ok(server)
+    }
+}
+
+/// Drops what is over, now and every hour.
+async fn keep_clean(app: App, until: impl Future<Output = ()>) {
+    let mut hours = interval(Duration::from_secs(3600));
+    hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return,
+            _ = hours.tick() => match app.signaling.purge(SystemTime::now()).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "dropped what was over"),
+                Err(error) => tracing::warn!(%error, "could not drop what is over"),
+            },
+        }
+    }
+}
+
+fn relay_config(config: &ServerConfig, key: GrantKey) -> RelayConfig {
+    RelayConfig {
+        bind: config.media,
+        door: None,
+        ops: None,
+        public_address: config.public_address.clone(),
+        shards: config.shards,
+        audience: RELAY_AUDIENCE.to_owned(),
+        grant_keys: vec![key],
+        max_viewers_per_room: config.max_viewers_per_room,
+        drain_seconds: config.drain_seconds,
+        ..RelayConfig::default()
+    }
+}
+
+async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, what, source })
+}
+
+/// Makes the folder for this user alone; one that is there stays as it is.
+fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// An address that a client of this machine can dial: an unspecified one stands for loopback.
+fn dialable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+const DATABASE: &str = "signaling.sqlite";
+const RELAY_AUDIENCE: &str = "latchkey";
+const PATIENCE: Duration = Duration::from_secs(3);
