@@ -12,6 +12,7 @@
 mod admission;
 pub mod batch;
 mod config;
+mod demux;
 mod door;
 mod http;
 mod metrics;

@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use is::stun::{StunMessage, StunMessageBuilder, TransId};
+use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Getter as _, Message, TransactionId};
+use rtc_stun::xoraddr::XorMappedAddress;
 use tokio::net::UdpSocket;
 
 use crate::config::PublicAddress;
@@ -120,30 +121,30 @@ async fn ask_stun(server: &str, bind: IpAddr) -> Result<Vec<IpAddr>, DiscoveryEr
 async fn binding(server: SocketAddr, from: IpAddr) -> io::Result<Option<SocketAddr>> {
     let socket = UdpSocket::bind((from, 0)).await?;
     socket.connect(server).await?;
-    let id = TransId::new();
-    let mut request = [0; 64];
-    let message = StunMessageBuilder::new().binding().request().build(id);
-    let no_integrity = |_: &[u8], _: &[&[u8]]| [0; 20];
-    let length = message.to_bytes(None, &mut request, no_integrity).map_err(io::Error::other)?;
+    let mut request = Message::new();
+    request.build(&[Box::new(TransactionId::new()), Box::new(BINDING_REQUEST)]).map_err(io::Error::other)?;
     let mut answer = [0; 1500];
     for wait in RETRANSMISSIONS {
-        socket.send(&request[..length]).await?;
-        let received = tokio::time::timeout(wait, socket.recv(&mut answer)).await;
-        let Ok(received) = received else { continue };
-        // A refused port shows here as an error; the next try may still reach a server that is starting.
-        let Ok(received) = received else {
-            tokio::time::sleep(wait).await;
-            continue;
-        };
-        if let Ok(message) = StunMessage::parse(&answer[..received])
-            && message.trans_id() == id
-            && message.is_successful_binding_response()
-            && let Some(address) = message.mapped_address()
-        {
-            return Ok(Some(address));
+        socket.send(&request.raw).await?;
+        let until = tokio::time::Instant::now() + wait;
+        // What is not the answer is passed over; a refused port ends this try, a server may yet be starting.
+        while let Ok(Ok(received)) = tokio::time::timeout_at(until, socket.recv(&mut answer)).await {
+            if let Some(address) = mapped_address(&answer[..received], request.transaction_id) {
+                return Ok(Some(address));
+            }
         }
+        tokio::time::sleep_until(until).await;
     }
     Ok(None)
+}
+
+/// The address in a success response to `transaction`, or `None` when it is anything else.
+fn mapped_address(bytes: &[u8], transaction: TransactionId) -> Option<SocketAddr> {
+    let mut message = Message::new();
+    message.unmarshal_binary(bytes).ok()?;
+    let mut address = XorMappedAddress::default();
+    address.get_from(&message).ok()?;
+    (message.typ == BINDING_SUCCESS && message.transaction_id == transaction).then(|| SocketAddr::new(address.ip, address.port))
 }
 
 /// How long each of the tries waits (RFC 8489 section 6.2.1, cut short: the operator is waiting).
@@ -188,16 +189,23 @@ mod tests {
     async fn stun_server(at: &str, seen: SocketAddr) -> SocketAddr {
         let socket = UdpSocket::bind(at).await.unwrap();
         let address = socket.local_addr().unwrap();
+        let at_home = address.ip();
         tokio::spawn(async move {
             let mut buffer = [0; 1500];
             socket.recv_from(&mut buffer).await.unwrap();
             loop {
                 let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                let request = StunMessage::parse(&buffer[..length]).unwrap();
-                let mut answer = [0; 128];
-                let reply = StunMessage::binding_reply(request.trans_id(), seen);
-                let length = reply.to_bytes(None, &mut answer, |_, _| [0; 20]).unwrap();
-                socket.send_to(&answer[..length], from).await.unwrap();
+                let mut request = Message::new();
+                request.unmarshal_binary(&buffer[..length]).unwrap();
+                let address = XorMappedAddress { ip: seen.ip(), port: seen.port() };
+                let mut answer = Message::new();
+                answer.build(&[Box::new(request.transaction_id), Box::new(BINDING_SUCCESS), Box::new(address)]).unwrap();
+                // What is not the answer must not count: another transaction, and garbage.
+                let mut other = Message::new();
+                other.build(&[Box::new(TransactionId::new()), Box::new(BINDING_SUCCESS), Box::new(XorMappedAddress { ip: at_home, port: 1 })]).unwrap();
+                for datagram in [&b"garbage"[..], &other.raw, &answer.raw] {
+                    socket.send_to(datagram, from).await.unwrap();
+                }
             }
         });
         address

@@ -22,7 +22,8 @@ use crate::door::{Door, RelayTransport};
 use crate::metrics::DoorCounters;
 use crate::public_address::{self, DiscoveryError};
 use crate::registry::Registry;
-use crate::sessions::{SessionEnd, Sessions};
+use crate::sessions::Sessions;
+use crate::shard::command::SessionEnd;
 use crate::shard::{MAX_SHARDS, Shards, ShardsConfig};
 use crate::{http, ops};
 

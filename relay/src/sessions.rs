@@ -8,7 +8,7 @@ use dashmap::DashMap;
 
 use crate::admission::crowd::Ticket;
 use crate::registry::RoomLease;
-use crate::shard::command::{EndReason, Role, SessionId};
+use crate::shard::command::{Role, SessionEnd, SessionId};
 
 /// All sessions of the relay.
 #[derive(Default)]
@@ -47,15 +47,6 @@ pub(crate) struct Running {
     pub(crate) shard: usize,
     pub(crate) ice_generation: u32,
     pub(crate) transport_section: (String, String),
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SessionEnd {
-    pub(crate) session: SessionId,
-    pub(crate) reason: EndReason,
-    /// What exactly, where the reason alone leaves it open.
-    pub(crate) detail: Option<String>,
 }
 
 #[derive(Default)]

@@ -73,6 +73,7 @@ macro_rules! codes {
 
         impl ProblemCode {
             /// Every code, in the order of its status.
+            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The code as it stands in `code` and at the end of `type`.

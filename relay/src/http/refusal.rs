@@ -11,8 +11,7 @@ use crate::http::problem::{Problem, ProblemCode};
 use crate::sdp::fragment::FragmentError;
 use crate::sdp::negotiate::NegotiationError;
 use crate::sdp::offer::OfferError;
-use crate::sessions::SessionEnd;
-use crate::shard::command::{CommandError, EndReason, JoinError};
+use crate::shard::command::{CommandError, EndReason, JoinError, SessionEnd};
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn reads_the_example_of_rfc_9725() {
         let fragment = Fragment::parse(TRICKLED.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(fragment.candidates, ["192.0.2.1:61764".parse().unwrap()]);
+        assert_eq!(fragment.candidates, ["192.0.2.1:61764".parse::<SocketAddr>().unwrap()]);
         assert_eq!(fragment.ice.map(|ice| ice.ufrag).as_deref(), Some("EsAw"));
     }
 
