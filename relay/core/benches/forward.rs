@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p latchkey-relay-core --bench forward`
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 

@@ -32,6 +32,7 @@ impl KeyFrames {
 
     /// The publisher is new: what was asked of the old one does not count.
     pub(crate) fn restart(&mut self) {
+        self.wanted = false;
         self.requested = None;
         self.arrived = None;
         self.watched_since = None;

@@ -32,6 +32,7 @@ mod munger;
 mod news;
 mod pace;
 mod report;
+mod roster;
 mod selector;
 mod timeline;
 mod train;

@@ -3,7 +3,6 @@
 //! The state machine of the whole crate. It owns no socket, clock or key: the shell calls it with opened packets and the
 //! time, passes what comes through the [`Sink`] on, and carries out its [`Event`]s.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use latchkey_wire::rtp::RtpView;
@@ -13,6 +12,7 @@ use crate::config::RoomConfig;
 use crate::event::{Event, StartedFrom};
 use crate::news::News;
 use crate::pace::Pace;
+use crate::roster::{Leg, Roster};
 use crate::sink::Sink;
 use crate::stats::{DropReason, Stats};
 use crate::subscription::{SubscriberId, Subscription, SubscriptionParams};
@@ -24,26 +24,11 @@ use crate::train::Train;
 pub struct Room {
     config: RoomConfig,
     tracks: Vec<Option<Track>>,
-    subscribers: Vec<Subscriber>,
-    by_id: HashMap<SubscriberId, usize>,
-    /// Index of the viewer that the next forwarding begins with, so that nobody is always last.
-    first: usize,
+    roster: Roster,
     pace: Pace,
     next_tick: Option<Instant>,
     ticks: u64,
     news: News,
-}
-
-#[derive(Debug)]
-struct Subscriber {
-    id: SubscriberId,
-    legs: Vec<Leg>,
-}
-
-#[derive(Debug)]
-struct Leg {
-    subscription: Subscription,
-    from: StartedFrom,
 }
 
 /// Why a track was not published.
@@ -83,9 +68,7 @@ impl Room {
             pace: Pace::new(&config),
             config,
             tracks: Vec::new(),
-            subscribers: Vec::new(),
-            by_id: HashMap::new(),
-            first: 0,
+            roster: Roster::default(),
             next_tick: None,
             ticks: 0,
             news: News::new(),
@@ -137,12 +120,7 @@ impl Room {
         if let Some(place) = self.tracks.get_mut(usize::from(track.0)) {
             *place = None;
         }
-        for index in (0..self.subscribers.len()).rev() {
-            self.subscribers[index].legs.retain(|leg| leg.subscription.track != track);
-            if self.subscribers[index].legs.is_empty() {
-                self.remove_subscriber(index);
-            }
-        }
+        self.roster.remove_track(track);
         if self.tracks.iter().all(Option::is_none) {
             self.next_tick = None;
         }
@@ -161,13 +139,14 @@ impl Room {
         now: Instant,
     ) -> Result<(), SubscribeError> {
         let track = find_mut(&mut self.tracks, track).ok_or(SubscribeError::UnknownTrack)?;
-        let known = self.by_id.get(&subscriber).copied();
-        let legs = known.map_or(&[][..], |index| &self.subscribers[index].legs);
-        if legs.iter().any(|leg| leg.subscription.track == track.id()) {
-            return Err(SubscribeError::AlreadySubscribed);
-        }
-        if known.is_none() && self.subscribers.len() >= self.config.subscribers {
-            return Err(SubscribeError::TooManySubscribers);
+        match self.roster.legs(subscriber) {
+            Some(legs) if legs.iter().any(|leg| leg.subscription.track() == track.id()) => {
+                return Err(SubscribeError::AlreadySubscribed);
+            }
+            None if self.roster.len() >= self.config.subscribers => {
+                return Err(SubscribeError::TooManySubscribers);
+            }
+            _ => {}
         }
         let subscription = Subscription::new(subscriber, track, params, &self.config);
         let mut from = StartedFrom::Live;
@@ -182,24 +161,18 @@ impl Room {
             track.want_key_frame(now, &mut self.news);
         }
         track.set_watchers(track.watchers() + 1);
-        let index = known.unwrap_or_else(|| {
-            self.subscribers.push(Subscriber { id: subscriber, legs: Vec::with_capacity(2) });
-            self.by_id.insert(subscriber, self.subscribers.len() - 1);
-            self.subscribers.len() - 1
-        });
-        self.subscribers[index].legs.push(Leg { subscription, from });
+        self.roster.add(subscriber, Leg { subscription, from });
         Ok(())
     }
 
     /// Takes a viewer out, with all its tracks. Unknown viewers are ignored.
     pub fn unsubscribe(&mut self, subscriber: SubscriberId) {
-        let Some(&index) = self.by_id.get(&subscriber) else { return };
-        for leg in &self.subscribers[index].legs {
-            if let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) {
+        let Some(gone) = self.roster.remove(subscriber) else { return };
+        for leg in &gone.legs {
+            if let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) {
                 track.set_watchers(track.watchers() - 1);
             }
         }
-        self.remove_subscriber(index);
     }
 
     /// Takes in one packet of the publisher, opened, at the time it arrived. It is sent with the next
@@ -227,18 +200,15 @@ impl Room {
     pub fn forward<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         let mut chunk = self.pace.begin(now);
         let mut somebody_is_behind = false;
-        let count = self.subscribers.len();
-        self.first = if self.first + 1 < count { self.first + 1 } else { 0 };
-        let (before, from_first) = self.subscribers.split_at_mut(self.first);
-        for subscriber in from_first.iter_mut().chain(before) {
-            let mut train = Train::new(subscriber.id, sink, &mut self.news);
-            for leg in &mut subscriber.legs {
-                let Some(track) = find(&self.tracks, leg.subscription.track) else { continue };
+        for viewer in self.roster.rotate() {
+            let mut train = Train::new(viewer.id, sink, &mut self.news);
+            for leg in &mut viewer.legs {
+                let Some(track) = find(&self.tracks, leg.subscription.track()) else { continue };
                 let had_started = leg.subscription.has_started();
                 leg.subscription.forward(track, (now, &self.config), &mut chunk, &mut train);
                 if leg.subscription.has_started() && !had_started {
                     train.event(Event::ViewingStarted {
-                        subscriber: subscriber.id,
+                        subscriber: viewer.id,
                         track: track.id(),
                         from: leg.from,
                     });
@@ -261,9 +231,8 @@ impl Room {
         now: Instant,
         sink: &mut S,
     ) {
-        let Some(index) = self.by_id.get(&subscriber) else { return };
-        let Some(leg) = leg_mut(&mut self.subscribers[*index], ssrc) else { return };
-        let Some(track) = find(&self.tracks, leg.subscription.track) else { return };
+        let Some(leg) = self.roster.leg_mut(subscriber, ssrc) else { return };
+        let Some(track) = find(&self.tracks, leg.subscription.track()) else { return };
         let mut train = Train::new(subscriber, sink, &mut self.news);
         for sequence in lost {
             let repaired = leg.subscription.repair(track, sequence, now, &mut train);
@@ -280,9 +249,8 @@ impl Room {
     /// A viewer asks for a key frame on one of its SSRCs (PLI or FIR). What is in its GOP cache already, or asked for too
     /// often, is not passed on; the rest is merged per track.
     pub fn key_frame_requested(&mut self, subscriber: SubscriberId, ssrc: u32, now: Instant) {
-        let Some(index) = self.by_id.get(&subscriber) else { return };
-        let Some(leg) = leg_mut(&mut self.subscribers[*index], ssrc) else { return };
-        let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) else { return };
+        let Some(leg) = self.roster.leg_mut(subscriber, ssrc) else { return };
+        let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) else { return };
         self.news.stats.key_frame_requests_received += 1;
         if leg.subscription.is_catching_up() {
             return;
@@ -353,12 +321,12 @@ impl Room {
 
     /// Number of viewers.
     pub fn subscriber_count(&self) -> usize {
-        self.subscribers.len()
+        self.roster.len()
     }
 
     /// Nobody publishes and nobody views.
     pub fn is_empty(&self) -> bool {
-        self.subscribers.is_empty() && self.tracks.iter().flatten().all(Track::is_vacant)
+        self.roster.len() == 0 && self.tracks.iter().flatten().all(Track::is_vacant)
     }
 
     fn ingest_packet(&mut self, packet: &[u8], now: Instant) -> Result<TrackId, DropReason> {
@@ -374,11 +342,11 @@ impl Room {
     fn tick<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         self.ticks += 1;
         let turn = self.ticks % TICKS_PER_REPORT;
-        for (index, subscriber) in self.subscribers.iter().enumerate() {
+        for (index, viewer) in self.roster.iter().enumerate() {
             let report = index as u64 % TICKS_PER_REPORT == turn;
-            let mut train = Train::new(subscriber.id, sink, &mut self.news);
-            for leg in &subscriber.legs {
-                let Some(track) = find_mut(&mut self.tracks, leg.subscription.track) else { continue };
+            let mut train = Train::new(viewer.id, sink, &mut self.news);
+            for leg in &viewer.legs {
+                let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) else { continue };
                 if leg.subscription.is_waiting() {
                     track.want_key_frame(now, train.news());
                 }
@@ -396,14 +364,6 @@ impl Room {
             }
         }
     }
-
-    fn remove_subscriber(&mut self, index: usize) {
-        let gone = self.subscribers.swap_remove(index);
-        self.by_id.remove(&gone.id);
-        if let Some(moved) = self.subscribers.get(index) {
-            self.by_id.insert(moved.id, index);
-        }
-    }
 }
 
 fn find(tracks: &[Option<Track>], id: TrackId) -> Option<&Track> {
@@ -412,10 +372,6 @@ fn find(tracks: &[Option<Track>], id: TrackId) -> Option<&Track> {
 
 fn find_mut(tracks: &mut [Option<Track>], id: TrackId) -> Option<&mut Track> {
     tracks.get_mut(usize::from(id.0))?.as_mut()
-}
-
-fn leg_mut(subscriber: &mut Subscriber, ssrc: u32) -> Option<&mut Leg> {
-    subscriber.legs.iter_mut().find(|leg| leg.subscription.ssrc() == ssrc)
 }
 
 /// Between two rounds of things that are not urgent.

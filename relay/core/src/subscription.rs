@@ -61,7 +61,7 @@ pub struct Origin {
 /// One leg of one viewer.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) track: TrackId,
+    track: TrackId,
     subscriber: SubscriberId,
     ssrc: u32,
     payload_type: u8,
@@ -131,6 +131,11 @@ impl Subscription {
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// The track it is of.
+    pub(crate) fn track(&self) -> TrackId {
+        self.track
     }
 
     /// The leg's media SSRC.

@@ -1,5 +1,7 @@
 //! Forwarding allocates nothing: counted over ten thousand packets to a hundred viewers, with loss and repair.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod simulation;
 
 use std::alloc::{GlobalAlloc, Layout, System};

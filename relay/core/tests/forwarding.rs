@@ -1,5 +1,7 @@
 //! Viewer by viewer: one train each per batch, nobody always last, everyone the same payloads.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::collections::BTreeSet;

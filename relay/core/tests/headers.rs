@@ -1,5 +1,7 @@
 //! Every leg's headers are its own: ids, mid, payload type, and one size for all packets of a train.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::collections::BTreeSet;

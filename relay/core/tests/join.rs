@@ -1,5 +1,7 @@
 //! A viewer that joins at any time sees whole frames from a key frame on, in an unbroken line.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::time::Duration;

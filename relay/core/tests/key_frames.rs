@@ -1,5 +1,7 @@
 //! Key frames are asked for rarely: merged over all viewers, capped per viewer, and not at all when the cache will do.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::time::Duration;

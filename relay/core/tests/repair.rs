@@ -1,6 +1,8 @@
 //! Loss on either side: viewers get RTX from the one history, the publisher is asked for what is missing, and what comes
 //! late goes out in its own place.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! RTCP reports: each leg's sender report matches its own time line, and the publisher hears how its packets arrive.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! A publisher that restarts: its viewers' numbers, timestamps and frame numbers go on as if nothing had happened.
 
+#![allow(clippy::unwrap_used)]
+
 mod simulation;
 
 use std::time::Duration;
