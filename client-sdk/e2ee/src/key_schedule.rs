@@ -73,3 +73,16 @@ impl EpochKeys {
         }
     }
 }
+
+/// Keys of an epoch without a group behind them.
+#[cfg(test)]
+pub(crate) fn keys_for_test(epoch: u64, own_leaf: u8) -> EpochKeys {
+    let camera = DeviceId([1; 16]);
+    EpochKeys {
+        base_key: Zeroizing::new([epoch.to_be_bytes()[7]; BASE_KEY_LEN]),
+        group: GroupId::new(camera, 0),
+        epoch,
+        own_leaf,
+        members: vec![(0, camera), (1, DeviceId([2; 16]))],
+    }
+}

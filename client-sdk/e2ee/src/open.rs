@@ -7,15 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use latchkey_wire::sframe_header::SframeHeader;
 use sframe::crypto::DecryptionBufferView;
-use sframe::header::SframeHeader;
 
 use crate::cipher::{OpeningKey, TAG_LEN};
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
 use crate::kid::{Kid, SenderSession};
 use crate::replay::ReplayWindow;
-use crate::seal::{MAX_FRAME_BYTES, MAX_SFRAME_HEADER};
+use crate::seal::MAX_FRAME_BYTES;
 
 /// The camera's leaf in its group.
 pub const CAMERA_LEAF: u8 = 0;
@@ -214,17 +214,14 @@ struct LiveKid {
 
 /// Splits SFrame bytes into key id, counter and ciphertext; the header must be the shortest possible.
 fn parse(sframe: &[u8]) -> Result<(Kid, u64, &[u8]), OpenError> {
-    let header = SframeHeader::deserialize(sframe).map_err(|_| OpenError::Malformed)?;
-    let shortest = SframeHeader::new(header.key_id(), header.counter());
-    let mut bytes = [0; MAX_SFRAME_HEADER];
-    shortest.serialize(bytes.as_mut_slice()).map_err(|_| OpenError::Malformed)?;
-    let (start, body) = sframe.split_at_checked(shortest.len()).ok_or(OpenError::Malformed)?;
+    let header = SframeHeader::read(sframe).map_err(|_| OpenError::Malformed)?;
+    let body = sframe.get(header.len..).ok_or(OpenError::Malformed)?;
     let sizes = InnerHeader::LEN + TAG_LEN..=InnerHeader::LEN + TAG_LEN + MAX_FRAME_BYTES;
-    if bytes.get(..start.len()) != Some(start) || !sizes.contains(&body.len()) {
+    if !sizes.contains(&body.len()) {
         return Err(OpenError::Malformed);
     }
-    let kid = Kid::from_value(header.key_id()).ok_or(OpenError::Malformed)?;
-    Ok((kid, header.counter(), body))
+    let kid = Kid::from_value(header.kid).ok_or(OpenError::Malformed)?;
+    Ok((kid, header.ctr, body))
 }
 
 /// Decrypts into `out` and takes the inner header off its front; the inner `None` is an unknown format.

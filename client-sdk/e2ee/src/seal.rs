@@ -4,6 +4,7 @@
 //! out = SFrame header || AES-128-GCM(inner header || frame) || tag        AAD = SFrame header || envelope
 //! ```
 
+use latchkey_wire::sframe_header::MAX_LEN;
 use sframe::crypto::EncryptionBufferView;
 use sframe::header::SframeHeader;
 
@@ -81,7 +82,7 @@ impl FrameSealer {
         key.next += 1;
 
         let sframe_header = SframeHeader::new(key.kid.value(), ctr);
-        let mut bytes = [0; MAX_SFRAME_HEADER];
+        let mut bytes = [0; MAX_LEN];
         let bytes = bytes.get_mut(..sframe_header.len()).ok_or(SealError::Cipher)?;
         sframe_header.serialize(&mut *bytes).map_err(|_| SealError::Cipher)?;
         self.aad.clear();
@@ -165,9 +166,6 @@ struct TrackKey {
     key: SealingKey,
     next: u64,
 }
-
-/// Config byte, 8 bytes of KID, 8 bytes of CTR.
-pub(crate) const MAX_SFRAME_HEADER: usize = 17;
 
 #[cfg(test)]
 mod tests;

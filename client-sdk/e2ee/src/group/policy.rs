@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use latchkey_api::device_list::{DeviceList, ListChain, MAX_DEVICES, Right, Role};
 use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
-use mls_rs::group::proposal::{AddProposal, CustomProposal, RemoveProposal, UpdateProposal};
+use mls_rs::group::proposal::{
+    AddProposal, ExternalInit, PreSharedKeyProposal, ReInitProposal, RemoveProposal, UpdateProposal,
+};
 use mls_rs::group::{GroupContext, Roster, Sender};
 use mls_rs::identity::basic::BasicCredential;
 use mls_rs::identity::{Credential, CredentialType, SigningIdentity};
@@ -93,7 +95,10 @@ impl Policy {
         let CommitSource::ExistingMember(committer) = source else { return Err(Refusal::ExternalCommit) };
         let committer_id = device_of(&committer.signing_identity)?;
         let by_camera = committer.index == 0 && committer_id == self.camera;
-        check_kinds(direction, by_camera, proposals)?;
+        if direction == CommitDirection::Send {
+            leave_out_foreign(by_camera, roster, proposals)?;
+        }
+        check_kinds(proposals)?;
 
         let named = renewed_list(proposals, committer.index)?;
         let before = ListRef::from_extensions(&context.extensions)?;
@@ -281,16 +286,8 @@ fn parse_credential(identity: &SigningIdentity) -> Result<(HouseholdId, DeviceId
     Ok((HouseholdId(*household), DeviceId(device)))
 }
 
-/// Refuses proposals that have no place in our groups. When this device makes the commit itself, such
-/// proposals that others sent are left out instead, so that nobody can keep a commit from being made.
-fn check_kinds(
-    direction: CommitDirection,
-    by_camera: bool,
-    proposals: &mut ProposalBundle,
-) -> Result<(), Refusal> {
-    if direction == CommitDirection::Send {
-        leave_out_foreign(by_camera, proposals)?;
-    }
+/// Refuses proposals that have no place in our groups.
+fn check_kinds(proposals: &ProposalBundle) -> Result<(), Refusal> {
     if !proposals.psk_proposals().is_empty() {
         return Err(Refusal::ForbiddenProposal("pre-shared key"));
     }
@@ -315,22 +312,30 @@ fn check_kinds(
     Ok(())
 }
 
-fn leave_out_foreign(by_camera: bool, proposals: &mut ProposalBundle) -> Result<(), Refusal> {
-    let from_member = |sender: &Sender| matches!(sender, Sender::Member(_));
-    proposals.retain_by_type::<AddProposal, _, _>(|add| Ok::<_, Refusal>(add.is_by_value()))?;
-    proposals.retain_by_type::<RemoveProposal, _, _>(|remove| Ok::<_, Refusal>(remove.is_by_value()))?;
-    proposals.retain_by_type::<ExtensionList, _, _>(|list| Ok::<_, Refusal>(list.is_by_value()))?;
-    proposals.retain_by_type::<UpdateProposal, _, _>(|update| {
-        Ok::<_, Refusal>(by_camera && from_member(update.sender()))
-    })?;
-    proposals
-        .retain_custom(|custom: &ProposalInfo<CustomProposal>| Ok::<_, Refusal>(custom.is_by_value()))?;
-    proposals.retain_by_type::<mls_rs::group::proposal::PreSharedKeyProposal, _, _>(|psk| {
-        Ok::<_, Refusal>(psk.is_by_value())
-    })?;
-    proposals.retain_by_type::<mls_rs::group::proposal::ReInitProposal, _, _>(|reinit| {
-        Ok::<_, Refusal>(reinit.is_by_value())
-    })
+/// Leaves out of a commit of our own what others proposed and we would refuse, so that nobody can keep a
+/// commit from being made.
+fn leave_out_foreign(
+    by_camera: bool,
+    roster: &Roster<'_>,
+    proposals: &mut ProposalBundle,
+) -> Result<(), Refusal> {
+    fn own<T>(proposal: &ProposalInfo<T>) -> Result<bool, Refusal> {
+        Ok(proposal.is_by_value())
+    }
+    let keeps_identity = |update: &ProposalInfo<UpdateProposal>| match update.sender() {
+        Sender::Member(sender) => roster
+            .member_with_index(*sender)
+            .is_ok_and(|leaf| leaf.signing_identity == *update.proposal.signing_identity()),
+        _ => false,
+    };
+    proposals.retain_by_type::<AddProposal, _, _>(own)?;
+    proposals.retain_by_type::<RemoveProposal, _, _>(own)?;
+    proposals.retain_by_type::<ExtensionList, _, _>(own)?;
+    proposals.retain_by_type::<PreSharedKeyProposal, _, _>(own)?;
+    proposals.retain_by_type::<ReInitProposal, _, _>(own)?;
+    proposals.retain_by_type::<ExternalInit, _, _>(own)?;
+    proposals.retain_custom(own)?;
+    proposals.retain_by_type::<UpdateProposal, _, _>(|update| Ok(by_camera && keeps_identity(update)))
 }
 
 /// The list that the commit names: exactly one, by the committer itself.

@@ -1,0 +1,38 @@
+//! Sealing and opening with reused buffers allocate nothing.
+
+#![allow(clippy::unwrap_used)]
+
+mod household;
+
+use std::time::Duration;
+
+use household::Scene;
+use latchkey_api::device_list::Role;
+use latchkey_e2ee::inner::InnerHeader;
+use latchkey_e2ee::kid::{AUDIO, VIDEO};
+use latchkey_e2ee::open::FrameOpener;
+use latchkey_e2ee::seal::FrameSealer;
+use latchkey_wire::codec::Codec;
+
+#[test]
+fn nothing_is_allocated_per_frame() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let session = scene.group.next_session().unwrap();
+    let mut sealer = FrameSealer::new(&scene.group.frame_keys().unwrap(), session);
+    let mut opener = FrameOpener::new();
+    opener.add_epoch(scene.members[0].frame_keys().unwrap(), Duration::ZERO);
+    let header = InnerHeader { captured_ms: 1, key_frame: false, codec: Codec::H264 };
+    let frame = vec![7; 100_000];
+    let (mut sframe, mut out) = (Vec::with_capacity(110_000), Vec::with_capacity(110_000));
+    let mut run = |frames: u32| {
+        for number in 0..frames {
+            let track = if number % 3 == 0 { AUDIO } else { VIDEO };
+            sealer.seal(track, header, b"envelope", &frame, &mut sframe).unwrap();
+            opener.open(&sframe, b"envelope", &mut out).unwrap();
+        }
+    };
+    // The first frame of each track makes its keys.
+    run(6);
+    let info = allocation_counter::measure(|| run(300));
+    assert_eq!(info.count_total, 0, "{} bytes", info.bytes_total);
+}

@@ -1,0 +1,664 @@
+//! What a hostile server, a ghost or a modified member tries, and is refused.
+//!
+//! The attackers hold real keys and use the real MLS library, without our rules: see `rogue`.
+
+#![allow(clippy::unwrap_used)]
+
+mod household;
+mod rogue;
+
+use ed25519_dalek::SigningKey;
+use household::{Device, Household, NOW, Scene, at};
+use latchkey_api::device_list::{ListChain, Role};
+use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_e2ee::group::{ClaimedPackage, GroupError, Member, Processed, Refusal};
+use latchkey_e2ee::identity::DeviceIdentity;
+use mls_rs::client_builder::MlsConfig;
+use mls_rs::group::CommitBuilder;
+use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
+use mls_rs::psk::ExternalPskId;
+use mls_rs::{CipherSuite, Extension, Group};
+
+fn refused(refusal: Refusal) -> Option<GroupError> {
+    Some(GroupError::Refused(refusal))
+}
+
+// --- Ghosts at the camera's door -------------------------------------------------------------------
+
+#[test]
+fn a_key_package_of_an_unlisted_device_is_refused() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let mut ghost = Device::new(DeviceIdentity::generate().unwrap());
+    let package = ghost.package(&scene.home.chain);
+    let synced = scene.group.sync(&scene.home.chain, &[package], at(NOW)).unwrap();
+    assert_eq!(synced.commit, None);
+    assert_eq!(synced.refused[0].error, GroupError::Refused(Refusal::NotListed(ghost.id())));
+    assert_eq!(scene.group.members().len(), 2);
+}
+
+#[test]
+fn a_key_package_with_a_listed_id_but_another_key_is_refused() {
+    let mut scene = Scene::with(&[]);
+    let viewer = scene.home.enrol(Role::Viewer).device();
+    let ghost = rogue::client_of(scene.home.id(), viewer, &SigningKey::from_bytes(&[9; 32]));
+    let key_package = rogue::package(&ghost).to_bytes().unwrap();
+    let claimed = ClaimedPackage { device: viewer, key_package };
+    let synced = scene.group.sync(&scene.home.chain, &[claimed], at(NOW)).unwrap();
+    assert_eq!(synced.refused[0].error, GroupError::Refused(Refusal::WrongKey(viewer)));
+    assert_eq!(scene.group.members().len(), 1);
+}
+
+#[test]
+fn a_key_package_handed_out_for_another_device_is_refused() {
+    let mut scene = Scene::with(&[]);
+    let mut one = Device::new(scene.home.enrol(Role::Viewer));
+    let other = scene.home.enrol(Role::Viewer).device();
+    let package = ClaimedPackage { device: other, ..one.package(&scene.home.chain) };
+    let synced = scene.group.sync(&scene.home.chain, &[package], at(NOW)).unwrap();
+    assert_eq!(synced.refused[0].error, GroupError::Refused(Refusal::WrongKeyPackage(other)));
+}
+
+#[test]
+fn a_bad_key_package_keeps_neither_removals_nor_good_ones_from_being_committed() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let (mut good, mut bad) =
+        (Device::new(scene.home.enrol(Role::Viewer)), Device::new(scene.home.enrol(Role::Viewer)));
+    scene.home.remove(scene.devices[0].id());
+    let chain = scene.home.chain.clone();
+    let mut bent = bad.package(&chain);
+    // The last byte is of the signature: the package still reads well, and fails only inside the library.
+    *bent.key_package.last_mut().unwrap() ^= 1;
+    let garbage = ClaimedPackage { device: scene.home.admin.device(), key_package: vec![1, 2, 3] };
+    let packages = [bent, garbage, good.package(&chain)];
+    let synced = scene.group.sync(&chain, &packages, at(NOW)).unwrap();
+    let commit = synced.commit.unwrap();
+    let change = scene.group.confirm().unwrap();
+    assert_eq!((change.added, change.removed), (vec![good.id()], vec![scene.devices[0].id()]));
+    assert_eq!(synced.refused.len(), 2);
+    good.join(&chain, scene.camera.device(), &commit);
+}
+
+// --- Ghosts already inside -------------------------------------------------------------------------
+
+/// A modified camera's group with the given rogue packages, and the Welcome it would send to `viewer`.
+fn welcome_into(
+    home: &Household,
+    camera: &DeviceIdentity,
+    ghosts: &[mls_rs::MlsMessage],
+    viewer: &mut Device,
+) -> Vec<u8> {
+    let client = rogue::client(home.id(), camera);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    for ghost in ghosts {
+        let mut builder = rogue::commit(&mut group);
+        builder = builder.add_member(ghost.clone()).unwrap();
+        builder.build().unwrap();
+        group.apply_pending_commit().unwrap();
+    }
+    let package = rogue::read(&viewer.package(&home.chain).key_package);
+    let output = rogue::commit(&mut group).add_member(package).unwrap().build().unwrap();
+    output.welcome_messages()[0].to_bytes().unwrap()
+}
+
+#[test]
+fn a_welcome_into_a_group_with_a_ghost_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let ghost = DeviceIdentity::generate().unwrap();
+    let package = rogue::package(&rogue::client(home.id(), &ghost));
+    let welcome = welcome_into(&home, &camera, &[package], &mut viewer);
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::NotListed(ghost.device())));
+    assert_eq!(viewer.packages.len(), 1, "the key package is not used up by a refused Welcome");
+
+    // The same without the ghost is fine, so it was the ghost.
+    let welcome = welcome_into(&home, &camera, &[], &mut viewer);
+    Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome).unwrap();
+}
+
+#[test]
+fn a_welcome_with_a_ghost_behind_a_listed_id_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let listed = home.enrol(Role::Viewer).device();
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let ghost = rogue::client_of(home.id(), listed, &SigningKey::from_bytes(&[9; 32]));
+    let welcome = welcome_into(&home, &camera, &[rogue::package(&ghost)], &mut viewer);
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::WrongKey(listed)));
+}
+
+#[test]
+fn a_welcome_with_another_camera_inside_is_refused() {
+    let mut home = Household::found();
+    let (front, back) = (home.enrol(Role::Camera), home.enrol(Role::Camera));
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let package = rogue::package(&rogue::client(home.id(), &back));
+    let welcome = welcome_into(&home, &front, &[package], &mut viewer);
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, front.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::NotEntitled(back.device())));
+}
+
+#[test]
+fn a_group_that_a_viewer_made_in_the_cameras_name_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let thief = home.enrol(Role::Viewer);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let client = rogue::client(home.id(), &thief);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    let package = rogue::read(&viewer.package(&home.chain).key_package);
+    let output = rogue::commit(&mut group).add_member(package).unwrap().build().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::CameraNotAtLeafZero));
+}
+
+#[test]
+fn a_welcome_sent_by_a_viewer_in_the_cameras_real_group_is_refused() {
+    let mut stage = stage(Role::Viewer);
+    let mut new = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let chain = stage.scene.home.chain.clone();
+    let package = rogue::read(&new.package(&chain).key_package);
+    let renewed = rogue::naming(chain.head().unwrap(), NOW);
+    let builder = rogue::commit(&mut stage.rogue).add_member(package).unwrap();
+    let output = builder.set_group_context_ext(renewed).unwrap().build().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let camera = stage.scene.camera.device();
+    let joined = Member::join(&new.identity, &chain, &mut new.packages, camera, &welcome);
+    assert_eq!(joined.err(), refused(Refusal::WelcomeNotFromCamera));
+}
+
+#[test]
+fn a_welcome_that_names_no_list_or_an_unknown_one_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let head = home.chain.head().unwrap().version();
+    let client = rogue::client(home.id(), &camera);
+    let id = GroupId::new(camera.device(), 0).0.to_vec();
+    let mut two = rogue::naming(home.chain.head().unwrap(), NOW);
+    two.set(Extension::new(1.into(), vec![1]));
+    let unknown = head.version + 1;
+    for (extensions, refusal) in [
+        (Default::default(), Refusal::ListNotNamed),
+        (two, Refusal::ListNotNamed),
+        (rogue::named(unknown, [1; 32], NOW), Refusal::UnknownList { version: unknown }),
+        (rogue::named(0, [1; 32], NOW), Refusal::UnknownList { version: 0 }),
+        (rogue::named(head.version, [1; 32], NOW), Refusal::ListMismatch { version: head.version }),
+    ] {
+        let group = client.create_group_with_id(id.clone(), extensions, Default::default(), None);
+        let package = rogue::read(&viewer.package(&home.chain).key_package);
+        let output = rogue::commit(&mut group.unwrap()).add_member(package).unwrap().build().unwrap();
+        let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+        let joined =
+            Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome);
+        assert_eq!(joined.err(), refused(refusal));
+    }
+}
+
+#[test]
+fn a_welcome_into_another_cameras_or_generations_group_is_refused() {
+    let mut home = Household::found();
+    let (front, back) = (home.enrol(Role::Camera), home.enrol(Role::Camera));
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let welcome = welcome_into(&home, &front, &[], &mut viewer);
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, back.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::WrongGroup));
+
+    let client = rogue::client(home.id(), &front);
+    let id = GroupId::new(front.device(), 7).0.to_vec();
+    let named = rogue::naming(home.chain.head().unwrap(), NOW);
+    let mut group = client.create_group_with_id(id, named, Default::default(), None).unwrap();
+    let package = rogue::read(&viewer.package(&home.chain).key_package);
+    let output = rogue::commit(&mut group).add_member(package).unwrap().build().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let joined = Member::join(&viewer.identity, &home.chain, &mut viewer.packages, front.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::GroupClosed));
+}
+
+#[test]
+fn a_device_of_another_household_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let viewer = home.enrol(Role::Viewer);
+    let mut joiner = Device::new(home.enrol(Role::Viewer));
+    let other = Household::found().id();
+    let package = rogue::package(&rogue::client(other, &viewer));
+    let welcome = welcome_into(&home, &camera, &[package], &mut joiner);
+    let joined = Member::join(&joiner.identity, &home.chain, &mut joiner.packages, camera.device(), &welcome);
+    assert_eq!(joined.err(), refused(Refusal::OtherHousehold));
+}
+
+// --- Modified members --------------------------------------------------------------------------------
+
+/// An honest camera and an honest viewer in one group with a modified member.
+struct Stage<C: MlsConfig> {
+    scene: Scene,
+    id: DeviceId,
+    rogue: Group<C>,
+}
+
+fn stage(role: Role) -> Stage<impl MlsConfig> {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let device = scene.home.enrol(role);
+    let client = rogue::client(scene.home.id(), &device);
+    let key_package = rogue::package(&client).to_bytes().unwrap();
+    let claimed = ClaimedPackage { device: device.device(), key_package };
+    let commit = scene.group.sync(&scene.home.chain, &[claimed], at(NOW)).unwrap().commit.unwrap();
+    scene.group.confirm().unwrap();
+    scene.members[0].process(&commit.commit, &scene.home.chain).unwrap();
+    let welcome = rogue::read(&commit.welcomes[0].welcome);
+    let (rogue, _) = client.join_group(None, &welcome, None).unwrap();
+    Stage { scene, id: device.device(), rogue }
+}
+
+impl<C: MlsConfig> Stage<C> {
+    /// What camera and viewer say to the modified member's commit; the commit is thrown away afterwards.
+    fn answers(
+        &mut self,
+        build: impl FnOnce(CommitBuilder<'_, C>) -> CommitBuilder<'_, C>,
+    ) -> [Option<GroupError>; 2] {
+        let output = build(rogue::commit(&mut self.rogue)).build().unwrap();
+        self.rogue.clear_pending_commit();
+        let commit = output.commit_message().to_bytes().unwrap();
+        let chain = &self.scene.home.chain;
+        let epochs = (self.scene.group.epoch(), self.scene.members[0].epoch());
+        let answers = [
+            self.scene.group.process(&commit, chain).err(),
+            self.scene.members[0].process(&commit, chain).err(),
+        ];
+        assert_eq!((self.scene.group.epoch(), self.scene.members[0].epoch()), epochs);
+        answers
+    }
+
+    fn renewed(&self) -> mls_rs::ExtensionList {
+        rogue::naming(self.scene.home.chain.head().unwrap(), NOW)
+    }
+
+    fn leaf_of(&self, device: DeviceId) -> u32 {
+        self.scene.group.members().into_iter().find(|(_, member)| *member == device).unwrap().0
+    }
+}
+
+fn both(refusal: Refusal) -> [Option<GroupError>; 2] {
+    [refused(refusal), refused(refusal)]
+}
+
+#[test]
+fn a_viewers_commit_is_refused_whatever_it_does() {
+    let mut stage = stage(Role::Viewer);
+    let not_allowed = both(Refusal::CommitterNotAllowed(stage.id));
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| commit.set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, not_allowed, "an update");
+
+    // A device that the list does entitle, but that the camera has not added.
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers =
+        stage.answers(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answers, not_allowed, "an add");
+
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers[0], not_allowed[0], "a removal that the list asks for");
+}
+
+#[test]
+fn an_admin_may_neither_add_nor_remove_who_is_entitled_nor_only_renew() {
+    let mut stage = stage(Role::Admin);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| commit.set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, both(Refusal::CommitterNotAllowed(stage.id)));
+
+    let entitled = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(entitled);
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers, both(Refusal::NeedlessRemoval(entitled)));
+
+    let answers = stage
+        .answers(|commit| commit.remove_member(0).unwrap().set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, both(Refusal::CameraNotAtLeafZero));
+
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers =
+        stage.answers(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answers, both(Refusal::CommitterNotAllowed(stage.id)));
+}
+
+#[test]
+fn an_admin_that_the_new_list_no_longer_names_removes_nobody() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    stage.scene.home.remove(stage.id);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    // The admin cannot remove itself, so the roster after its commit still has somebody unlisted.
+    assert_eq!(answers, both(Refusal::NotListed(stage.id)));
+}
+
+#[test]
+fn a_commit_that_does_not_renew_the_list_is_refused() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    let answers = stage.answers(|commit| commit.remove_member(leaf).unwrap());
+    assert_eq!(answers[0], refused(Refusal::ListNotRenewed));
+    let answers = stage.answers(|commit| commit);
+    assert_eq!(answers[0], refused(Refusal::ListNotRenewed));
+}
+
+#[test]
+fn a_roster_with_somebody_unlisted_left_inside_is_refused() {
+    // Two devices leave the list, an admin's commit removes only one of them.
+    let mut stage = stage(Role::Admin);
+    let mut other = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = other.package(&stage.scene.home.chain);
+    let commit =
+        stage.scene.group.sync(&stage.scene.home.chain, &[package], at(NOW)).unwrap().commit.unwrap();
+    stage.scene.group.confirm().unwrap();
+    stage.scene.members[0].process(&commit.commit, &stage.scene.home.chain).unwrap();
+    stage.rogue.process_incoming_message(rogue::read(&commit.commit)).unwrap();
+
+    let (one, two) = (stage.scene.devices[0].id(), other.id());
+    let leaf = stage.leaf_of(one);
+    stage.scene.home.remove(one);
+    stage.scene.home.remove(two);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers, both(Refusal::NotListed(two)));
+}
+
+#[test]
+fn proposals_from_outside_are_refused() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let ghost = DeviceIdentity::generate().unwrap();
+    let listed = scene.home.enrol(Role::Viewer);
+    let stage = leaky_camera(&mut scene);
+    for device in [&ghost, &listed] {
+        let client = rogue::client(scene.home.id(), device);
+        let add = client.external_add_proposal(
+            &stage,
+            None,
+            Vec::new(),
+            Default::default(),
+            Default::default(),
+            None,
+        );
+        let add = add.unwrap().to_bytes().unwrap();
+        for answer in [
+            scene.group.process(&add, &scene.home.chain).err(),
+            scene.members[0].process(&add, &scene.home.chain).err(),
+        ] {
+            assert_eq!(answer, refused(Refusal::ExternalSender));
+        }
+    }
+}
+
+/// A GroupInfo that allows external commits, as a modified member would leak it.
+fn leaky_camera(scene: &mut Scene) -> mls_rs::MlsMessage {
+    let device = scene.home.enrol(Role::Viewer);
+    let client = rogue::client(scene.home.id(), &device);
+    let key_package = rogue::package(&client).to_bytes().unwrap();
+    let claimed = ClaimedPackage { device: device.device(), key_package };
+    let commit = scene.group.sync(&scene.home.chain, &[claimed], at(NOW)).unwrap().commit.unwrap();
+    scene.group.confirm().unwrap();
+    scene.members[0].process(&commit.commit, &scene.home.chain).unwrap();
+    let (group, _) = client.join_group(None, &rogue::read(&commit.welcomes[0].welcome), None).unwrap();
+    group.group_info_message_allowing_ext_commit(true).unwrap()
+}
+
+#[test]
+fn an_external_commit_is_refused_even_by_a_listed_device() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let ghost = DeviceIdentity::generate().unwrap();
+    let listed = scene.home.enrol(Role::Viewer);
+    let info = leaky_camera(&mut scene);
+    for device in [&ghost, &listed] {
+        let client = rogue::client(scene.home.id(), device);
+        let (_, commit) = client.commit_external(info.clone()).unwrap();
+        let commit = commit.to_bytes().unwrap();
+        for answer in [
+            scene.group.process(&commit, &scene.home.chain).err(),
+            scene.members[0].process(&commit, &scene.home.chain).err(),
+        ] {
+            assert_eq!(answer, refused(Refusal::ExternalCommit));
+        }
+    }
+}
+
+#[test]
+fn a_member_cannot_change_its_key_or_keep_the_camera_from_committing() {
+    let mut stage = stage(Role::Viewer);
+    let chain = stage.scene.home.chain.clone();
+    let other = SigningKey::from_bytes(&[9; 32]);
+    let identity = rogue::identity(chain.household(), stage.id, &other);
+    let secret = other.to_keypair_bytes().to_vec().into();
+    let update =
+        stage.rogue.propose_update_with_identity(secret, identity, Vec::new()).unwrap().to_bytes().unwrap();
+    let ghost = rogue::package(&rogue::client(chain.household(), &DeviceIdentity::generate().unwrap()));
+    let add = stage.rogue.propose_add(ghost, Vec::new()).unwrap().to_bytes().unwrap();
+    let leaf = stage.leaf_of(stage.scene.devices[0].id());
+    let remove = stage.rogue.propose_remove(leaf, Vec::new()).unwrap().to_bytes().unwrap();
+    let list = stage.rogue.propose_group_context_extensions(Default::default(), Vec::new()).unwrap();
+    let list = list.to_bytes().unwrap();
+    let before = stage.scene.group.members();
+    for proposal in [&update, &add, &remove, &list] {
+        assert_eq!(stage.scene.group.process(proposal, &chain).unwrap(), Processed::Proposal);
+        assert_eq!(stage.scene.members[0].process(proposal, &chain).unwrap(), Processed::Proposal);
+    }
+    let commit = stage.scene.group.renew(&chain, at(NOW)).unwrap();
+    stage.scene.group.confirm().unwrap();
+    assert_eq!(stage.scene.group.members(), before);
+    assert!(matches!(stage.scene.members[0].process(&commit.commit, &chain).unwrap(), Processed::Epoch(_)));
+    assert_eq!(stage.scene.members[0].members(), before);
+}
+
+#[test]
+fn a_member_cannot_flood_the_others_with_proposals() {
+    let mut stage = stage(Role::Viewer);
+    let chain = stage.scene.home.chain.clone();
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        let update = stage.rogue.propose_update(Vec::new()).unwrap().to_bytes().unwrap();
+        answers.push(stage.scene.members[0].process(&update, &chain));
+    }
+    let last = refused(Refusal::ForbiddenProposal("one too many in this epoch"));
+    assert_eq!(answers.pop().unwrap().err(), last);
+}
+
+#[test]
+fn a_removed_member_cannot_stop_its_removal_by_an_update() {
+    let mut stage = stage(Role::Viewer);
+    let update = stage.rogue.propose_update(Vec::new()).unwrap().to_bytes().unwrap();
+    stage.scene.home.remove(stage.id);
+    let chain = stage.scene.home.chain.clone();
+    stage.scene.group.process(&update, &chain).unwrap();
+    stage.scene.members[0].process(&update, &chain).unwrap();
+    let commit = stage.scene.group.sync(&chain, &[], at(NOW)).unwrap().commit.unwrap();
+    stage.scene.group.confirm().unwrap();
+    assert!(!stage.scene.group.members().iter().any(|(_, member)| *member == stage.id));
+    stage.scene.members[0].process(&commit.commit, &chain).unwrap();
+}
+
+// --- A modified camera: viewers check it too -----------------------------------------------------------
+
+/// A modified camera with one honest viewer in its group.
+struct BadCamera<C: MlsConfig> {
+    home: Household,
+    camera: Group<C>,
+    member: Member,
+}
+
+fn bad_camera() -> BadCamera<impl MlsConfig> {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    home.enrol(Role::Viewer);
+    let client = rogue::client(home.id(), &camera);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    let package = rogue::read(&viewer.package(&home.chain).key_package);
+    let output = rogue::commit(&mut group).add_member(package).unwrap().build().unwrap();
+    group.apply_pending_commit().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let member =
+        Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome).unwrap();
+    BadCamera { home, camera: group, member }
+}
+
+impl<C: MlsConfig> BadCamera<C> {
+    fn answer(
+        &mut self,
+        build: impl FnOnce(CommitBuilder<'_, C>) -> CommitBuilder<'_, C>,
+    ) -> Option<GroupError> {
+        let output = build(rogue::commit(&mut self.camera)).build().unwrap();
+        self.camera.clear_pending_commit();
+        let commit = output.commit_message().to_bytes().unwrap();
+        let epoch = self.member.epoch();
+        let answer = self.member.process(&commit, &self.home.chain).err();
+        assert_eq!(self.member.epoch(), epoch);
+        answer
+    }
+
+    fn renewed(&self) -> mls_rs::ExtensionList {
+        rogue::naming(self.home.chain.head().unwrap(), NOW)
+    }
+}
+
+#[test]
+fn a_camera_that_adds_a_ghost_is_refused() {
+    let mut bad = bad_camera();
+    let ghost = DeviceIdentity::generate().unwrap();
+    let package = rogue::package(&rogue::client(bad.home.id(), &ghost));
+    let renewed = bad.renewed();
+    let answer =
+        bad.answer(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answer, refused(Refusal::NotListed(ghost.device())));
+}
+
+#[test]
+fn a_list_that_falls_or_is_another_one_is_refused() {
+    let mut bad = bad_camera();
+    let head = bad.home.chain.head().unwrap().version();
+    let before = bad.home.chain.at(head.version - 1).unwrap();
+    let fallen = rogue::naming(before, NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(fallen).unwrap());
+    assert_eq!(answer, refused(Refusal::ListFell { from: head.version, to: head.version - 1 }));
+
+    let other = rogue::named(head.version, [7; 32], NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(other).unwrap());
+    assert_eq!(answer, refused(Refusal::ListMismatch { version: head.version }));
+
+    let unknown = rogue::named(head.version + 9, [7; 32], NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(unknown).unwrap());
+    assert_eq!(answer, refused(Refusal::UnknownList { version: head.version + 9 }));
+
+    let early = rogue::naming(bad.home.chain.head().unwrap(), NOW - 1);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(early).unwrap());
+    assert_eq!(answer, refused(Refusal::TimeFell));
+}
+
+#[test]
+fn a_group_that_stays_on_the_list_before_a_removal_is_caught_by_the_next_commit() {
+    // The server keeps the new list from the camera; members that know it keep to what the group names,
+    // and refuse the first commit that names the new list but leaves the removed device inside.
+    let mut bad = bad_camera();
+    let mut gone = Device::new(bad.home.enrol(Role::Viewer));
+    let package = rogue::read(&gone.package(&bad.home.chain).key_package);
+    let renewed = bad.renewed();
+    let builder = rogue::commit(&mut bad.camera).add_member(package).unwrap();
+    let output = builder.set_group_context_ext(renewed).unwrap().build().unwrap();
+    bad.camera.apply_pending_commit().unwrap();
+    bad.member.process(&output.commit_message().to_bytes().unwrap(), &bad.home.chain).unwrap();
+
+    bad.home.remove(gone.id());
+    let renewed = bad.renewed();
+    let answer = bad.answer(|commit| commit.set_group_context_ext(renewed).unwrap());
+    assert_eq!(answer, refused(Refusal::NotListed(gone.id())));
+}
+
+#[test]
+fn an_expired_guest_in_the_roster_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let end = NOW + 60;
+    let mut guest = Device::new(home.enrol_guest(camera.device(), end));
+    let client = rogue::client(home.id(), &camera);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    let packages = [viewer.package(&home.chain), guest.package(&home.chain)];
+    let mut builder = rogue::commit(&mut group);
+    for package in &packages {
+        builder = builder.add_member(rogue::read(&package.key_package)).unwrap();
+    }
+    let output = builder.build().unwrap();
+    group.apply_pending_commit().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let mut member =
+        Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome).unwrap();
+    let late = rogue::naming(home.chain.head().unwrap(), end);
+    let output = rogue::commit(&mut group).set_group_context_ext(late).unwrap().build().unwrap();
+    let answer = member.process(&output.commit_message().to_bytes().unwrap(), &home.chain).err();
+    assert_eq!(answer, refused(Refusal::NotEntitled(guest.id())));
+}
+
+#[test]
+fn other_extensions_and_other_proposals_are_refused() {
+    let mut bad = bad_camera();
+    let mut extended = bad.renewed();
+    extended.set(Extension::new(1.into(), vec![1]));
+    let answer = bad.answer(|commit| commit.set_group_context_ext(extended).unwrap());
+    assert_eq!(answer, refused(Refusal::ListNotNamed));
+
+    let renewed = bad.renewed();
+    let reinit = bad.answer(|commit| {
+        commit.reinit(None, 1.into(), CipherSuite::CURVE25519_AES128, Default::default()).unwrap()
+    });
+    assert_eq!(reinit, refused(Refusal::ForbiddenProposal("reinitialisation")));
+
+    let custom = CustomProposal::new(ProposalType::new(0xF001), vec![1]);
+    let output =
+        rogue::commit(&mut bad.camera).custom_proposal(custom.clone()).set_group_context_ext(renewed.clone());
+    let built = output.unwrap().build();
+    assert!(built.is_err(), "the library itself makes no proposal that a member does not support");
+    let proposed = Proposal::Custom(custom);
+    assert!(rogue::commit(&mut bad.camera).raw_proposal(proposed).build().is_err());
+
+    let psk = rogue::commit(&mut bad.camera).add_external_psk(ExternalPskId::new(vec![1])).unwrap();
+    assert!(psk.set_group_context_ext(renewed).unwrap().build().is_err(), "no pre-shared key is stored");
+}
+
+#[test]
+fn a_chain_of_another_household_admits_nobody() {
+    let bad = bad_camera();
+    let other = Household::found();
+    let mut member = bad.member;
+    let mut camera = bad.camera;
+    let renewed = rogue::naming(bad.home.chain.head().unwrap(), NOW);
+    let output = rogue::commit(&mut camera).set_group_context_ext(renewed).unwrap().build().unwrap();
+    let commit = output.commit_message().to_bytes().unwrap();
+    let version = bad.home.chain.head().unwrap().version().version;
+    let empty = ListChain::new(&bad.home.root.public()).unwrap();
+    for chain in [&other.chain, &empty] {
+        assert_eq!(member.process(&commit, chain).err(), refused(Refusal::UnknownList { version }));
+    }
+}
