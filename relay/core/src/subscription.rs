@@ -24,7 +24,8 @@ pub struct SubscriberId(pub u64);
 /// What the relay agreed with a viewer for one m-line.
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriptionParams {
-    /// SSRC the relay sends media with; its own per leg and m-line.
+    /// SSRC the relay sends media with; its own per leg and m-line, and never subscribed with before under the viewer's
+    /// present SRTP keys: its packet indices begin anew with the subscription.
     pub ssrc: u32,
     /// Payload type the viewer gave the codec.
     pub payload_type: u8,
@@ -41,7 +42,7 @@ pub struct SubscriptionParams {
 /// RTX of one leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RtxParams {
-    /// SSRC the relay sends repairs with.
+    /// SSRC the relay sends repairs with; as new as the media SSRC.
     pub ssrc: u32,
     /// Payload type the viewer gave RTX.
     pub payload_type: u8,
@@ -299,11 +300,9 @@ impl Subscription {
         }
     }
 
-    /// Sends a packet whose turn had passed before it came. Padding fills its number, lest the viewer ask for it for ever.
+    /// Sends a packet whose turn had passed before it came; one whose turn is still to come has no number yet. Padding fills
+    /// its number, lest the viewer ask for it for ever.
     fn forward_late<S: Sink>(&mut self, track: &Track, position: u64, train: &mut Train<'_, S>) {
-        if position >= self.cursor {
-            return;
-        }
         let (Some(index), Found::Packet(facts, parts)) = (self.munger.number(position), track.find(position))
         else {
             return;

@@ -43,9 +43,7 @@ fn plaintext_is_refused_by_name() {
                 .concat(),
             _ => [vec![0x10, 0x51, 0x12, 0x00], vec![0x5A; 300]].concat(),
         }),
-        (Codec::Vp9, Refusal::KeyId, |_| {
-            [vec![0x0C, 0x82, 0x49, 0x83, 0x42], vec![0x5A; 300]].concat()
-        }),
+        (Codec::Vp9, Refusal::KeyId, |_| [vec![0x0C, 0x82, 0x49, 0x83, 0x42], vec![0x5A; 300]].concat()),
         (Codec::Av1, Refusal::NoEnvelope, |_| {
             [vec![0x18, 0x0A, 0x0B, 0, 0, 0, 0x24], vec![0x5A; 300]].concat()
         }),
