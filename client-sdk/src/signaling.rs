@@ -10,7 +10,7 @@ pub use events::{EventStream, SignalUpdate};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of, signing_input};
+use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of};
 use latchkey_api::encoding::ByteString;
 use latchkey_api::household::{CreateHousehold, HouseholdCreated};
 use latchkey_api::id::{DeviceId, HouseholdId};
@@ -263,12 +263,12 @@ impl Signaling {
         if challenge.audience != called {
             return Err(SignalingError::ForeignChallenge { named: challenge.audience, called });
         }
-        let input = signing_input(&called, household, device, challenge.nonce.as_slice());
+        let signature = identity.sign_challenge(&called, household, challenge.nonce.as_slice());
         let answer = SignIn {
             household: *household,
             device: *device,
             nonce: challenge.nonce,
-            signature: ByteString(identity.sign(&input).to_vec()),
+            signature: ByteString(signature.to_vec()),
         };
         server.call(Method::POST, "v1/auth/session", None, Some(&answer)).await
     }

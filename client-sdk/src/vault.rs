@@ -94,6 +94,20 @@ impl Vault {
         Ok(Self { dir: dir.to_owned(), records: load(dir)?, lock: None })
     }
 
+    /// Returns whether the vault was opened to look only.
+    pub fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Takes a vault away that was begun in vain. What cannot be deleted stays.
+    pub(crate) fn discard(dir: &Path) {
+        let _ = fs::remove_file(file_of(dir));
+        let _ = fs::remove_file(dir.join("device.vault.new"));
+        let _ = fs::remove_file(dir.join("device.lock"));
+        // Only goes when nothing else is in it.
+        let _ = fs::remove_dir(dir);
+    }
+
     /// Returns the folder.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -7,8 +7,8 @@ mod peer;
 mod publisher;
 mod viewer;
 
-pub use publisher::Publisher;
-pub use viewer::Subscriber;
+pub use publisher::{Publisher, TrackExtensions};
+pub use viewer::{Incoming, Subscriber};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What our clients put into an offer: payload types, feedback, header extensions.
 
 use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::extension::ExtensionKind;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
@@ -19,13 +20,13 @@ pub(super) fn media_engine(codecs: &[Codec]) -> Result<MediaEngine> {
         }
     }
     // Ids are handed out in the order of registration: 1, 2, 3; transport-cc follows as 4.
-    for uri in [MID_URI, ABS_CAPTURE_TIME_URI, DEPENDENCY_DESCRIPTOR_URI] {
+    for extension in OURS {
         for kind in [MediaKind::Video, MediaKind::Audio] {
-            if kind == MediaKind::Audio && uri == DEPENDENCY_DESCRIPTOR_URI {
+            if kind == MediaKind::Audio && extension == ExtensionKind::DependencyDescriptor {
                 continue;
             }
             engine.register_header_extension(
-                RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
+                RTCRtpHeaderExtensionCapability { uri: extension.uri().to_owned() },
                 kind_of(kind),
                 None,
             )?;
@@ -106,10 +107,6 @@ fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
     RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() }
 }
 
-/// SDES MID, RFC 9143.
-pub(super) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-/// Absolute capture time of the frame.
-pub(super) const ABS_CAPTURE_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
-/// Dependency Descriptor of the AV1 RTP payload specification.
-pub(super) const DEPENDENCY_DESCRIPTOR_URI: &str =
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+/// The extensions that we write ourselves, in the order of their ids.
+pub(super) const OURS: [ExtensionKind; 3] =
+    [ExtensionKind::Mid, ExtensionKind::AbsCaptureTime, ExtensionKind::DependencyDescriptor];

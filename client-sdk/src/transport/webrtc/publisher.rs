@@ -15,8 +15,9 @@ use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 use webrtc::rtp_transceiver::RtpTransceiver;
 
 use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::extension::{ExtensionKind, ExtensionMap};
 
-use crate::transport::webrtc::codecs::{self, kind_of, media_engine, payload_type, rtp_codec};
+use crate::transport::webrtc::codecs::{OURS, kind_of, media_engine, payload_type, rtp_codec};
 use crate::transport::webrtc::door;
 use crate::transport::webrtc::feedback::asks_for_key_frame;
 use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, bad_setup};
@@ -36,12 +37,8 @@ pub struct Publisher {
 pub struct TrackExtensions {
     /// The media section's name, content of the MID extension.
     pub mid: String,
-    /// Id of the MID extension, if the relay takes it.
-    pub mid_id: Option<u8>,
-    /// Id of the absolute capture time extension, if the relay takes it.
-    pub abs_capture_time_id: Option<u8>,
-    /// Id of the dependency descriptor extension, if the relay takes it.
-    pub dependency_descriptor_id: Option<u8>,
+    /// The ids that the relay took; extensions without one are not sent.
+    pub ids: ExtensionMap,
 }
 
 struct OutgoingTrack {
@@ -119,7 +116,7 @@ impl Publisher {
     }
 
     /// Ends the session at the relay and closes the sockets.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         if let Some(session) = &self.session {
             door::close(&self.http, session, &self.door).await;
         }
@@ -134,11 +131,9 @@ impl Publisher {
 impl OutgoingTrack {
     /// The connection refuses whole packets for one unknown id, so unknown ids go first.
     fn kept(&self, extensions: Vec<ExtensionBytes>) -> Vec<rtp::header::Extension> {
-        let TrackExtensions { mid_id, abs_capture_time_id, dependency_descriptor_id, .. } = &self.extensions;
-        let known = [mid_id, abs_capture_time_id, dependency_descriptor_id];
         extensions
             .into_iter()
-            .filter(|extension| known.contains(&&Some(extension.id)))
+            .filter(|extension| self.extensions.ids.kind(extension.id).is_some())
             .map(|extension| rtp::header::Extension { id: extension.id, payload: extension.bytes })
             .collect()
     }
@@ -206,20 +201,15 @@ async fn negotiated(transceiver: &dyn RtpTransceiver) -> Result<TrackExtensions,
             "it takes none of the codecs that this camera sends".to_owned(),
         ));
     }
-    let id_of = |uri: &str| {
-        parameters
-            .rtp_parameters
-            .header_extensions
-            .iter()
-            .find(|extension| extension.uri == uri)
-            .and_then(|extension| u8::try_from(extension.id).ok())
-    };
-    Ok(TrackExtensions {
-        mid,
-        mid_id: id_of(codecs::MID_URI),
-        abs_capture_time_id: id_of(codecs::ABS_CAPTURE_TIME_URI),
-        dependency_descriptor_id: id_of(codecs::DEPENDENCY_DESCRIPTOR_URI),
-    })
+    let mut ids = ExtensionMap::new();
+    for extension in &parameters.rtp_parameters.header_extensions {
+        let kind = ExtensionKind::from_uri(&extension.uri).filter(|kind| OURS.contains(kind));
+        if let (Some(kind), Ok(id)) = (kind, u8::try_from(extension.id)) {
+            ids.insert(kind, id)
+                .map_err(|_| TransportError::BadAnswer("two header extensions have one id".to_owned()))?;
+        }
+    }
+    Ok(TrackExtensions { mid, ids })
 }
 
 /// Passes the relay's key-frame requests on until the track ends.

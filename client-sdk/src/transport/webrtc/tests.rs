@@ -16,7 +16,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::RTCSessionDescription;
 use zeroize::Zeroizing;
 
-use crate::transport::webrtc::codecs::{OFFERED, media_engine};
+use crate::transport::webrtc::codecs::{OFFERED, OURS, media_engine};
 use crate::transport::webrtc::peer::{Callbacks, Direction, Peer};
 use crate::transport::webrtc::{Publisher, Subscriber};
 use crate::transport::{ExtensionBytes, LinkEvent, OutgoingPacket, RelayDoor, TransportError};
@@ -33,10 +33,8 @@ async fn packets_keep_number_ssrc_and_extensions() {
     println!("secured after {:?}", began.elapsed());
 
     let extensions = publisher.extensions(MediaKind::Video).unwrap().clone();
-    assert_eq!(
-        (extensions.mid_id, extensions.abs_capture_time_id, extensions.dependency_descriptor_id),
-        (Some(1), Some(2), Some(3))
-    );
+    let ids = OURS.map(|kind| extensions.ids.id(kind));
+    assert_eq!(ids, [Some(1), Some(2), Some(3)]);
     let descriptor = Bytes::from(vec![0x5a; 23]);
     let packet = OutgoingPacket {
         sequence_number: 65_535,

@@ -98,7 +98,7 @@ impl Subscriber {
     }
 
     /// Ends the session at the relay and closes the sockets.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         if let Some(session) = &self.session {
             door::close(&self.http, session, &self.door).await;
         }

@@ -1,0 +1,371 @@
+//! The camera's hot path: one frame in, one seal, packets out.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use latchkey_e2ee::inner::InnerHeader;
+use latchkey_e2ee::kid;
+use latchkey_e2ee::seal::FrameSealer;
+use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::envelope::{self, EnvelopeBuilder};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::camera::keeper::SenderKeys;
+use crate::camera::link::{Line, LinkCounters};
+use crate::camera::{CameraConfig, SharedStats};
+use crate::event::{Event, Teller};
+use crate::frame::MediaFrame;
+use crate::observer::{FrameObserver, WireFrame as ObservedFrame};
+use crate::packetizer::{Leg, Packetizer, Start, WireFrame};
+use crate::source::error::SourceError;
+use crate::source::spec::{SourceOptions, SourceSpec};
+use crate::source::{self, Source};
+use crate::stats::{CameraStats, RateWindow};
+use crate::story::Step;
+use crate::transport::OutgoingPacket;
+use crate::transport::webrtc::Publisher;
+
+/// What the media task listens to.
+pub(super) struct Channels {
+    /// Keys of the epoch in force.
+    pub(super) keys: watch::Receiver<Option<Arc<SenderKeys>>>,
+    /// Relay connection of the moment.
+    pub(super) line: Line,
+}
+
+/// Reads, seals, sends.
+pub(super) struct Media {
+    source: Feed,
+    channels: Channels,
+    sealer: Option<FrameSealer>,
+    /// Calls of ciphers that were replaced since.
+    calls_before: u64,
+    tracks: Vec<Track>,
+    publisher: Option<Arc<Publisher>>,
+    buffers: Buffers,
+    observer: Option<Arc<dyn FrameObserver>>,
+    teller: Arc<Teller>,
+    stats: SharedStats,
+    counters: Arc<LinkCounters>,
+    window: RateWindow,
+}
+
+#[derive(Default)]
+struct Buffers {
+    envelope: Vec<u8>,
+    sframe: Vec<u8>,
+    wire: Vec<u8>,
+    packets: Vec<OutgoingPacket>,
+}
+
+struct Track {
+    codec: Codec,
+    envelopes: EnvelopeBuilder,
+    packetizer: Packetizer,
+    /// A new connection begins with a key frame.
+    wants_key: bool,
+}
+
+impl Media {
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        config: CameraConfig,
+        channels: Channels,
+        teller: Arc<Teller>,
+        stats: SharedStats,
+        counters: Arc<LinkCounters>,
+    ) -> Self {
+        Self {
+            source: Feed::new(source, config.source, config.source_options, Arc::clone(&teller)),
+            channels,
+            sealer: None,
+            calls_before: 0,
+            tracks: Vec::new(),
+            publisher: None,
+            buffers: Buffers::default(),
+            observer: config.observer,
+            teller,
+            stats,
+            counters,
+            window: RateWindow::begin(Instant::now()),
+        }
+    }
+
+    /// Runs until stopped; returns why when the source is over.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Option<String> {
+        for note in self.source.notes() {
+            self.teller.note(note);
+        }
+        loop {
+            let frame = tokio::select! {
+                frame = self.source.next() => frame,
+                () = stop.cancelled() => return None,
+            };
+            let Some(frame) = frame else {
+                return Some("the source has ended".to_owned());
+            };
+            tokio::select! {
+                () = self.send(&frame) => {}
+                () = stop.cancelled() => return None,
+            }
+            self.tell_figures();
+        }
+    }
+
+    async fn send(&mut self, frame: &MediaFrame) {
+        self.follow_line();
+        self.follow_keys();
+        let Some(publisher) = self.publisher.clone() else {
+            return self.drop_frame();
+        };
+        let Some(sealed) = self.seal(frame, &publisher) else {
+            return self.drop_frame();
+        };
+        let mut packets = std::mem::take(&mut self.buffers.packets);
+        let count = packets.len() as u64;
+        for packet in packets.drain(..) {
+            if publisher.send(frame.track, packet).await.is_err() {
+                break;
+            }
+        }
+        self.buffers.packets = packets;
+        self.teller.done(Step::FirstPacket);
+        self.teller.done(Step::FirstFrame);
+        self.count(frame.track, sealed, count);
+    }
+
+    /// Seals and packetises; returns the wire frame's length, or nothing for a frame that is not sent.
+    fn seal(&mut self, frame: &MediaFrame, publisher: &Publisher) -> Option<usize> {
+        let at = self.track(frame.codec, publisher)?;
+        let track = self.tracks.get_mut(at)?;
+        if track.wants_key && !frame.key {
+            return None;
+        }
+        let sealer = self.sealer.as_mut()?;
+        let Buffers { envelope, sframe, wire, packets } = &mut self.buffers;
+        if let Err(error) = track.envelopes.build(frame.key, &frame.data, envelope) {
+            self.teller.note(format!("a frame of the source was left out: {error}"));
+            return None;
+        }
+        let captured = SystemTime::now();
+        let header = InnerHeader::new(captured, frame.key, frame.codec);
+        let number = track_number(frame.track);
+        let sealed = match sealer.seal(number, header, envelope, &frame.data, sframe) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.teller.note(format!("a frame could not be sealed: {error}"));
+                return None;
+            }
+        };
+        envelope::join(frame.codec, envelope, sframe, wire);
+        if let Some(observer) = &self.observer {
+            observer.sealed(&ObservedFrame::new(number, sealed.kid.value(), sealed.ctr, wire));
+        }
+        let outgoing = WireFrame {
+            wire,
+            key: frame.key,
+            pts: frame.pts,
+            captured: captured.duration_since(UNIX_EPOCH).unwrap_or_default(),
+            geometry: frame.geometry,
+        };
+        packets.clear();
+        if let Err(error) = track.packetizer.packetize(outgoing, packets) {
+            self.teller.note(format!("a frame could not be sent: {error}"));
+            return None;
+        }
+        track.wants_key = false;
+        Some(wire.len())
+    }
+
+    /// Takes up a new connection: each track moves over and begins there with a key frame.
+    fn follow_line(&mut self) {
+        if !self.channels.line.has_changed().unwrap_or(false) {
+            return;
+        }
+        self.publisher = self.channels.line.borrow_and_update().clone();
+        if let Some(publisher) = &self.publisher {
+            for track in &mut self.tracks {
+                track.move_to(publisher);
+            }
+        }
+    }
+
+    /// Takes up new keys: this very frame is sealed with them.
+    fn follow_keys(&mut self) {
+        if self.sealer.is_some() && !self.channels.keys.has_changed().unwrap_or(false) {
+            return;
+        }
+        let Some(keys) = self.channels.keys.borrow_and_update().clone() else {
+            return;
+        };
+        let same_session = self.sealer.as_ref().is_some_and(|sealer| sealer.session() == keys.session);
+        match &mut self.sealer {
+            Some(sealer) if same_session => {
+                if let Err(error) = sealer.rekey(&keys.keys) {
+                    self.teller.note(format!("the new keys were not taken: {error}"));
+                }
+            }
+            other => {
+                self.calls_before += other.as_ref().map_or(0, FrameSealer::aead_calls);
+                *other = Some(FrameSealer::new(&keys.keys, keys.session));
+            }
+        }
+    }
+
+    fn track(&mut self, codec: Codec, publisher: &Publisher) -> Option<usize> {
+        if let Some(at) = self.tracks.iter().position(|track| track.codec == codec) {
+            return Some(at);
+        }
+        // The relay was offered one codec of each kind.
+        if self.tracks.iter().any(|track| track.codec.kind() == codec.kind()) {
+            return None;
+        }
+        let mut track = Track::new(codec)?;
+        track.move_to(publisher);
+        self.tracks.push(track);
+        Some(self.tracks.len() - 1)
+    }
+
+    fn drop_frame(&self) {
+        self.stats(|stats| stats.dropped += 1);
+    }
+
+    fn count(&mut self, kind: MediaKind, bytes: usize, packets: u64) {
+        self.window.count(bytes, kind == MediaKind::Video);
+        let calls = self.calls_before + self.sealer.as_ref().map_or(0, FrameSealer::aead_calls);
+        let (epoch, session) =
+            self.sealer.as_ref().map_or((0, 0), |sealer| (sealer.epoch(), sealer.session().0));
+        self.stats(|stats| {
+            match kind {
+                MediaKind::Video => stats.sent_video += 1,
+                MediaKind::Audio => stats.sent_audio += 1,
+            }
+            stats.packets += packets;
+            stats.aead_calls = calls;
+            stats.epoch = epoch;
+            stats.session = session;
+        });
+    }
+
+    fn tell_figures(&mut self) {
+        let Some((fps, bits_per_second)) = self.window.turn(Instant::now()) else {
+            return;
+        };
+        let reconnects = self.counters.reconnects.load(Ordering::Relaxed);
+        let key_frames_wanted = self.counters.key_frames_wanted.load(Ordering::Relaxed);
+        self.stats(|stats| {
+            stats.fps = fps;
+            stats.bits_per_second = bits_per_second;
+            stats.reconnects = reconnects;
+            stats.key_frames_wanted = key_frames_wanted;
+        });
+        let now = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.teller.tell(Event::Sending(now));
+    }
+
+    fn stats(&self, change: impl FnOnce(&mut CameraStats)) {
+        change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Track {
+    /// Nothing when the system gives no random numbers to begin with.
+    fn new(codec: Codec) -> Option<Self> {
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).ok()?;
+        let [a, b, c, d, e, f] = random;
+        let start = Start {
+            sequence_number: u16::from_be_bytes([a, b]),
+            timestamp: u32::from_be_bytes([c, d, e, f]),
+        };
+        Some(Self {
+            codec,
+            envelopes: EnvelopeBuilder::new(codec),
+            packetizer: Packetizer::new(codec, start),
+            wants_key: true,
+        })
+    }
+
+    fn move_to(&mut self, publisher: &Publisher) {
+        self.wants_key = true;
+        if let Some(extensions) = publisher.extensions(self.codec.kind()) {
+            let leg = Leg { extensions: extensions.ids.clone(), mid: extensions.mid.clone() };
+            self.packetizer.set_leg(leg);
+        }
+    }
+}
+
+/// A source that is opened again when it fails, on one clock.
+struct Feed {
+    source: Option<Box<dyn Source>>,
+    spec: SourceSpec,
+    options: SourceOptions,
+    teller: Arc<Teller>,
+    began: Instant,
+    /// What a frame's time is counted from, since `began`.
+    offset: Duration,
+    backoff: Backoff,
+}
+
+impl Feed {
+    fn new(source: Box<dyn Source>, spec: SourceSpec, options: SourceOptions, teller: Arc<Teller>) -> Self {
+        Self {
+            source: Some(source),
+            spec,
+            options,
+            teller,
+            began: Instant::now(),
+            offset: Duration::ZERO,
+            backoff: Backoff::new(),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.source.as_ref().map_or(Vec::new(), |source| source.info().notes.clone())
+    }
+
+    /// Returns the next frame, or nothing when a source that does not start over is at its end.
+    /// May be dropped while it waits.
+    async fn next(&mut self) -> Option<MediaFrame> {
+        loop {
+            let Some(source) = &mut self.source else {
+                self.reopen().await;
+                continue;
+            };
+            match source.next().await {
+                Ok(mut frame) => {
+                    self.backoff.reset();
+                    frame.pts += self.offset;
+                    return Some(frame);
+                }
+                Err(SourceError::Ended) => return None,
+                Err(error) => {
+                    self.teller.note(format!("the source failed and is opened again: {error}"));
+                    self.source = None;
+                }
+            }
+        }
+    }
+
+    async fn reopen(&mut self) {
+        self.backoff.wait().await;
+        match source::open(&self.spec, &self.options).await {
+            Ok(source) => {
+                self.offset = self.began.elapsed();
+                self.source = Some(source);
+            }
+            Err(error) => self.teller.note(format!("the source cannot be opened yet: {error}")),
+        }
+    }
+}
+
+/// Returns the number of a kind's track in key identifiers.
+fn track_number(kind: MediaKind) -> u8 {
+    match kind {
+        MediaKind::Video => kid::VIDEO,
+        MediaKind::Audio => kid::AUDIO,
+    }
+}

@@ -1,0 +1,289 @@
+//! The command line: what can be said, and how it ends (0 well, 2 the person can fix it, 1 anything else).
+
+mod camera;
+mod config;
+mod devices;
+mod doctor;
+mod failure;
+mod household;
+mod show;
+mod view;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use latchkey_api::device_list::Role;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::config::Settings;
+use crate::cli::failure::Failure;
+
+/// Reads the command line, runs it, and returns the exit code.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "latchkey: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let settings = Settings::load(&cli.global)?;
+    init_log(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Household { command: HouseholdCommand::Create(args) } => {
+                household::create(&settings, args).await
+            }
+            Command::Invite(args) => household::invite(&settings, args).await,
+            Command::Join(args) => household::join(&settings, args).await,
+            Command::Camera(args) => camera::run(&settings, args).await,
+            Command::View(args) => view::run(&settings, args).await,
+            Command::Devices => devices::run(&settings).await,
+            Command::Doctor(args) => doctor::run(&settings, args).await,
+        }
+    });
+    // A sink that waits for its reader must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Diagnosis for those who run it; on standard error, off unless asked for.
+fn init_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log).map_err(|_| {
+        Failure::usage(format!(
+            "{:?} is not a log filter: write it like info or latchkey=debug",
+            settings.log
+        ))
+    })?;
+    // A second subscriber in one process keeps the first: harmless.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    Ok(())
+}
+
+/// End-to-end encrypted cameras: the server in the middle carries, and cannot see.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Folder of this device's keys; one folder is one device
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    home: Option<PathBuf>,
+    /// Say everything as JSON, one object per line
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Settings file (TOML); by default latchkey/config.toml in the folder for settings, if there
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LATCHKEY_CONFIG",
+        help_heading = "Global options"
+    )]
+    config: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info, debug, or a filter like latchkey=debug
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Found a household: the first thing to do
+    Household {
+        #[command(subcommand)]
+        command: HouseholdCommand,
+    },
+    /// Let another device into the household (on an admin)
+    Invite(InviteArgs),
+    /// Make this a device of the household that invited it
+    Join(JoinArgs),
+    /// Be a camera: seal what the source gives and send it
+    Camera(CameraArgs),
+    /// Watch a camera: open its frames and write them
+    View(ViewArgs),
+    /// Show who belongs to the household
+    Devices,
+    /// Connect step by step and say what is wrong, and what to do
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum HouseholdCommand {
+    /// Make keys for a new household; this device becomes its first admin
+    Create(CreateArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  latchkey household create --server https://cam.example.org --name \"Ada's phone\"\n\n\
+    Twelve words are shown once. Write them down: they are the only way back when all admins are lost."
+)]
+struct CreateArgs {
+    /// Address of the signaling server
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// What this device is called; the server cannot read it
+    #[arg(long)]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  latchkey invite --role camera --name \"Front door\"\n\n\
+    The code is a secret and good once, for 10 minutes, while this command waits.")]
+struct InviteArgs {
+    /// What the new device will be
+    #[arg(long, value_enum)]
+    role: InviteRole,
+    /// What the new device will be called; the server cannot read it
+    #[arg(long)]
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InviteRole {
+    /// Sends its picture and sound; sees nothing
+    Camera,
+    /// Watches all cameras
+    Viewer,
+    /// Watches all cameras and lets devices in and out
+    Admin,
+}
+
+impl From<InviteRole> for Role {
+    fn from(role: InviteRole) -> Self {
+        match role {
+            InviteRole::Camera => Self::Camera,
+            InviteRole::Viewer => Self::Viewer,
+            InviteRole::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  latchkey --home ./door join -        then paste the code and press Enter\n  \
+    pbpaste | latchkey join -\n\n\
+    On a machine with other users, use `-`: they can see what stands on a command line."
+)]
+struct JoinArgs {
+    /// The code that `latchkey invite` printed, or `-` to read it from standard input
+    #[arg(value_name = "CODE|-")]
+    code: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  latchkey camera --source door.mp4\n  \
+    latchkey camera --source picture.ivf --source sound.ogg\n  \
+    latchkey camera --source rtsp://cam@192.168.1.20:554/stream1 --source-password-file ./password")]
+struct CameraArgs {
+    /// File (MP4, raw H.264, IVF, Ogg Opus; starts over at its end) or rtsp:// address; again for sound
+    #[arg(long, value_name = "FILE|URL")]
+    source: Vec<String>,
+    /// File with the RTSP camera's password, or user:password; else LATCHKEY_SOURCE_PASSWORD
+    #[arg(long, value_name = "FILE", visible_alias = "password-file")]
+    source_password_file: Option<PathBuf>,
+    /// How the RTSP camera sends its packets
+    #[arg(long, value_enum)]
+    source_transport: Option<SourceTransport>,
+    /// Frames per second of a raw H.264 file that does not say it
+    #[arg(long)]
+    fps: Option<f64>,
+    /// End at the end of the file instead of starting over
+    #[arg(long)]
+    once: bool,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum SourceTransport {
+    /// Inside the RTSP connection: nothing is lost
+    Tcp,
+    /// In packets of their own: less delay
+    Udp,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  latchkey view \"Front door\" --out - | ffplay -\n  \
+    latchkey view \"Front door\" --out door.h264 --out door.ogg --duration 60")]
+struct ViewArgs {
+    /// Name or id of the camera, as `latchkey devices` shows it
+    camera: String,
+    /// Where to write: `-` for standard output, or a file (.h264, .ivf, .ogg); again for sound
+    #[arg(long, value_name = "FILE|-")]
+    out: Vec<String>,
+    /// Stop after this many video frames
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  latchkey doctor \"Front door\"")]
+struct DoctorArgs {
+    /// Camera to try; by default the only one, or this device when it is a camera
+    camera: Option<String>,
+    /// How many seconds to wait for a picture
+    #[arg(long, default_value_t = 15.0, value_name = "SECONDS", value_parser = seconds)]
+    patience: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, like 20".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration > Duration::ZERO => Ok(seconds),
+        _ => Err("write a number of seconds above 0, like 20".to_owned()),
+    }
+}
+
+/// Waits for as long as `--duration` says, or for ever.
+async fn stop_after(seconds: Option<f64>) {
+    match seconds.map(Duration::try_from_secs_f64) {
+        Some(Ok(duration)) => tokio::time::sleep(duration).await,
+        _ => std::future::pending().await,
+    }
+}
+
+const EXAMPLES: &str = "\
+From nothing to a picture:
+  latchkey-server &                                                       the server, with a relay inside
+  latchkey --home ./ada household create --server http://127.0.0.1:8080 --name Ada
+  latchkey --home ./ada invite --role camera --name \"Front door\"          prints a code and waits
+  latchkey --home ./door join -                                           in another terminal: paste the code
+  latchkey --home ./door camera --source door.mp4
+  latchkey --home ./ada view \"Front door\" --out - | ffplay -
+
+Settings come from flags, then LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG, LATCHKEY_SERVER, then the
+settings file. When something does not work: latchkey doctor.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,149 @@
+//! How a command ends badly: one sentence, and whether the person can fix it.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::camera::CameraError;
+use crate::home::HomeError;
+use crate::household::{CodeError, CreateError, InviteError, JoinError};
+use crate::signaling::SignalingError;
+use crate::sink::SinkError;
+use crate::source::error::SourceError;
+use crate::vault::VaultError;
+use crate::viewer::ViewerError;
+
+/// One sentence that says what is wrong and what to do.
+#[derive(Debug)]
+pub(super) struct Failure {
+    sentence: String,
+    /// Exit code 2: what was given cannot be used as it is. Else 1.
+    usage: bool,
+}
+
+impl Failure {
+    /// The person can fix it by saying or preparing something else.
+    pub(super) fn usage(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), usage: true }
+    }
+
+    /// Anything else: the network, the server, the machine.
+    pub(super) fn other(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), usage: false }
+    }
+
+    /// Returns the exit code.
+    pub(super) fn code(&self) -> ExitCode {
+        ExitCode::from(if self.usage { 2 } else { 1 })
+    }
+
+    fn of(error: &impl fmt::Display, usage: bool) -> Self {
+        Self { sentence: error.to_string(), usage }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        Self::of(&error, vault_usage(&error))
+    }
+}
+
+impl From<SignalingError> for Failure {
+    fn from(error: SignalingError) -> Self {
+        Self::of(&error, matches!(error, SignalingError::BadAddress(_)))
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        Self::of(&error, home_usage(&error))
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        let usage = match &error {
+            CreateError::Home(home) => home_usage(home),
+            CreateError::Name(_) => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<InviteError> for Failure {
+    fn from(error: InviteError) -> Self {
+        let usage = match &error {
+            InviteError::Home(home) => home_usage(home),
+            InviteError::TooLate | InviteError::TooManyTries => false,
+            _ => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<CodeError> for Failure {
+    fn from(error: CodeError) -> Self {
+        Self::of(&error, true)
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        let usage = match &error {
+            JoinError::Home(home) => home_usage(home),
+            _ => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::of(&error, true)
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::of(&error, true)
+    }
+}
+
+impl From<CameraError> for Failure {
+    fn from(error: CameraError) -> Self {
+        match error {
+            CameraError::Home(home) => home.into(),
+            CameraError::Source(source) => source.into(),
+            other => Self::of(&other, matches!(other, CameraError::NotACamera)),
+        }
+    }
+}
+
+impl From<ViewerError> for Failure {
+    fn from(error: ViewerError) -> Self {
+        match error {
+            ViewerError::Home(home) => home.into(),
+            ViewerError::Sink(sink) => sink.into(),
+            other => Self::of(&other, matches!(other, ViewerError::IsACamera)),
+        }
+    }
+}
+
+fn vault_usage(error: &VaultError) -> bool {
+    !matches!(error, VaultError::Io { .. })
+}
+
+fn home_usage(error: &HomeError) -> bool {
+    match error {
+        HomeError::Vault(vault) => vault_usage(vault),
+        HomeError::Signaling(SignalingError::BadAddress(_)) | HomeError::Camera(_) | HomeError::NotListed => {
+            true
+        }
+        _ => false,
+    }
+}

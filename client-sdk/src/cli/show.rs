@@ -1,0 +1,143 @@
+//! What a running command shows: JSON lines for programs, a few lines and a live one for people.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::event::Event;
+use crate::stats::{CameraStats, ViewerStats};
+
+/// Where JSON lines go. Media on standard output moves them to standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    Stdout,
+    Stderr,
+}
+
+/// Shows events.
+pub(super) struct Show {
+    json: bool,
+    lines: Lines,
+    /// The live line, on a terminal only.
+    bar: Option<ProgressBar>,
+    last_figures: Option<Instant>,
+}
+
+impl Show {
+    pub(super) fn new(json: bool, lines: Lines) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(live_line);
+        Self { json, lines, bar, last_figures: None }
+    }
+
+    /// Shows what is going on now, on the live line or as a line of its own.
+    pub(super) fn doing(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None if !self.json => self.say(text),
+            None => {}
+        }
+    }
+
+    /// Says something to a person. Programs do not get it.
+    pub(super) fn say(&self, text: &str) {
+        if self.json {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+
+    /// Gives an object to a program. People do not get it.
+    pub(super) fn object(&self, object: &impl Serialize) {
+        if !self.json {
+            return;
+        }
+        let Ok(line) = serde_json::to_string(object) else { return };
+        let _ = match self.lines {
+            Lines::Stdout => writeln!(std::io::stdout(), "{line}"),
+            Lines::Stderr => writeln!(std::io::stderr(), "{line}"),
+        };
+    }
+
+    /// Shows an event to whoever there is.
+    pub(super) fn event(&mut self, event: &Event) {
+        self.object(event);
+        if self.json {
+            return;
+        }
+        match event {
+            Event::Step { step, ms } => self.say(&format!("{ms:>6} ms  {}", step.title())),
+            Event::Trying { step, reason } => self.say(&format!("  waiting  {}: {reason}", step.title())),
+            Event::Reconnecting { reason } => self.say(&format!("reconnect  {reason}")),
+            Event::NewEpoch { epoch, members } => {
+                self.say(&format!("new epoch  {epoch}, held by {members} devices"));
+            }
+            Event::FirstFrameOpened { .. } => {}
+            Event::Stats(stats) => self.figures(&viewer_line(stats)),
+            Event::Sending(stats) => self.figures(&camera_line(stats)),
+            Event::Note { text } => self.say(&format!("     note  {text}")),
+            Event::Alarm { reason } => self.say(&format!("    ALARM  {reason}")),
+            Event::Ended { reason } => self.say(&format!("    ended  {reason}")),
+        }
+    }
+
+    /// Takes the live line away.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn figures(&mut self, line: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(line.to_owned());
+            return;
+        }
+        let now = Instant::now();
+        if self.last_figures.is_none_or(|last| now.duration_since(last) >= FIGURES_EVERY) {
+            self.last_figures = Some(now);
+            self.say(line);
+        }
+    }
+}
+
+fn live_line() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+fn viewer_line(stats: &ViewerStats) -> String {
+    let age = stats.age_ms.map_or("-".to_owned(), |age| format!("{age} ms"));
+    format!(
+        "watching   {:>5.1} fps  {:>6} kbit/s  age {age}  opened {}  failed {}  lost packets {}",
+        stats.fps,
+        stats.bits_per_second / 1000,
+        stats.opened_video + stats.opened_audio,
+        stats.failed_total(),
+        stats.packets_lost,
+    )
+}
+
+fn camera_line(stats: &CameraStats) -> String {
+    format!(
+        "sending    {:>5.1} fps  {:>6} kbit/s  epoch {}  sealed {}  dropped unsealed {}",
+        stats.fps,
+        stats.bits_per_second / 1000,
+        stats.epoch,
+        stats.aead_calls,
+        stats.dropped,
+    )
+}
+
+/// How often figures get a line where there is no live one.
+const FIGURES_EVERY: Duration = Duration::from_secs(10);

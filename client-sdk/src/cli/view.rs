@@ -1,0 +1,119 @@
+//! `view`: watches until stopped, and writes what it opens.
+
+use serde_json::json;
+
+use crate::cli::config::Settings;
+use crate::cli::failure::Failure;
+use crate::cli::show::{Lines, Show};
+use crate::cli::{ViewArgs, stop_after};
+use crate::event::Event;
+use crate::sink::Target;
+use crate::story::Step;
+use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
+
+pub(super) async fn run(settings: &Settings, args: ViewArgs) -> Result<(), Failure> {
+    let targets: Vec<Target> = args.out.iter().map(|out| Target::parse(out)).collect();
+    let lines = if targets.contains(&Target::Stdout) { Lines::Stderr } else { Lines::Stdout };
+    check(&targets)?;
+    let mut config = ViewerConfig::new(&settings.home, &args.camera);
+    config.targets = targets;
+    config.stop_after = args.frames;
+
+    let mut show = Show::new(settings.json, lines);
+    show.doing("connecting ...");
+    let viewer = match Viewer::start(config).await {
+        Ok(viewer) => viewer,
+        Err(error) => {
+            show.finish();
+            return Err(error.into());
+        }
+    };
+    let ended = watch(&mut show, &viewer, args.duration).await;
+    let story = viewer.story();
+    let wanted = args.frames;
+    let last = {
+        let stats = viewer.stats();
+        viewer.stop().await;
+        stats
+    };
+    show.event(&Event::Stats(last.clone()));
+    let outcome = outcome(ended, wanted, &story, last.opened_video);
+    let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
+    show.object(&json!({ "event": "ended", "reason": reason }));
+    show.finish();
+    outcome
+}
+
+/// Shows events until something ends it; nothing when that was the person or the clock.
+async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) -> Option<Ended> {
+    let mut events = viewer.events();
+    let told = viewer.story();
+    for step in Step::ALL {
+        if let Some(after) = told.done_after(step) {
+            let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            show.event(&Event::Step { step, ms });
+        }
+    }
+    let limit = stop_after(duration);
+    tokio::pin!(limit);
+    loop {
+        tokio::select! {
+            biased;
+            event = events.recv() => match event {
+                Ok(event) => show.event(&event),
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+            },
+            ended = viewer.wait() => return Some(ended),
+            () = &mut limit => return None,
+            _ = tokio::signal::ctrl_c() => return None,
+        }
+    }
+}
+
+/// A viewer that never saw anything has failed, whoever stopped it.
+fn outcome(
+    ended: Option<Ended>,
+    wanted: Option<u64>,
+    story: &crate::story::Story,
+    opened: u64,
+) -> Result<(), Failure> {
+    match ended {
+        Some(Ended::Enough | Ended::ReaderGone) => Ok(()),
+        Some(Ended::Output(error)) => Err(error.into()),
+        Some(Ended::Removed(reason)) => Err(Failure::other(reason)),
+        None if wanted.is_some_and(|wanted| opened < wanted) || opened == 0 => {
+            let Some(step) = story.open_step() else {
+                return Err(Failure::other(format!("only {opened} frames were opened in that time")));
+            };
+            let reason = story.open_reason().unwrap_or("nothing was heard of it");
+            Err(Failure::other(format!(
+                "no picture: {} did not come about ({reason}); {}",
+                step.title(),
+                step.advice()
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses outputs that cannot be written before anything is connected.
+fn check(targets: &[Target]) -> Result<(), Failure> {
+    for target in targets {
+        let Target::File(path) = target else { continue };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(Failure::usage(format!(
+                "cannot write {}: its folder does not exist; make it first or name another",
+                path.display()
+            )));
+        }
+        if path.is_dir() {
+            return Err(Failure::usage(format!(
+                "cannot write {}: it is a folder; name a file in it",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,423 @@
+//! The viewer's hot path: packets in, frames put together, opened, handed on.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use latchkey_e2ee::key_schedule::EpochKeys;
+use latchkey_e2ee::open::{FrameOpener, OpenError, Opened};
+use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::envelope;
+use latchkey_wire::sframe_header::SframeHeader;
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Event, Teller};
+use crate::frame::MediaFrame;
+use crate::jitter::{Counters, Jitter, Limits};
+use crate::observer::{FrameObserver, WireFrame};
+use crate::stats::{RateWindow, ViewerStats};
+use crate::story::Step;
+use crate::transport::IncomingPacket;
+use crate::viewer::link::{Arrival, Line, LinkCounters};
+use crate::viewer::output::Output;
+use crate::viewer::waiting::{Waiting, WaitingFrame};
+use crate::viewer::{Ended, Ender, OpenedFrame, SharedStats};
+
+/// What the media task is made of.
+pub(super) struct Parts {
+    pub(super) keys: mpsc::UnboundedReceiver<EpochKeys>,
+    pub(super) line: Line,
+    pub(super) output: Output,
+    pub(super) frames: Option<mpsc::Sender<OpenedFrame>>,
+    pub(super) stop_after: Option<u64>,
+    pub(super) observer: Option<Arc<dyn FrameObserver>>,
+    pub(super) teller: Arc<Teller>,
+    pub(super) stats: SharedStats,
+    pub(super) counters: Arc<LinkCounters>,
+    pub(super) ender: Ender,
+}
+
+/// Puts together, opens, hands on.
+pub(super) struct Media {
+    parts: Parts,
+    began: Instant,
+    opener: FrameOpener,
+    waiting: Waiting,
+    tracks: BTreeMap<MediaKindOrder, Track>,
+    /// Of jitter buffers that were replaced.
+    counted_before: Counters,
+    scratch: Vec<u8>,
+    plain: Vec<u8>,
+    failed: BTreeMap<&'static str, u64>,
+    opened: (u64, u64),
+    handed_on: u64,
+    age_ms: Option<i64>,
+    window: RateWindow,
+    asked: Option<Instant>,
+}
+
+/// Video first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct MediaKindOrder(u8);
+
+struct Track {
+    codec: Codec,
+    jitter: Jitter,
+    first_timestamp: Option<u64>,
+    /// Nothing can be decoded before the next key frame.
+    needs_key: bool,
+    /// Since when there has been nothing to show.
+    blind_since: Option<Instant>,
+}
+
+impl Media {
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = Instant::now();
+        Self {
+            parts,
+            began: now,
+            opener: FrameOpener::new(),
+            waiting: Waiting::default(),
+            tracks: BTreeMap::new(),
+            counted_before: Counters::default(),
+            scratch: Vec::new(),
+            plain: Vec::new(),
+            failed: BTreeMap::new(),
+            opened: (0, 0),
+            handed_on: 0,
+            age_ms: None,
+            window: RateWindow::begin(now),
+            asked: None,
+        }
+    }
+
+    /// Runs until stopped.
+    pub(super) async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, stop: CancellationToken) {
+        loop {
+            let wake = tokio::time::Instant::from_std(self.next_wake());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(keys) = self.parts.keys.recv() => self.take_keys(keys),
+                arrival = arrivals.recv() => match arrival {
+                    Some(Arrival::Packet(packet)) => self.take_packet(packet),
+                    Some(Arrival::NewConnection) => self.begin_connection(),
+                    None => break,
+                },
+                () = sleep_until(wake) => {}
+            }
+            self.pop_frames();
+            self.look_after_key_frames().await;
+            self.tell_figures();
+        }
+        self.publish_figures(None);
+        self.parts.output.finish().await;
+    }
+
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let deadlines = self.tracks.values().filter_map(|track| track.jitter.deadline());
+        let idle = if self.waiting.is_empty() { IDLE_WAKE } else { WAITING_WAKE };
+        deadlines.chain([now + idle]).min().unwrap_or(now)
+    }
+
+    fn take_keys(&mut self, keys: EpochKeys) {
+        self.opener.add_epoch(keys, self.began.elapsed());
+        self.parts.teller.done(Step::KeyKnown);
+        for frame in self.waiting.take() {
+            self.open(frame);
+        }
+    }
+
+    fn take_packet(&mut self, packet: IncomingPacket) {
+        let order = MediaKindOrder(u8::from(packet.kind == MediaKind::Audio));
+        let codec = packet.codec;
+        if self.tracks.get(&order).is_some_and(|track| track.codec != codec) {
+            self.forget(order);
+        }
+        self.tracks.entry(order).or_insert_with(|| Track::new(codec)).jitter.push(packet);
+    }
+
+    /// Numbers of a new connection have nothing to do with those of the one before.
+    fn begin_connection(&mut self) {
+        for order in self.tracks.keys().copied().collect::<Vec<_>>() {
+            self.forget(order);
+        }
+    }
+
+    fn forget(&mut self, order: MediaKindOrder) {
+        if let Some(track) = self.tracks.remove(&order) {
+            add(&mut self.counted_before, track.jitter.counters());
+        }
+    }
+
+    fn pop_frames(&mut self) {
+        let now = Instant::now();
+        let expired = self.waiting.expire(now);
+        if expired > 0 {
+            self.fail("unknown_epoch", expired);
+            self.blind();
+        }
+        for order in self.tracks.keys().copied().collect::<Vec<_>>() {
+            while let Some(track) = self.tracks.get_mut(&order)
+                && let Some(frame) = track.jitter.pop(now)
+            {
+                let codec = track.codec;
+                self.open(WaitingFrame { codec, wire: frame.wire, timestamp: frame.timestamp });
+            }
+        }
+    }
+
+    fn open(&mut self, frame: WaitingFrame) {
+        let WaitingFrame { codec, wire, timestamp } = &frame;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut plain = std::mem::take(&mut self.plain);
+        let outcome = match envelope::split(*codec, wire, &mut scratch) {
+            Ok(parts) => {
+                self.observe(*codec, parts.sframe, wire);
+                self.opener.open(parts.sframe, parts.envelope, &mut plain).map_err(Failure::from)
+            }
+            Err(envelope::SplitError::Empty) => Err(Failure::Empty),
+            Err(_) => Err(Failure::Reason("malformed")),
+        };
+        match outcome {
+            Ok(opened) if opened.header.codec != *codec => self.failed_frame("malformed"),
+            Ok(opened) => self.hand_on(*codec, *timestamp, &opened, &plain),
+            Err(Failure::Empty) => {}
+            Err(Failure::UnknownEpoch) => self.wait_for_keys(frame),
+            Err(Failure::Reason(reason)) => self.failed_frame(reason),
+        }
+        self.scratch = scratch;
+        self.plain = plain;
+    }
+
+    fn observe(&self, codec: Codec, sframe: &[u8], wire: &Bytes) {
+        let Some(observer) = &self.parts.observer else { return };
+        if let Ok(header) = SframeHeader::read(sframe) {
+            let track = u8::from(codec.kind() == MediaKind::Audio);
+            observer.received(&WireFrame::new(track, header.kid, header.ctr, wire));
+        }
+    }
+
+    fn wait_for_keys(&mut self, frame: WaitingFrame) {
+        let known = if self.opener.newest_epoch().is_none() { "no key" } else { "no key for this epoch" };
+        let reason = format!("frames come, but this device has {known} yet: waiting for the camera's word");
+        self.tell_blindness(&reason);
+        let gone = self.waiting.keep(frame, Instant::now());
+        if gone > 0 {
+            self.fail("unknown_epoch", gone);
+            self.blind();
+        }
+    }
+
+    fn failed_frame(&mut self, reason: &'static str) {
+        self.fail(reason, 1);
+        // A frame seen before was handed on then; nothing is missing.
+        if reason != "replayed" {
+            self.blind();
+            self.tell_blindness(&format!("frames come, but do not open: {}", words(reason)));
+        }
+    }
+
+    fn fail(&mut self, reason: &'static str, count: u64) {
+        *self.failed.entry(reason).or_default() += count;
+    }
+
+    /// A frame of video is missing: what follows cannot be decoded until the next key frame.
+    fn blind(&mut self) {
+        if let Some(track) = self.tracks.get_mut(&MediaKindOrder(0)) {
+            track.needs_key = true;
+        }
+    }
+
+    fn tell_blindness(&self, reason: &str) {
+        if let Some(step @ (Step::KeyKnown | Step::FirstFrame)) = self.parts.teller.story().open_step() {
+            self.parts.teller.trying(step, reason);
+        }
+    }
+
+    fn hand_on(&mut self, codec: Codec, timestamp: u64, opened: &Opened, plain: &[u8]) {
+        let kind = codec.kind();
+        self.window.count(plain.len(), kind == MediaKind::Video);
+        match kind {
+            MediaKind::Video => self.opened.0 += 1,
+            MediaKind::Audio => self.opened.1 += 1,
+        }
+        let order = MediaKindOrder(u8::from(kind == MediaKind::Audio));
+        let track = self.tracks.entry(order).or_insert_with(|| Track::new(codec));
+        if track.needs_key && !opened.header.key_frame {
+            return;
+        }
+        track.needs_key = false;
+        track.blind_since = None;
+        let ticks = timestamp.saturating_sub(*track.first_timestamp.get_or_insert(timestamp));
+        let pts = duration_of(ticks, codec);
+        let data = Bytes::copy_from_slice(plain);
+        let frame = MediaFrame::opened(codec, opened.header.key_frame, pts, data);
+        if !self.parts.output.write(&frame) {
+            self.fail("output_too_slow", 1);
+        }
+        let captured = opened.header.captured();
+        if kind == MediaKind::Video {
+            self.age_ms = Some(age_ms(captured));
+            self.first_frame();
+        }
+        if let Some(frames) = &self.parts.frames {
+            let frame = OpenedFrame { frame, captured, epoch: opened.epoch };
+            if frames.try_send(frame).is_err() {
+                self.fail("output_too_slow", 1);
+            }
+        }
+        if kind == MediaKind::Video {
+            self.handed_on += 1;
+            if self.parts.stop_after.is_some_and(|enough| self.handed_on >= enough) {
+                self.parts.ender.end(Ended::Enough);
+            }
+        }
+    }
+
+    fn first_frame(&self) {
+        let first = self.handed_on == 0;
+        if let Some(ms) = self.parts.teller.done(Step::FirstFrame)
+            && first
+        {
+            self.parts.teller.tell(Event::FirstFrameOpened { ms });
+        }
+    }
+
+    /// Asks for a key frame when there has been nothing to show for a second, once a second.
+    async fn look_after_key_frames(&mut self) {
+        let now = Instant::now();
+        let Some(track) = self.tracks.get_mut(&MediaKindOrder(0)) else { return };
+        if !track.needs_key && !track.jitter.wants_key_frame() {
+            track.blind_since = None;
+            return;
+        }
+        let since = *track.blind_since.get_or_insert(now);
+        let patient = now.duration_since(since) < ASK_AFTER;
+        let asked = self.asked.is_some_and(|asked| now.duration_since(asked) < ASK_AGAIN);
+        if patient || asked {
+            return;
+        }
+        self.asked = Some(now);
+        let subscriber = self.parts.line.borrow().clone();
+        if let Some(subscriber) = subscriber {
+            subscriber.ask_for_key_frame().await;
+        }
+    }
+
+    fn tell_figures(&mut self) {
+        let Some(rates) = self.window.turn(Instant::now()) else { return };
+        self.opener.retire_epochs(self.began.elapsed(), KEEP_EPOCHS);
+        let stats = self.publish_figures(Some(rates));
+        self.parts.teller.tell(Event::Stats(stats));
+    }
+
+    fn publish_figures(&self, rates: Option<(f64, u64)>) -> ViewerStats {
+        let mut counted = self.counted_before;
+        for track in self.tracks.values() {
+            add(&mut counted, track.jitter.counters());
+        }
+        let live = self.parts.line.borrow().as_ref().map_or(0, |subscriber| subscriber.overflow());
+        let mut stats = self.parts.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.opened_video = self.opened.0;
+        stats.opened_audio = self.opened.1;
+        stats.failed.clone_from(&self.failed);
+        stats.packets = counted.packets;
+        stats.packets_lost = counted.lost;
+        stats.frames_incomplete = counted.gaps;
+        stats.overflow = self.parts.counters.overflow.load(Ordering::Relaxed) + live;
+        stats.reconnects = self.parts.counters.reconnects.load(Ordering::Relaxed);
+        stats.age_ms = self.age_ms;
+        if let Some((fps, bits_per_second)) = rates {
+            stats.fps = fps;
+            stats.bits_per_second = bits_per_second;
+        }
+        stats.clone()
+    }
+}
+
+impl Track {
+    fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            jitter: Jitter::new(codec, Limits::default()),
+            first_timestamp: None,
+            needs_key: codec.kind() == MediaKind::Video,
+            blind_since: None,
+        }
+    }
+}
+
+enum Failure {
+    /// Padding: nothing is missing.
+    Empty,
+    UnknownEpoch,
+    Reason(&'static str),
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Reason(match error {
+            OpenError::UnknownEpoch => return Self::UnknownEpoch,
+            OpenError::Malformed => "malformed",
+            OpenError::NotTheCamera => "not_the_camera",
+            OpenError::Replayed => "replayed",
+            OpenError::SessionOver => "session_over",
+            OpenError::TooManySessions => "too_many_sessions",
+            OpenError::AuthenticationFailed => "authentication_failed",
+            OpenError::UnknownFormat => "unknown_format",
+            _ => "other",
+        })
+    }
+}
+
+/// Returns a reason for failing as people read it.
+fn words(reason: &str) -> &str {
+    match reason {
+        "malformed" => "they are not sealed frames of this version",
+        "not_the_camera" => "they do not claim to be from the camera",
+        "session_over" | "too_many_sessions" => "the camera restarted too often under one key",
+        "authentication_failed" => "they are not authentic under the group's key",
+        "unknown_format" => "this program is too old for them",
+        other => other,
+    }
+}
+
+fn add(sum: &mut Counters, more: Counters) {
+    sum.packets += more.packets;
+    sum.duplicates += more.duplicates;
+    sum.late += more.late;
+    sum.empty += more.empty;
+    sum.lost += more.lost;
+    sum.unusable += more.unusable;
+    sum.frames += more.frames;
+    sum.gaps += more.gaps;
+}
+
+fn duration_of(ticks: u64, codec: Codec) -> Duration {
+    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(codec.clock_rate());
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+fn age_ms(captured: SystemTime) -> i64 {
+    let ms = |time: SystemTime| {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        i64::try_from(since).unwrap_or(i64::MAX)
+    };
+    ms(SystemTime::now()) - ms(captured)
+}
+
+/// How often figures are looked at when nothing comes.
+const IDLE_WAKE: Duration = Duration::from_millis(500);
+/// How often waiting frames are looked at.
+const WAITING_WAKE: Duration = Duration::from_millis(50);
+/// How long the relay's own memory of the last key frame is trusted to come.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long keys of an epoch that is over are kept: the relay may still hold its frames.
+const KEEP_EPOCHS: Duration = Duration::from_secs(15);
