@@ -79,7 +79,7 @@ pub struct Counters {
     pub late: u64,
     /// Packets without payload.
     pub empty: u64,
-    /// Packets that never came, or too late.
+    /// Packets that were waited for and given up.
     pub lost: u64,
     /// Packets that came but could not be used: their frame was broken, or no key frame was before them.
     pub unusable: u64,
@@ -219,13 +219,11 @@ impl Jitter {
 
     /// Looks from `next` on for the end of the frame that begins there.
     fn scan(&self, next: u64) -> Scan {
-        let mut expected = next;
         let mut frame_time = None;
-        for (number, held) in self.packets.range(next..) {
+        for (expected, (number, held)) in (next..).zip(self.packets.range(next..)) {
             if *number != expected {
                 return Scan::Gap { at: expected, since: held.arrived };
             }
-            expected += 1;
             if held.payload.is_empty() {
                 match frame_time {
                     None => return Scan::Empty { last: *number },

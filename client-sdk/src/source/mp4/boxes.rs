@@ -4,7 +4,7 @@
 
 /// One box: its type, its content and where the box itself begins in the file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Box<'a> {
+pub(crate) struct Mp4Box<'a> {
     pub(crate) kind: [u8; 4],
     pub(crate) content: &'a [u8],
     pub(crate) start: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Box<'a> {
 pub(crate) struct Broken(pub(crate) &'static str);
 
 /// The boxes in `bytes`, which begin at `base` in the file. The last one may be cut off by the file's end.
-pub(crate) fn boxes(bytes: &[u8], base: usize) -> Result<Vec<Box<'_>>, Broken> {
+pub(crate) fn boxes(bytes: &[u8], base: usize) -> Result<Vec<Mp4Box<'_>>, Broken> {
     let mut found = Vec::new();
     let mut at = 0;
     while bytes.len() - at >= 8 {
@@ -31,20 +31,20 @@ pub(crate) fn boxes(bytes: &[u8], base: usize) -> Result<Vec<Box<'_>>, Broken> {
             return Err(Broken("box size"));
         }
         let end = at.saturating_add(size).min(bytes.len());
-        found.push(Box { kind, content: &bytes[at + header..end], start: base + at });
+        found.push(Mp4Box { kind, content: &bytes[at + header..end], start: base + at });
         at = end;
     }
     Ok(found)
 }
 
-impl<'a> Box<'a> {
+impl<'a> Mp4Box<'a> {
     /// The boxes inside, behind `skip` bytes of the box's own fields.
-    pub(crate) fn children(&self, skip: usize) -> Result<Vec<Box<'a>>, Broken> {
+    pub(crate) fn children(&self, skip: usize) -> Result<Vec<Mp4Box<'a>>, Broken> {
         boxes(self.content.get(skip..).ok_or(Broken("box size"))?, 0)
     }
 
     /// Follows a path of box types downwards, taking the first of each.
-    pub(crate) fn descend(&self, path: &[&[u8; 4]]) -> Result<Box<'a>, Broken> {
+    pub(crate) fn descend(&self, path: &[&[u8; 4]]) -> Result<Mp4Box<'a>, Broken> {
         path.iter().try_fold(*self, |parent, kind| {
             child(&parent.children(0)?, kind).ok_or(Broken("a box is missing"))
         })
@@ -57,7 +57,7 @@ impl<'a> Box<'a> {
 }
 
 /// The first box of a type.
-pub(crate) fn child<'a>(boxes: &[Box<'a>], kind: &[u8; 4]) -> Option<Box<'a>> {
+pub(crate) fn child<'a>(boxes: &[Mp4Box<'a>], kind: &[u8; 4]) -> Option<Mp4Box<'a>> {
     boxes.iter().find(|found| found.kind == *kind).copied()
 }
 

@@ -12,8 +12,8 @@ use crate::bitstream::{h264, opus};
 use crate::frame::{Codec, MediaFrame, TrackKind};
 use crate::source::error::SourceError;
 use crate::source::h264_error;
-use crate::source::mp4::boxes::{Box, Broken, boxes, child};
-use crate::source::mp4::samples::{Sample, defaults, from_fragment, from_tables};
+use crate::source::mp4::boxes::{Broken, Mp4Box, boxes, child};
+use crate::source::mp4::samples::{FragmentedTrack, Sample, defaults, from_fragment, from_tables};
 use crate::source::reel::{MAKE_H264, Reel, Subject, ticks};
 use crate::source::{SourceInfo, VideoInfo};
 
@@ -71,7 +71,7 @@ fn finish(reel: &mut Reel) {
 struct Track<'a> {
     handler: [u8; 4],
     timescale: u32,
-    entry: Option<Box<'a>>,
+    entry: Option<Mp4Box<'a>>,
     samples: Vec<Sample>,
 }
 
@@ -86,8 +86,9 @@ fn tracks(bytes: &[u8]) -> Result<Vec<Track<'_>>, Broken> {
         let mut samples = from_tables(&stbl, bytes.len())?;
         let id = track_id(trak)?;
         let defaults = defaults(child(&inside, b"mvex"), id)?;
+        let fragmented = FragmentedTrack { id, defaults, file_length: bytes.len() };
         for moof in top.iter().filter(|found| found.kind == *b"moof") {
-            from_fragment(moof, id, defaults, &mut samples)?;
+            from_fragment(moof, fragmented, &mut samples)?;
         }
         let handler = mdia.descend(&[b"hdlr"])?.content.get(8..12).ok_or(Broken("hdlr"))?;
         tracks.push(Track {
@@ -100,14 +101,14 @@ fn tracks(bytes: &[u8]) -> Result<Vec<Track<'_>>, Broken> {
     Ok(tracks)
 }
 
-fn track_id(trak: &Box<'_>) -> Result<u32, Broken> {
+fn track_id(trak: &Mp4Box<'_>) -> Result<u32, Broken> {
     let mut tkhd = trak.descend(&[b"tkhd"])?.cursor();
     let (version, _) = tkhd.version_and_flags()?;
     tkhd.bytes(if version == 0 { 8 } else { 16 })?;
     tkhd.u32()
 }
 
-fn timescale(mdia: &Box<'_>) -> Result<u32, Broken> {
+fn timescale(mdia: &Mp4Box<'_>) -> Result<u32, Broken> {
     let mut mdhd = mdia.descend(&[b"mdhd"])?.cursor();
     let (version, _) = mdhd.version_and_flags()?;
     mdhd.bytes(if version == 0 { 8 } else { 16 })?;
@@ -121,7 +122,7 @@ fn read_video(
     subject: &Subject,
     bytes: &Bytes,
     track: &Track<'_>,
-    entry: &Box<'_>,
+    entry: &Mp4Box<'_>,
     reel: &mut Reel,
 ) -> Result<(), SourceError> {
     let name = match &entry.kind {
@@ -237,7 +238,7 @@ fn read_opus(
             track: TrackKind::Audio,
             codec: Codec::Opus,
             key: true,
-            pts: ticks(sample.decode_time - first_time, track.timescale.into()),
+            pts: ticks(sample.decode_time.saturating_sub(first_time), track.timescale.into()),
             duration,
             geometry: None,
             data,

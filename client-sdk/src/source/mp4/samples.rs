@@ -1,7 +1,7 @@
 //! Where a track's samples lie and when they are due: the sample tables (ISO/IEC 14496-12 section 8.6 and 8.7) and, in
 //! fragmented files, the track runs (section 8.8).
 
-use crate::source::mp4::boxes::{Box, Broken, Cursor, child};
+use crate::source::mp4::boxes::{Broken, Cursor, Mp4Box, child};
 
 /// One sample of a track; times in the track's timescale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Sample {
 }
 
 /// Reads the tables of a `stbl` box. A fragmented file has them empty.
-pub(crate) fn from_tables(stbl: &Box<'_>, file_length: usize) -> Result<Vec<Sample>, Broken> {
+pub(crate) fn from_tables(stbl: &Mp4Box<'_>, file_length: usize) -> Result<Vec<Sample>, Broken> {
     let tables = stbl.children(0)?;
     let sizes = sizes(&tables, file_length)?;
     let offsets = chunk_offsets(&tables)?;
@@ -34,7 +34,7 @@ pub(crate) fn from_tables(stbl: &Box<'_>, file_length: usize) -> Result<Vec<Samp
             let mut offset = *chunk;
             for size in sizes.by_ref().take(run.samples) {
                 samples.push(Sample { offset, size, decode_time: 0, composition_offset: 0, duration: 0 });
-                offset += u64::from(size);
+                offset = offset.saturating_add(size.into());
             }
         }
     }
@@ -51,7 +51,7 @@ struct ChunkRun {
     samples: usize,
 }
 
-fn chunk_runs(tables: &[Box<'_>]) -> Result<Vec<ChunkRun>, Broken> {
+fn chunk_runs(tables: &[Mp4Box<'_>]) -> Result<Vec<ChunkRun>, Broken> {
     let mut cursor = child(tables, b"stsc").ok_or(Broken("no stsc"))?.cursor();
     cursor.version_and_flags()?;
     (0..cursor.count(12)?)
@@ -64,7 +64,7 @@ fn chunk_runs(tables: &[Box<'_>]) -> Result<Vec<ChunkRun>, Broken> {
         .collect()
 }
 
-fn chunk_offsets(tables: &[Box<'_>]) -> Result<Vec<u64>, Broken> {
+fn chunk_offsets(tables: &[Mp4Box<'_>]) -> Result<Vec<u64>, Broken> {
     if let Some(stco) = child(tables, b"stco") {
         let mut cursor = stco.cursor();
         cursor.version_and_flags()?;
@@ -75,7 +75,7 @@ fn chunk_offsets(tables: &[Box<'_>]) -> Result<Vec<u64>, Broken> {
     (0..cursor.count(8)?).map(|_| cursor.u64()).collect()
 }
 
-fn sizes(tables: &[Box<'_>], file_length: usize) -> Result<Vec<u32>, Broken> {
+fn sizes(tables: &[Mp4Box<'_>], file_length: usize) -> Result<Vec<u32>, Broken> {
     let mut cursor = child(tables, b"stsz").ok_or(Broken("no stsz"))?.cursor();
     cursor.version_and_flags()?;
     let same = cursor.u32()?;
@@ -89,7 +89,7 @@ fn sizes(tables: &[Box<'_>], file_length: usize) -> Result<Vec<u32>, Broken> {
     Ok(vec![same; count])
 }
 
-fn set_times(tables: &[Box<'_>], samples: &mut [Sample]) -> Result<(), Broken> {
+fn set_times(tables: &[Mp4Box<'_>], samples: &mut [Sample]) -> Result<(), Broken> {
     let mut cursor = child(tables, b"stts").ok_or(Broken("no stts"))?.cursor();
     cursor.version_and_flags()?;
     let mut remaining = samples.iter_mut();
@@ -99,7 +99,7 @@ fn set_times(tables: &[Box<'_>], samples: &mut [Sample]) -> Result<(), Broken> {
         for sample in remaining.by_ref().take(count as usize) {
             sample.decode_time = now;
             sample.duration = delta;
-            now += u64::from(delta);
+            now = now.saturating_add(delta.into());
         }
     }
     if remaining.next().is_some() {
@@ -128,7 +128,7 @@ pub(crate) struct Defaults {
 }
 
 /// Reads the defaults of `track` from a `mvex` box.
-pub(crate) fn defaults(mvex: Option<Box<'_>>, track: u32) -> Result<Defaults, Broken> {
+pub(crate) fn defaults(mvex: Option<Mp4Box<'_>>, track: u32) -> Result<Defaults, Broken> {
     for trex in mvex.map_or(Ok(Vec::new()), |mvex| mvex.children(0))? {
         let mut cursor = trex.cursor();
         if trex.kind != *b"trex" {
@@ -143,11 +143,18 @@ pub(crate) fn defaults(mvex: Option<Box<'_>>, track: u32) -> Result<Defaults, Br
     Ok(Defaults::default())
 }
 
+/// A track whose samples are looked for in fragments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FragmentedTrack {
+    pub(crate) id: u32,
+    pub(crate) defaults: Defaults,
+    pub(crate) file_length: usize,
+}
+
 /// Appends the samples of `track` that a `moof` box lists.
 pub(crate) fn from_fragment(
-    moof: &Box<'_>,
-    track: u32,
-    defaults: Defaults,
+    moof: &Mp4Box<'_>,
+    track: FragmentedTrack,
     samples: &mut Vec<Sample>,
 ) -> Result<(), Broken> {
     // Without a base of its own, a track's data follows that of the track before it (section 8.8.7.1).
@@ -161,17 +168,18 @@ pub(crate) fn from_fragment(
             child(&boxes, b"tfhd").ok_or(Broken("no tfhd"))?.cursor(),
             moof.start as u64,
             end_of_previous,
-            defaults,
+            track.defaults,
         )?;
         let mut run = Run {
             header,
             now: start_time(&boxes)?
-                .or_else(|| samples.last().map(|last| last.decode_time + u64::from(last.duration)))
+                .or_else(|| samples.last().map(|last| last.decode_time.saturating_add(last.duration.into())))
                 .unwrap_or(0),
             data: header.base,
+            file_length: track.file_length as u64,
         };
         let mut discarded = Vec::new();
-        let into = if header.track == track { &mut *samples } else { &mut discarded };
+        let into = if header.track == track.id { &mut *samples } else { &mut discarded };
         for trun in boxes.iter().filter(|found| found.kind == *b"trun") {
             run.read(trun.cursor(), into)?;
         }
@@ -218,6 +226,7 @@ struct Run {
     header: Fragment,
     now: u64,
     data: u64,
+    file_length: u64,
 }
 
 impl Run {
@@ -242,6 +251,9 @@ impl Run {
             if size == 0 {
                 return Err(Broken("track run"));
             }
+            if self.data.saturating_add(size.into()) > self.file_length {
+                return Ok(()); // cut off here, as when a recorder was killed
+            }
             samples.push(Sample {
                 offset: self.data,
                 size,
@@ -250,7 +262,7 @@ impl Run {
                 duration,
             });
             self.data += u64::from(size);
-            self.now += u64::from(duration);
+            self.now = self.now.saturating_add(duration.into());
             if samples.len() > MOST_SAMPLES {
                 return Err(Broken("more samples than the file has room for"));
             }
@@ -259,7 +271,7 @@ impl Run {
     }
 }
 
-fn start_time(boxes: &[Box<'_>]) -> Result<Option<u64>, Broken> {
+fn start_time(boxes: &[Mp4Box<'_>]) -> Result<Option<u64>, Broken> {
     let Some(tfdt) = child(boxes, b"tfdt") else {
         return Ok(None);
     };
