@@ -10,7 +10,7 @@
 //! | H.264 | start code + SPS, start code + PPS, start code + `65` + slice header | start code + `41` + slice header | SFrame and `80`, escaped |
 //! | VP9, Opus | nothing | nothing | SFrame |
 //!
-//! The H.264 sets are in [`parameter_sets`], the escapes in [`emulation`].
+//! `relay/docs/wire.md` says what each byte is.
 
 mod av1;
 pub(crate) mod emulation;

@@ -3,6 +3,8 @@
 use super::parameter_sets::{MadeUp, SpsParameters, made_up_pps_id, write_pps};
 use super::*;
 use crate::bits::BitWriter;
+use h264_reader::Context;
+use h264_reader::nal::pps::PicParameterSet;
 use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp;
 use proptest::prelude::*;
@@ -80,11 +82,16 @@ fn a_made_up_sps_says_the_same_and_rules_out_reordering() {
         assert_eq!(sps.chroma_info.chroma_format, real.chroma_info.chroma_format, "{what}");
         assert_eq!(sps.max_num_ref_frames, real.max_num_ref_frames, "{what}");
         assert_eq!(sps.pic_order_cnt, PicOrderCntType::TypeTwo, "{what}");
-        let restrictions = sps.vui_parameters.unwrap().bitstream_restrictions.unwrap();
+        let restrictions = sps.vui_parameters.clone().unwrap().bitstream_restrictions.unwrap();
         assert_eq!(restrictions.max_num_reorder_frames, 0, "{what}");
         assert_eq!(restrictions.max_dec_frame_buffering, real.max_num_ref_frames, "{what}");
         assert!(parameter_sets::is_made_up_sps(made_up[0]), "{what}");
         assert!(!parameter_sets::is_made_up_sps(&hex::decode(nals[0]).unwrap()), "{what}");
+        let mut context = Context::default();
+        context.put_seq_param_set(sps.clone());
+        let rbsp = rbsp::decode_nal(made_up[1]).unwrap();
+        let pps = PicParameterSet::from_bits(&context, rbsp::BitReader::new(&*rbsp)).unwrap();
+        assert_eq!(pps.seq_parameter_set_id, sps.seq_parameter_set_id, "{what}");
         // The PPS and the slice name the real pps id.
         let pps_id = parameter_sets::read_pps_ids(&hex::decode(nals[1]).unwrap()).unwrap().0;
         assert_eq!(made_up_pps_id(made_up[1]), Some(pps_id), "{what}");

@@ -227,7 +227,7 @@ mod tests {
             let borrowed: Vec<_> = elements.iter().map(|(id, value)| (*id, &value[..])).collect();
             let mut out = [0xFF; 512];
             let len = write_block(&borrowed, padded_len, &mut out).unwrap();
-            prop_assert!(len >= padded_len && len % 4 == 0);
+            prop_assert!(len >= padded_len && len.is_multiple_of(4));
             prop_assert_eq!(read(&out[..len]), elements);
         }
 

@@ -28,7 +28,7 @@ pub(super) fn split(frame: &[u8], max_payload: usize, out: &mut Payloads) -> Res
     let part_len = part_len(elements.len() + obu.len(), max_payload - 1);
     let (first, rest) = obu.split_at(part_len - elements.len());
     let goes_on = |last: bool| if last { 0 } else { GOES_ON_BIT };
-    let flags = if key { 2 * ONE_ELEMENT | NEW_SEQUENCE_BIT } else { ONE_ELEMENT };
+    let flags = if key { (2 * ONE_ELEMENT) | NEW_SEQUENCE_BIT } else { ONE_ELEMENT };
     out.begin(&[flags | goes_on(rest.is_empty())]);
     out.extend(elements);
     out.extend(first);

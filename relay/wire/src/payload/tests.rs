@@ -62,7 +62,7 @@ fn the_vectors_of_the_wire_document_hold() {
         assert_eq!(cut, payloads, "{line}");
         seen += 1;
     }
-    assert_eq!(seen, 6, "vectors in the wire document");
+    assert_eq!(seen, 8, "vectors in the wire document");
 }
 
 #[test]

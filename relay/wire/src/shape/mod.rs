@@ -6,8 +6,8 @@
 //! clear by mistake or by default; one who disguises plaintext as an SFrame on purpose harms only itself, since no
 //! viewer opens its frames.
 //!
-//! How likely plain media gets through, worked out in `relay/docs/wire.md`: plain Opus, the only one without an
-//! envelope's help, fails at its first packet whatever libopus sends at 20 ms full band, and below 2^-200 otherwise.
+//! `relay/docs/wire.md` works out how likely plain media passes. Opus has the best chance, as it has no envelope: what
+//! browsers send is refused by its first byte, the modes they do not send pass below 2^-200.
 
 mod frame_start;
 mod key_history;

@@ -99,7 +99,7 @@ fn a_track_may_be_joined_anywhere() {
 fn counters_whose_header_is_escaped_are_read() {
     let mut check = ShapeCheck::new(Codec::H264);
     let mut publisher = Publisher::new(Codec::H264);
-    publisher.kid = 0x0100_0000_0000_00;
+    publisher.kid = 0x0001_0000_0000_0000;
     publisher.ctr = 0x0100_0000 - 6;
     for frame in publisher.frames(12, 6) {
         assert!(!matches!(inspect_all(&mut check, &frame), Verdict::Refuse(_)));
@@ -333,9 +333,9 @@ fn plain_opus_is_refused() {
     ] {
         let packets = ogg_packets(file);
         assert!(packets.len() >= 8, "{what}");
-        for from in 0..packets.len() {
+        for (from, packet) in packets.iter().enumerate() {
             let mut check = ShapeCheck::new(Codec::Opus);
-            let verdict = check.inspect(&packets[from]);
+            let verdict = check.inspect(packet);
             assert!(matches!(verdict, Verdict::Refuse(_)), "{what} packet {from}: {verdict:?}");
         }
     }

@@ -12,6 +12,9 @@
 //! a [`Reader`] keeps it. Which earlier frames a frame needs (fdiffs, chains, decode target indications) is
 //! stepped over: one spatial layer is sent today.
 
+#[cfg(test)]
+mod tests;
+
 use crate::bits::{BitReader, BitWriter, Exhausted};
 
 /// Why bytes are no Dependency Descriptor. The fault is the publisher's, or the structure was lost.
