@@ -114,7 +114,7 @@ async fn pictures_arrive_as_they_are_over_the_clips_end() {
 
 #[tokio::test]
 async fn datagrams_are_another_way() {
-    let camera = Camera::start(&clip(), &["--audio", "opus"]);
+    let camera = Camera::start(&clip(), &["--audio", "opus", "--sets-in-stream"]);
     let options = SourceOptions { transport: RtspTransport::Udp, ..SourceOptions::default() };
     let mut source = connect(&camera.url, &options).await.unwrap();
     assert!(source.info().notes.iter().any(|note| note.contains("Opus audio is left out")));

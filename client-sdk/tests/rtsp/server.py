@@ -45,14 +45,14 @@ def access_units(path):
 class Camera(GstRtspServer.RTSPMediaFactory):
     """Feeds the access units to each client's own pipeline, with times that go on over the clip's end."""
 
-    def __init__(self, path, rounds, audio):
+    def __init__(self, path, rounds, audio, sets):
         super().__init__()
         self.units, self.length = access_units(path)
         self.rounds = rounds
         launch = (
             "appsrc name=video format=time is-live=false block=false max-bytes=2000000 "
             "caps=video/x-h264,stream-format=byte-stream,alignment=au "
-            "! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 aggregate-mode=zero-latency"
+            f"! h264parse config-interval={sets} ! rtph264pay name=pay0 pt=96 aggregate-mode=zero-latency"
         )
         if audio == "opus":
             launch += " audiotestsrc is-live=true ! opusenc ! rtpopuspay name=pay1 pt=97"
@@ -87,6 +87,7 @@ def main():
     arguments.add_argument("clip")
     arguments.add_argument("--port", default="0")
     arguments.add_argument("--rounds", type=int, default=0, help="how often the clip is shown; 0: for ever")
+    arguments.add_argument("--sets-in-stream", action="store_true", help="parameter sets before key frames, not in the SDP alone")
     arguments.add_argument("--user")
     arguments.add_argument("--password")
     arguments.add_argument("--audio", choices=["opus", "pcmu"])
@@ -96,7 +97,7 @@ def main():
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(options.port)
-    factory = Camera(options.clip, options.rounds, options.audio)
+    factory = Camera(options.clip, options.rounds, options.audio, -1 if options.sets_in_stream else 0)
     if options.user:
         authority = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()
