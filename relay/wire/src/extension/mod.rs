@@ -67,17 +67,19 @@ impl<'a> Iterator for Elements<'a> {
             self.data = rest;
         }
         let (id, len, rest) = match (form, self.data) {
-            // Id 15 ends the list, whatever follows (RFC 8285 section 4.2).
-            (Form::OneByte, [head, rest @ ..]) if head >> 4 != RESERVED_ID => {
+            // Id 15, and id 0 with a length, end the list whatever follows (RFC 8285 section 4.2).
+            (Form::OneByte, [head, rest @ ..]) if (1..RESERVED_ID).contains(&(head >> 4)) => {
                 (head >> 4, usize::from(head & 0x0F) + 1, rest)
             }
             (Form::TwoByte, [id, len, rest @ ..]) => (*id, usize::from(*len), rest),
-            _ => return None,
+            _ => (0, usize::MAX, &[][..]),
         };
-        // A padding byte of the one-byte form has id 0 and length 0; an id 0 with a length is ignored like one.
-        let (value, rest) = rest.split_at_checked(len)?;
+        let Some((value, rest)) = rest.split_at_checked(len) else {
+            self.data = &[];
+            return None;
+        };
         self.data = rest;
-        if id == 0 { self.next() } else { Some((id, value)) }
+        Some((id, value))
     }
 }
 
@@ -201,6 +203,7 @@ mod tests {
     #[test]
     fn reserved_id_foreign_profile_and_cut_elements_end_the_list() {
         assert_eq!(read(&[0xBE, 0xDE, 0, 1, 0x10, 7, 0xF0, 0x10]), [(1, vec![7])]);
+        assert_eq!(read(&[0xBE, 0xDE, 0, 2, 0x10, 7, 0x01, 9, 9, 0x20, 8, 0]), [(1, vec![7])]);
         assert_eq!(read(&[0xAB, 0xAC, 0, 1, 0x10, 7, 0x10, 7]), []);
         assert_eq!(read(&[0xBE, 0xDE, 0, 1, 0x10, 7, 0x33, 1]), [(1, vec![7])]);
         assert_eq!(read(&[0x10, 0x05, 0, 1, 9]), []);

@@ -194,14 +194,17 @@ impl GrantVerifier {
         let claims = self.open(token)?;
         let possible_lifetime = has_possible_lifetime(claims.iat, claims.exp);
         let grant = claims.into_grant()?;
-        match () {
-            () if grant.audience != self.audience => Err(GrantError::Audience),
-            () if grant.room != *room => Err(GrantError::Room),
-            () if !grant.scopes.contains(&scope) => Err(GrantError::Scope),
-            () if !possible_lifetime => Err(GrantError::Lifetime),
-            () if grant.issued_at > now + CLOCK_TOLERANCE => Err(GrantError::NotYet),
-            () if grant.expires_at <= now || grant.session_expires_at <= now => Err(GrantError::Expired),
-            () => Ok(grant),
+        let checks = [
+            (grant.audience == self.audience, GrantError::Audience),
+            (grant.room == *room, GrantError::Room),
+            (grant.scopes.contains(&scope), GrantError::Scope),
+            (possible_lifetime, GrantError::Lifetime),
+            (grant.issued_at <= now + CLOCK_TOLERANCE, GrantError::NotYet),
+            (grant.expires_at > now && grant.session_expires_at > now, GrantError::Expired),
+        ];
+        match checks.into_iter().find(|(holds, _)| !holds) {
+            Some((_, error)) => Err(error),
+            None => Ok(grant),
         }
     }
 

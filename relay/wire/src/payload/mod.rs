@@ -23,8 +23,8 @@ use crate::envelope::h264::{nal_type, nal_type_of};
 /// extensions, 16 of tag, and room to spare.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1040;
 
-/// Smallest budget that [`split`] takes; every envelope's parameter sets fit into it.
-pub const MIN_MAX_PAYLOAD: usize = 128;
+/// Smallest budget that [`split`] takes.
+pub const MIN_MAX_PAYLOAD: usize = 64;
 
 /// The payloads of one frame in order, in one buffer that is reused from frame to frame.
 #[derive(Debug, Clone, Default)]
@@ -187,10 +187,12 @@ pub fn assemble<'a>(
         }
         first = false;
     }
-    match () {
-        () if first => Err(AssembleError::Empty),
-        () if in_fragment => Err(AssembleError::Incomplete),
-        () => Ok(()),
+    if first {
+        Err(AssembleError::Empty)
+    } else if in_fragment {
+        Err(AssembleError::Incomplete)
+    } else {
+        Ok(())
     }
 }
 
