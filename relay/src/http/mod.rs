@@ -12,19 +12,18 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any};
 
 use crate::door::Door;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::shard::command::Role;
 
-/// The public routes. They may be merged into a host's router: nothing outside `/whip` and `/whep` is taken.
+/// The public routes. They may be merged into a host's router: no other path and no fallback is taken.
 pub(crate) fn router(door: &Arc<Door>) -> Router {
     let one_role = |path: &'static str, role| {
         Router::new()
             .route(&format!("/{path}/{{room}}"), resource::endpoint(role))
             .route(&format!("/{path}/{{room}}/{{session}}"), resource::session(role))
-            .route(&format!("/{path}/{{*rest}}"), not_found())
+            .route(&format!("/{path}/{{room}}/{{session}}/{{*rest}}"), not_found())
     };
     let routes = one_role("whip", Role::Publish).merge(one_role("whep", Role::View));
     routes.layer(middleware::map_response(open_to_pages)).layer(middleware::from_fn(unsniffable)).with_state(Arc::clone(door))
@@ -33,10 +32,6 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
 /// For a door of its own: every other path is answered with a problem, too.
 pub(crate) fn whole_router(door: &Arc<Door>) -> Router {
     router(door).fallback(|| async { unknown_route() })
-}
-
-fn not_found() -> MethodRouter<Arc<Door>> {
-    any(|| async { unknown_route() })
 }
 
 fn unknown_route() -> Problem {
