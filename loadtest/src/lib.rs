@@ -1,1 +1,8 @@
-//! End-to-end tests, demo, and load generation.
+//! End-to-end demo and tests of Latchkey: real processes, real frames, and a search for what a server must not know.
+
+pub mod demo;
+pub mod household;
+pub mod leak;
+pub mod outsider;
+pub mod process;
+pub mod server;

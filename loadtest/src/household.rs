@@ -1,0 +1,128 @@
+//! A household made by the `latchkey` command itself: every device a folder, every enrolment an invitation and a join.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::{Process, ProcessError};
+
+/// The longest that one step of an enrolment may take before it counts as failed.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a device will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sends.
+    Camera,
+    /// Watches.
+    Viewer,
+}
+
+/// An enrolled device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Its folder, for `--home`.
+    pub home: PathBuf,
+    /// Its id, as the household's list names it.
+    pub id: String,
+    /// Its name, which only members can read.
+    pub name: String,
+}
+
+/// A household with its first admin.
+#[derive(Debug)]
+pub struct Household {
+    /// The household's id.
+    pub id: String,
+    /// The first admin, who may watch too.
+    pub admin: Device,
+    /// The twelve recovery words, kept to be searched for where they must not be.
+    pub words: String,
+    dir: PathBuf,
+}
+
+impl Household {
+    /// Founds a household at `server`; its devices' folders are made in `dir`.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when a command is not built, fails, or takes longer than 30 s.
+    pub fn create(dir: &Path, server: &str, name: &str) -> Result<Self, ProcessError> {
+        let home = dir.join("admin");
+        let args = ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "household".as_ref(), "create".as_ref()];
+        let rest = ["--server", server, "--name", name].map(std::ffi::OsStr::new);
+        let mut create = Process::start("create", "latchkey", dir, args.into_iter().chain(rest))?;
+        let (id, device, words) = create.wait_for("household_created", STEP_LIMIT, |event| {
+            let text = |key: &str| event[key].as_str().map(str::to_owned);
+            is(event, "household_created").then_some((text("household")?, text("device")?, text("words")?))
+        })?;
+        create.wait(STEP_LIMIT)?;
+        Ok(Self { id, admin: Device { home, id: device, name: name.to_owned() }, words, dir: dir.to_owned() })
+    }
+
+    /// Enrols a further device: the admin invites, the device joins, both commands end well.
+    ///
+    /// # Errors
+    /// As [`Household::create`].
+    pub fn enrol(&self, role: Role, name: &str) -> Result<Device, ProcessError> {
+        let folder: String =
+            name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let home = self.dir.join(&folder);
+        let role = match role {
+            Role::Camera => "camera",
+            Role::Viewer => "viewer",
+        };
+        let admin = self.admin.home.as_os_str();
+        let args = ["--home".as_ref(), admin, "--json".as_ref(), "invite".as_ref(), "--role".as_ref(), role.as_ref()];
+        let label = ["--name".as_ref(), name.as_ref()];
+        let mut invite =
+            Process::start(&format!("invite-{folder}"), "latchkey", &self.dir, args.into_iter().chain(label))?;
+        let code = invite.wait_for("the invite code", STEP_LIMIT, |event| {
+            is(event, "invite").then(|| event["code"].as_str().map(str::to_owned)).flatten()
+        })?;
+        let args = ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "join".as_ref(), code.as_ref()];
+        let mut join = Process::start(&format!("join-{folder}"), "latchkey", &self.dir, args)?;
+        let id = join.wait_for("that it has joined", STEP_LIMIT, |event| {
+            is(event, "joined").then(|| event["device"].as_str().map(str::to_owned)).flatten()
+        })?;
+        join.wait(STEP_LIMIT)?;
+        invite.wait(STEP_LIMIT)?;
+        Ok(Device { home, id, name: name.to_owned() })
+    }
+}
+
+impl Device {
+    /// Starts `latchkey camera` with these sources.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the command is not built or cannot be started.
+    pub fn camera(&self, dir: &Path, sources: &[&str]) -> Result<Process, ProcessError> {
+        let mut args = vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "camera".into()];
+        for source in sources {
+            args.extend(["--source".into(), (*source).into()]);
+        }
+        Process::start(&self.log_name("camera"), "latchkey", dir, args)
+    }
+
+    /// Starts `latchkey view` of `camera`, with further arguments such as `--out` and `--frames`.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the command is not built or cannot be started.
+    pub fn view(&self, dir: &Path, camera: &str, more: &[&str]) -> Result<Process, ProcessError> {
+        let mut args: Vec<std::ffi::OsString> =
+            vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "view".into(), camera.into()];
+        args.extend(more.iter().map(Into::into));
+        Process::start(&self.log_name("view"), "latchkey", dir, args)
+    }
+
+    fn log_name(&self, command: &str) -> String {
+        let folder = self.home.file_name().unwrap_or_default().to_string_lossy();
+        format!("{command}-{folder}")
+    }
+}
+
+/// Returns whether a line of JSON is the event of this name.
+#[must_use]
+pub fn is(event: &Value, name: &str) -> bool {
+    event["event"].as_str() == Some(name)
+}

@@ -1,0 +1,111 @@
+//! A `latchkey-server` of one's own: a child process on loopback with free ports, that can be killed and started again.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::process::{Process, ProcessError};
+
+/// The longest a start may take before it counts as failed.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where a running server can be reached, as it says itself in its ready file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Doors {
+    /// Base URL of signaling.
+    pub signaling_url: String,
+    /// Base URL of the relay's WHIP and WHEP.
+    pub door_url: String,
+    /// UDP address of the media socket.
+    pub media: String,
+    /// Base URL of the private ops port.
+    pub ops_url: String,
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    process: Process,
+    doors: Doors,
+    dir: PathBuf,
+}
+
+impl Server {
+    /// Starts a server whose data and log stand in `dir`, on free ports.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when it is not built, ends, or is not ready within 30 s.
+    pub fn start(dir: &Path) -> Result<Self, ProcessError> {
+        let any = "127.0.0.1:0".to_owned();
+        Self::start_on(dir, &any, &any, &any)
+    }
+
+    /// Kills the server as a power cut would (SIGKILL) and starts it again on the same ports and data.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn kill_and_restart(&mut self) -> Result<(), ProcessError> {
+        self.process.kill();
+        let port_of = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let (listen, ops) = (port_of(&self.doors.signaling_url), port_of(&self.doors.ops_url));
+        *self = Self::start_on(&self.dir.clone(), &listen, &self.doors.media.clone(), &ops)?;
+        Ok(())
+    }
+
+    /// Returns where the server can be reached.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Returns the folder of database and grant key.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Returns the process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn start_on(dir: &Path, listen: &str, media: &str, ops: &str) -> Result<Self, ProcessError> {
+        let ready = dir.join("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let data = dir.join("data");
+        let args: [&std::ffi::OsStr; 12] = [
+            "--data-dir".as_ref(),
+            data.as_os_str(),
+            "--listen".as_ref(),
+            listen.as_ref(),
+            "--media".as_ref(),
+            media.as_ref(),
+            "--ops".as_ref(),
+            ops.as_ref(),
+            "--shards".as_ref(),
+            "1".as_ref(),
+            "--ready-file".as_ref(),
+            ready.as_os_str(),
+        ];
+        let mut process = Process::start("server", "latchkey-server", dir, args)?;
+        let deadline = Instant::now() + START_LIMIT;
+        let doors = loop {
+            if let Some(doors) = std::fs::read(&ready).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+                break doors;
+            }
+            if process.has_ended() {
+                return Err(ProcessError::Ended { name: "server".to_owned(), log: process.last_words() });
+            }
+            if Instant::now() > deadline {
+                return Err(ProcessError::Silent {
+                    name: "server".to_owned(),
+                    wanted: "that it is ready".to_owned(),
+                    seconds: START_LIMIT.as_secs(),
+                    log: process.last_words(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ok(Self { process, doors, dir: dir.to_owned() })
+    }
+}
