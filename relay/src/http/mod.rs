@@ -23,7 +23,6 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
         Router::new()
             .route(&format!("/{path}/{{room}}"), resource::endpoint(role))
             .route(&format!("/{path}/{{room}}/{{session}}"), resource::session(role))
-            .route(&format!("/{path}/{{room}}/{{session}}/{{*rest}}"), not_found())
     };
     let routes = one_role("whip", Role::Publish).merge(one_role("whep", Role::View));
     routes.layer(middleware::map_response(open_to_pages)).layer(middleware::from_fn(unsniffable)).with_state(Arc::clone(door))
