@@ -158,3 +158,6 @@ pub struct ListVersion {
     /// The hash of the signed list.
     pub hash: ListHash,
 }
+
+#[cfg(test)]
+mod tests;

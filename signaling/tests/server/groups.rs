@@ -1,0 +1,277 @@
+//! MLS delivery: one commit per epoch, by the camera or an admin, read by all in one order.
+
+use latchkey_api::device_list::Role;
+use latchkey_api::group::{
+    GroupMessages, MessageAccepted, MessageKind, PostCommit, PostMessage, WelcomeFor, Welcomes,
+};
+use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_api::list::Lists;
+use latchkey_api::problem::ProblemCode;
+use reqwest::StatusCode;
+
+use crate::client::Client;
+use crate::home::Device;
+use crate::mls;
+use crate::running::Running;
+
+fn commit(group: GroupId, epoch: u64) -> PostCommit {
+    PostCommit { epoch, commit: mls::commit(group, epoch).into(), welcomes: Vec::new(), list: None }
+}
+
+fn welcome(device: DeviceId) -> WelcomeFor {
+    WelcomeFor { device, welcome: mls::welcome().into() }
+}
+
+fn commits(group: GroupId) -> String {
+    format!("/v1/groups/{group}/commits")
+}
+
+fn messages(group: GroupId) -> String {
+    format!("/v1/groups/{group}/messages")
+}
+
+async fn read(client: &Client, group: GroupId, after: u64) -> GroupMessages {
+    client.get(&format!("/v1/groups/{group}/messages?after={after}")).await.ok(StatusCode::OK)
+}
+
+#[tokio::test]
+async fn of_commits_at_once_exactly_one_ends_the_epoch() {
+    let running = Running::with(|config| config.device_burst = 10_000).await;
+    let home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    for epoch in 0..20 {
+        let race = [&camera, &admin].map(|client| {
+            let (client, commit) = (client.clone(), commit(group, epoch));
+            tokio::spawn(async move { (client.post(&commits(group), &commit).await, commit) })
+        });
+        let mut won = Vec::new();
+        for answer in race {
+            let (answer, commit) = answer.await.unwrap();
+            if answer.status == StatusCode::CREATED {
+                assert_eq!(answer.ok::<MessageAccepted>(StatusCode::CREATED).seq, epoch + 1);
+                won.push(commit.commit);
+            } else {
+                answer.problem(ProblemCode::EpochTaken);
+            }
+        }
+        assert_eq!(won.len(), 1, "epoch {epoch}");
+        let stored = read(&camera, group, epoch).await;
+        assert_eq!(stored.messages.len(), 1);
+        assert_eq!((stored.messages[0].epoch, &stored.messages[0].message), (epoch, &won[0]));
+    }
+    // Everyone reads the same order.
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let all = read(&viewer, group, 0).await;
+    assert_eq!(all, read(&camera, group, 0).await);
+    assert_eq!(
+        all.messages.iter().map(|message| message.seq).collect::<Vec<_>>(),
+        (1..=20).collect::<Vec<_>>()
+    );
+    assert!(all.messages.iter().all(|message| message.kind == MessageKind::Commit));
+    camera.post(&commits(group), &commit(group, 25)).await.problem(ProblemCode::EpochNotCurrent);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn only_the_camera_commits_or_an_admin_who_adds_nobody() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let stranger = running.home().await;
+    let group = home.group();
+    let client = &running.client;
+    for device in [&home.viewer, &home.guest, &home.other_camera] {
+        let other = client.signed_in(&home, device).await;
+        other.post(&commits(group), &commit(group, 0)).await.problem(ProblemCode::Forbidden);
+    }
+    for device in [&stranger.camera, &stranger.admin] {
+        let foreign = client.signed_in(&stranger, device).await;
+        foreign.post(&commits(group), &commit(group, 0)).await.problem(ProblemCode::NotFound);
+    }
+    running.client.post(&commits(group), &commit(group, 0)).await.problem(ProblemCode::NotSignedIn);
+
+    let admin = client.signed_in(&home, &home.admin).await;
+    let adding = PostCommit { welcomes: vec![welcome(home.viewer.id)], ..commit(group, 0) };
+    admin.post(&commits(group), &adding).await.problem(ProblemCode::Forbidden);
+    assert_eq!(admin.post(&commits(group), &commit(group, 0)).await.status, StatusCode::CREATED);
+    let camera = client.signed_in(&home, &home.camera).await;
+    let adding = PostCommit { welcomes: vec![welcome(home.viewer.id)], ..commit(group, 1) };
+    assert_eq!(camera.post(&commits(group), &adding).await.status, StatusCode::CREATED);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_commit_must_be_what_the_request_says() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let group = home.group();
+    let other = GroupId::new(home.other_camera.id, 0);
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let with = |bytes: Vec<u8>| PostCommit { commit: bytes.into(), ..commit(group, 0) };
+
+    for (bytes, code) in [
+        (mls::commit(other, 0), ProblemCode::MessageMismatch),
+        (mls::commit(group, 1), ProblemCode::MessageMismatch),
+        (mls::public(group, 0, mls::MEMBER, mls::PROPOSAL), ProblemCode::BadMessage),
+        (mls::private(group, 0, mls::COMMIT), ProblemCode::BadMessage),
+        (mls::public(group, 0, mls::EXTERNAL, mls::COMMIT), ProblemCode::BadMessage),
+        (mls::welcome(), ProblemCode::BadMessage),
+        (Vec::new(), ProblemCode::BadMessage),
+        (mls::commit(group, 0)[..30].to_vec(), ProblemCode::BadMessage),
+    ] {
+        camera.post(&commits(group), &with(bytes)).await.problem(code);
+    }
+    let next_generation = GroupId::new(home.camera.id, 1);
+    let early = commit(next_generation, 0);
+    camera.post(&commits(next_generation), &early).await.problem(ProblemCode::MessageMismatch);
+    for welcomes in [
+        vec![welcome(Device::new().id)],
+        vec![welcome(home.camera.id)],
+        vec![welcome(home.viewer.id), welcome(home.viewer.id)],
+    ] {
+        let adding = PostCommit { welcomes, ..commit(group, 0) };
+        camera.post(&commits(group), &adding).await.problem(ProblemCode::MessageMismatch);
+    }
+    let no_welcome = WelcomeFor { device: home.viewer.id, welcome: mls::key_package().into() };
+    let adding = PostCommit { welcomes: vec![no_welcome], ..commit(group, 0) };
+    camera.post(&commits(group), &adding).await.problem(ProblemCode::BadMessage);
+    let huge = [mls::commit(group, 0), vec![0; 64 * 1024]].concat();
+    camera.post(&commits(group), &with(huge)).await.problem(ProblemCode::TooLarge);
+    assert!(read(&camera, group, 0).await.messages.is_empty(), "nothing of all that was kept");
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_commit_and_its_list_are_taken_in_together_or_not_at_all() {
+    let running = Running::start().await;
+    let mut home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let phone = Device::new();
+    let rival = home.draft(|list| list);
+    let list = home.next(|list| list.with(phone.entry(Role::Viewer)).unwrap());
+
+    let adding = PostCommit { welcomes: vec![welcome(phone.id)], ..commit(group, 0) };
+    camera.post(&commits(group), &adding).await.problem(ProblemCode::MessageMismatch);
+    let with_list = PostCommit { list: Some(list.clone().into()), ..adding };
+    assert_eq!(camera.post(&commits(group), &with_list).await.status, StatusCode::CREATED);
+    let phone_client = running.client.signed_in(&home, &phone).await;
+    let welcomes: Welcomes = phone_client.get("/v1/welcomes").await.ok(StatusCode::OK);
+    assert_eq!(welcomes.welcomes.len(), 1);
+    assert_eq!((welcomes.welcomes[0].group, welcomes.welcomes[0].seq), (group, 1));
+
+    let with_rival = PostCommit { list: Some(rival.into()), ..commit(group, 1) };
+    camera.post(&commits(group), &with_rival).await.problem(ProblemCode::ListVersionTaken);
+    let third = home.draft(|list| list);
+    let late = PostCommit { list: Some(third.into()), ..commit(group, 0) };
+    camera.post(&commits(group), &late).await.problem(ProblemCode::EpochTaken);
+    let lists: Lists = camera.get("/v1/lists").await.ok(StatusCode::OK);
+    assert_eq!(lists.lists.len(), 2, "no list of a refused commit");
+    // A list that the server has is no obstacle.
+    let again = PostCommit { list: Some(list.into()), ..commit(group, 1) };
+    assert_eq!(camera.post(&commits(group), &again).await.status, StatusCode::CREATED);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn welcomes_wait_for_their_device_until_it_took_them() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let guest = running.client.signed_in(&home, &home.guest).await;
+    let for_viewer = welcome(home.viewer.id);
+    let adding =
+        PostCommit { welcomes: vec![for_viewer.clone(), welcome(home.guest.id)], ..commit(group, 0) };
+    assert_eq!(camera.post(&commits(group), &adding).await.status, StatusCode::CREATED);
+
+    let welcomes: Welcomes = viewer.get("/v1/welcomes").await.ok(StatusCode::OK);
+    assert_eq!(welcomes.welcomes.len(), 1);
+    assert_eq!(welcomes.welcomes[0].welcome, for_viewer.welcome);
+    let path = format!("/v1/welcomes/{}", welcomes.welcomes[0].id);
+    guest.delete(&path).await.problem(ProblemCode::NotFound);
+    assert_eq!(viewer.delete(&path).await.status, StatusCode::NO_CONTENT);
+    viewer.delete(&path).await.problem(ProblemCode::NotFound);
+    viewer.delete("/v1/welcomes/x").await.problem(ProblemCode::BadRequest);
+    assert!(viewer.get("/v1/welcomes").await.ok::<Welcomes>(StatusCode::OK).welcomes.is_empty());
+    assert_eq!(guest.get("/v1/welcomes").await.ok::<Welcomes>(StatusCode::OK).welcomes.len(), 1);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_of_members_keep_the_order_and_stay_inside() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let stranger = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let guest = running.client.signed_in(&home, &home.guest).await;
+    let post = |bytes: Vec<u8>| PostMessage { message: bytes.into() };
+    let application = |epoch| mls::private(group, epoch, mls::APPLICATION);
+
+    guest.post(&messages(group), &post(application(0))).await.problem(ProblemCode::NotFound);
+    assert_eq!(camera.post(&commits(group), &commit(group, 0)).await.status, StatusCode::CREATED);
+    let first: MessageAccepted =
+        guest.post(&messages(group), &post(application(1))).await.ok(StatusCode::CREATED);
+    assert_eq!(first.seq, 2);
+    let proposal = mls::public(group, 1, mls::MEMBER, mls::PROPOSAL);
+    let second: MessageAccepted = guest.post(&messages(group), &post(proposal)).await.ok(StatusCode::CREATED);
+    assert_eq!(second.seq, 3);
+
+    for (bytes, code) in [
+        (mls::public(group, 0, mls::MEMBER, mls::PROPOSAL), ProblemCode::EpochNotCurrent),
+        (mls::commit(group, 1), ProblemCode::BadMessage),
+        (mls::public(group, 1, mls::MEMBER, mls::APPLICATION), ProblemCode::BadMessage),
+        (mls::public(group, 1, mls::EXTERNAL, mls::PROPOSAL), ProblemCode::BadMessage),
+        (
+            mls::private(GroupId::new(home.other_camera.id, 0), 1, mls::APPLICATION),
+            ProblemCode::MessageMismatch,
+        ),
+        (b"noise".to_vec(), ProblemCode::BadMessage),
+    ] {
+        guest.post(&messages(group), &post(bytes)).await.problem(code);
+    }
+
+    // The guest is of one camera only; the stranger of none.
+    let other_group = GroupId::new(home.other_camera.id, 0);
+    let other_camera = running.client.signed_in(&home, &home.other_camera).await;
+    assert_eq!(
+        other_camera.post(&commits(other_group), &commit(other_group, 0)).await.status,
+        StatusCode::CREATED
+    );
+    let foreign = running.client.signed_in(&stranger, &stranger.admin).await;
+    for (client, group) in [(&guest, other_group), (&other_camera, group), (&foreign, group)] {
+        client.get(&messages(group)).await.problem(ProblemCode::NotFound);
+        let message = post(mls::private(group, 1, mls::APPLICATION));
+        client.post(&messages(group), &message).await.problem(ProblemCode::NotFound);
+    }
+    let all = read(&guest, group, 1).await;
+    assert_eq!(
+        all.messages.iter().map(|message| message.kind).collect::<Vec<_>>(),
+        [MessageKind::Application, MessageKind::Proposal]
+    );
+    guest.get("/v1/groups/nonsense/messages").await.problem(ProblemCode::BadRequest);
+    guest.get(&format!("{}?after=-1", messages(group))).await.problem(ProblemCode::BadRequest);
+    guest.get(&format!("{}?before=1", messages(group))).await.problem(ProblemCode::BadRequest);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_without_the_camera_closes_its_group() {
+    let running = Running::start().await;
+    let mut home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    assert_eq!(camera.post(&commits(group), &commit(group, 0)).await.status, StatusCode::CREATED);
+    let gone = home.camera.id;
+    let list = home.next(|list| list.without(gone).unwrap());
+    let list = latchkey_api::list::PostList { list: list.into() };
+    assert_eq!(admin.post("/v1/lists", &list).await.status, StatusCode::CREATED);
+    camera.post(&commits(group), &commit(group, 1)).await.problem(ProblemCode::NotSignedIn);
+    admin.post(&commits(group), &commit(group, 1)).await.problem(ProblemCode::NotFound);
+    admin.get(&messages(group)).await.problem(ProblemCode::NotFound);
+    running.server.shutdown().await;
+}

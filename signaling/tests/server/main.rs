@@ -1,0 +1,18 @@
+//! The server over real HTTP on loopback: every rule, asked as a client would.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod errors;
+mod events;
+mod groups;
+mod home;
+mod key_packages;
+mod lists;
+mod mailboxes;
+mod mls;
+mod process;
+mod relay;
+mod running;
+mod sessions;
+mod sign_in;
+mod survival;
