@@ -94,7 +94,8 @@ impl DeviceIdentity {
 
     /// The Ed25519 key pair in the form that the MLS crypto provider wants: seed, then public key.
     pub(crate) fn signing_keypair(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.signing.to_keypair_bytes().to_vec())
+        let pair = Zeroizing::new(self.signing.to_keypair_bytes());
+        Zeroizing::new(pair.to_vec())
     }
 }
 
@@ -222,3 +223,6 @@ pub enum IdentityError {
 }
 
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,8 @@ impl FrameOpener {
     }
 
     /// Drops the keys of epochs that were superseded at least `keep` ago: the relay's GOP cache plus 5 s.
+    /// After a commit that removed somebody keep them only as long as frames may still be on their way:
+    /// until then whoever was removed can make frames of the old epoch that open here.
     pub fn retire_epochs(&mut self, now: Duration, keep: Duration) {
         self.epochs.retain(|epoch| epoch.superseded.is_none_or(|since| now.saturating_sub(since) < keep));
     }

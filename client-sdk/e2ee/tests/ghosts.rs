@@ -15,8 +15,6 @@ use latchkey_e2ee::group::{ClaimedPackage, GroupError, Member, Processed, Refusa
 use latchkey_e2ee::identity::DeviceIdentity;
 use mls_rs::client_builder::MlsConfig;
 use mls_rs::group::CommitBuilder;
-use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
-use mls_rs::psk::ExternalPskId;
 use mls_rs::{CipherSuite, Extension, Group};
 
 fn refused(refusal: Refusal) -> Option<GroupError> {
@@ -231,6 +229,37 @@ fn a_device_of_another_household_is_refused() {
     assert_eq!(joined.err(), refused(Refusal::OtherHousehold));
 }
 
+#[test]
+fn no_changed_byte_of_a_commit_or_welcome_is_accepted() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let mut new = Device::new(scene.home.enrol(Role::Viewer));
+    let chain = scene.home.chain.clone();
+    let package = new.package(&chain);
+    let commit = scene.group.sync(&chain, &[package], at(NOW)).unwrap().commit.unwrap();
+    let member = &mut scene.members[0];
+    let epoch = member.epoch();
+    for byte in 0..commit.commit.len() {
+        let mut bent = commit.commit.clone();
+        bent[byte] ^= 1;
+        let answer = member.process(&bent, &chain);
+        assert!(matches!(answer, Err(_) | Ok(Processed::Stale)), "byte {byte}: {answer:?}");
+        assert_eq!(member.epoch(), epoch);
+    }
+    member.process(&commit.commit, &chain).unwrap();
+
+    let camera = scene.camera.device();
+    let welcome = commit.welcomes[0].welcome.clone();
+    for byte in 0..welcome.len() {
+        let mut bent = welcome.clone();
+        bent[byte] ^= 1;
+        let joined = Member::join(&new.identity, &chain, &mut new.packages, camera, &bent);
+        assert!(joined.is_err(), "byte {byte}");
+        let joined = Member::join(&new.identity, &chain, &mut new.packages, camera, &welcome[..byte]);
+        assert!(joined.is_err(), "cut at {byte}");
+    }
+    Member::join(&new.identity, &chain, &mut new.packages, camera, &welcome).unwrap();
+}
+
 // --- Modified members --------------------------------------------------------------------------------
 
 /// An honest camera and an honest viewer in one group with a modified member.
@@ -336,6 +365,26 @@ fn an_admin_may_neither_add_nor_remove_who_is_entitled_nor_only_renew() {
     let answers =
         stage.answers(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
     assert_eq!(answers, both(Refusal::CommitterNotAllowed(stage.id)));
+}
+
+#[test]
+fn an_admin_may_not_add_beside_a_good_removal_or_move_the_clock() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    stage.scene.home.remove(gone);
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        let commit = commit.remove_member(leaf).unwrap().add_member(package).unwrap();
+        commit.set_group_context_ext(renewed).unwrap()
+    });
+    assert_eq!(answers[0], refused(Refusal::CommitterNotAllowed(stage.id)));
+    let later = rogue::naming(stage.scene.home.chain.head().unwrap(), NOW + 1);
+    let answers =
+        stage.answers(|commit| commit.remove_member(leaf).unwrap().set_group_context_ext(later).unwrap());
+    assert_eq!(answers[0], refused(Refusal::TimeMoved));
 }
 
 #[test]
@@ -635,16 +684,10 @@ fn other_extensions_and_other_proposals_are_refused() {
     });
     assert_eq!(reinit, refused(Refusal::ForbiddenProposal("reinitialisation")));
 
-    let custom = CustomProposal::new(ProposalType::new(0xF001), vec![1]);
-    let output =
-        rogue::commit(&mut bad.camera).custom_proposal(custom.clone()).set_group_context_ext(renewed.clone());
-    let built = output.unwrap().build();
-    assert!(built.is_err(), "the library itself makes no proposal that a member does not support");
-    let proposed = Proposal::Custom(custom);
-    assert!(rogue::commit(&mut bad.camera).raw_proposal(proposed).build().is_err());
-
-    let psk = rogue::commit(&mut bad.camera).add_external_psk(ExternalPskId::new(vec![1])).unwrap();
-    assert!(psk.set_group_context_ext(renewed).unwrap().build().is_err(), "no pre-shared key is stored");
+    let psk = bad.answer(|commit| {
+        commit.add_external_psk(rogue::psk()).unwrap().set_group_context_ext(renewed).unwrap()
+    });
+    assert_eq!(psk, refused(Refusal::ForbiddenProposal("pre-shared key")));
 }
 
 #[test]

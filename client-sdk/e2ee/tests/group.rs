@@ -177,6 +177,23 @@ fn time_never_runs_backwards_even_when_the_cameras_clock_does() {
 }
 
 #[test]
+fn a_camera_without_a_clock_adds_members() {
+    let mut scene = Scene::with(&[]);
+    scene.group = CameraGroup::found(&scene.camera, &scene.home.chain, at(5)).unwrap();
+    assert_eq!(scene.group.list().time, NOW, "the list tells the time");
+    let mut new = Device::new(scene.home.enrol(Role::Viewer));
+    let made = at(NOW + 9_000_000);
+    let key_package = new.packages.generate(&new.identity, &scene.home.chain, made).unwrap();
+    let package = [ClaimedPackage { device: new.id(), key_package }];
+    let synced = scene.group.sync(&scene.home.chain, &package, at(5)).unwrap();
+    assert_eq!(synced.refused, []);
+    scene.group.discard().unwrap();
+    // A clock that is right tells a package that was kept back for a year.
+    let late = made + Duration::from_secs(366 * 86_400);
+    assert_eq!(scene.group.sync(&scene.home.chain, &package, late).unwrap().refused.len(), 1);
+}
+
+#[test]
 fn a_guest_leaves_when_its_time_is_over() {
     let mut home = Household::found();
     let camera = home.enrol(Role::Camera);
@@ -214,13 +231,13 @@ fn a_guest_of_another_camera_is_not_let_in() {
 #[test]
 fn an_admin_removes_when_the_camera_sleeps() {
     let mut scene = Scene::with(&[Role::Admin, Role::Viewer, Role::Viewer]);
-    assert_eq!(scene.members[0].remove_unlisted(&scene.home.chain, at(NOW)).unwrap(), None);
+    assert_eq!(scene.members[0].remove_unlisted(&scene.home.chain).unwrap(), None);
     scene.home.remove(scene.devices[2].id());
     let chain = scene.home.chain.clone();
-    let refused = scene.members[1].remove_unlisted(&chain, at(NOW)).err();
+    let refused = scene.members[1].remove_unlisted(&chain).err();
     assert_eq!(refused, Some(GroupError::Refused(Refusal::CommitterNotAllowed(scene.devices[1].id()))));
 
-    let commit = scene.members[0].remove_unlisted(&chain, at(NOW)).unwrap().unwrap();
+    let commit = scene.members[0].remove_unlisted(&chain).unwrap().unwrap();
     // The camera was about to do the same; the server took the admin's commit first.
     scene.group.sync(&chain, &[], at(NOW)).unwrap().commit.unwrap();
     scene.group.discard().unwrap();

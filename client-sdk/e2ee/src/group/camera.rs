@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use latchkey_api::device_list::{DeviceList, ListChain, Right, VerifiedList};
 use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::MlsMessage;
+use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
 use super::engine::{
-    Engine, EpochChange, PendingCommit, Processed, StateShelf, client, mls_time, parse, unix_seconds,
+    Change, Engine, EpochChange, PendingCommit, Processed, StateShelf, client, parse, unix_seconds,
 };
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::Shelf;
@@ -45,7 +46,7 @@ impl CameraGroup {
             GroupId::new(camera, generation).0.to_vec(),
             named.to_extensions(),
             Default::default(),
-            Some(mls_time(now)),
+            Some(MlsTime::from(named.time)),
         );
         let engine = Engine::new(group.map_err(mls("found a group"))?, policy, state)?;
         engine.check_roster()?;
@@ -99,7 +100,7 @@ impl CameraGroup {
         if is_equal && !is_old && !self.engine.has_updates() {
             return Ok(Synced { commit: None, refused });
         }
-        self.commit(&gone, add, refused, named)
+        self.commit(&gone, add, refused, named, unix_seconds(now))
     }
 
     /// Makes a commit that only renews the keys; the new epoch rests on the newest list.
@@ -111,7 +112,7 @@ impl CameraGroup {
             Some(commit) => Ok(commit),
             None => {
                 let named = self.name(lists.head().ok_or(GroupError::NoList)?, now);
-                self.engine.commit(&[], &[], named).cloned()
+                self.engine.commit(&Change { remove: &[], add: &[], named, clock: named.time }).cloned()
             }
         }
     }
@@ -286,20 +287,23 @@ impl CameraGroup {
         mut add: Vec<Add>,
         mut refused: Vec<RefusedPackage>,
         named: ListRef,
+        clock: u64,
     ) -> Result<Synced, GroupError> {
-        if self.engine.try_commit(&self.leaving(gone, &add), &add, named).is_err() {
+        let remove = self.leaving(gone, &add);
+        if self.engine.try_commit(&Change { remove: &remove, add: &add, named, clock }).is_err() {
             let mut good = Vec::with_capacity(add.len());
             for package in add {
                 let alone = std::slice::from_ref(&package);
-                match self.engine.try_commit(&self.leaving(gone, alone), alone, named) {
+                let remove = self.leaving(gone, alone);
+                match self.engine.try_commit(&Change { remove: &remove, add: alone, named, clock }) {
                     Ok(()) => good.push(package),
                     Err(error) => refused.push(RefusedPackage { device: package.0, error }),
                 }
             }
             add = good;
         }
-        let leaving = self.leaving(gone, &add);
-        let commit = self.engine.commit(&leaving, &add, named)?.clone();
+        let remove = self.leaving(gone, &add);
+        let commit = self.engine.commit(&Change { remove: &remove, add: &add, named, clock })?.clone();
         Ok(Synced { commit: Some(commit), refused })
     }
 

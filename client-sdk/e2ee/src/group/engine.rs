@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
@@ -79,6 +79,18 @@ pub struct EpochChange {
     pub removed: Vec<DeviceId>,
 }
 
+/// What a commit is to do.
+pub(super) struct Change<'a> {
+    /// Leaves to blank.
+    pub(super) remove: &'a [u32],
+    /// Devices to add, with their key packages.
+    pub(super) add: &'a [(DeviceId, MlsMessage)],
+    /// The list to name.
+    pub(super) named: ListRef,
+    /// The committer's clock in seconds since the Unix epoch, for the lifetimes of key packages.
+    pub(super) clock: u64,
+}
+
 pub(super) type Mls = WithCryptoProvider<
     RustCryptoProvider,
     WithMlsRules<
@@ -103,8 +115,7 @@ pub(super) fn client(
         .identity_provider(policy.clone())
         .mls_rules(policy)
         .crypto_provider(crypto())
-        .extension_type(LIST_EXTENSION)
-        .key_package_lifetime(KEY_PACKAGE_LIFETIME);
+        .extension_type(LIST_EXTENSION);
     match identity {
         None => builder.build(),
         Some((device, household)) => {
@@ -183,21 +194,16 @@ impl Engine {
             .any(|cached| matches!(cached.proposal(), Proposal::Update(_)))
     }
 
-    /// Makes a commit that removes leaves, adds devices and names a list; it becomes pending.
-    pub(super) fn commit(
-        &mut self,
-        remove: &[u32],
-        add: &[(DeviceId, MlsMessage)],
-        named: ListRef,
-    ) -> Result<&PendingCommit, GroupError> {
+    /// Makes a commit; it becomes pending.
+    pub(super) fn commit(&mut self, change: &Change<'_>) -> Result<&PendingCommit, GroupError> {
         if self.pending.is_some() {
             return Err(GroupError::CommitPending);
         }
         let epoch = self.epoch();
-        let output = self.builder(remove, add, named)?.build().map_err(mls("make a commit"))?;
+        let output = self.builder(change)?.build().map_err(mls("make a commit"))?;
         let commit = output.commit_message().to_bytes().map_err(mls("encode a commit"));
         let pending = commit.and_then(|commit| {
-            let welcomes = welcomes(output.welcome_messages(), add)?;
+            let welcomes = welcomes(output.welcome_messages(), change.add)?;
             Ok(PendingCommit { epoch, commit, welcomes })
         });
         match pending {
@@ -213,29 +219,19 @@ impl Engine {
     }
 
     /// Makes the same commit and throws it away: tells whether it could be made.
-    pub(super) fn try_commit(
-        &mut self,
-        remove: &[u32],
-        add: &[(DeviceId, MlsMessage)],
-        named: ListRef,
-    ) -> Result<(), GroupError> {
-        self.builder(remove, add, named)?.build_detached().map(|_| ()).map_err(mls("make a commit"))
+    pub(super) fn try_commit(&mut self, change: &Change<'_>) -> Result<(), GroupError> {
+        self.builder(change)?.build_detached().map(|_| ()).map_err(mls("make a commit"))
     }
 
-    fn builder(
-        &mut self,
-        remove: &[u32],
-        add: &[(DeviceId, MlsMessage)],
-        named: ListRef,
-    ) -> Result<CommitBuilder<'_, Mls>, GroupError> {
-        let mut builder = self.group.commit_builder().commit_time(MlsTime::from(named.time));
-        for index in remove {
+    fn builder(&mut self, change: &Change<'_>) -> Result<CommitBuilder<'_, Mls>, GroupError> {
+        let mut builder = self.group.commit_builder().commit_time(MlsTime::from(change.clock));
+        for index in change.remove {
             builder = builder.remove_member(*index).map_err(mls("remove a member"))?;
         }
-        for (_, package) in add {
+        for (_, package) in change.add {
             builder = builder.add_member(package.clone()).map_err(mls("add a member"))?;
         }
-        builder.set_group_context_ext(named.to_extensions()).map_err(mls("name a list"))
+        builder.set_group_context_ext(change.named.to_extensions()).map_err(mls("name a list"))
     }
 
     pub(super) fn confirm(&mut self) -> Result<EpochChange, GroupError> {
@@ -423,10 +419,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<MlsMessage, GroupError> {
     MlsMessage::from_bytes(bytes).map_err(|_| GroupError::Malformed)
 }
 
-pub(super) fn mls_time(time: SystemTime) -> MlsTime {
-    MlsTime::from(unix_seconds(time))
-}
-
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -524,6 +516,5 @@ impl GroupStateStorage for StateShelf {
 
 /// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (RFC 9420 section 17.1).
 const SUITE: CipherSuite = CipherSuite::CURVE25519_AES128;
-const KEY_PACKAGE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Proposals that are kept until the next commit.
 const MAX_PROPOSALS: usize = 128;

@@ -33,6 +33,9 @@ pub enum Refusal {
     /// The commit is dated before the last one.
     #[error("the time of the group runs backwards")]
     TimeFell,
+    /// An admin's commit is dated later than the group and the list it names.
+    #[error("an admin moved the time of the group")]
+    TimeMoved,
     /// A commit without a new list reference, or with more than one.
     #[error("the commit does not renew the device list of the group")]
     ListNotRenewed,

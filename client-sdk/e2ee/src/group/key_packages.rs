@@ -8,10 +8,11 @@ use latchkey_api::device_list::ListChain;
 use mls_rs::KeyPackageStorage;
 use mls_rs::mls_rs_codec::{MlsDecode as _, MlsEncode as _};
 use mls_rs::storage_provider::KeyPackageData;
+use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{client, mls_time};
+use super::engine::{client, unix_seconds};
 use super::error::{GroupError, mls};
 use super::policy::Policy;
 use crate::identity::DeviceIdentity;
@@ -117,11 +118,13 @@ impl KeyPackages {
         let before: Vec<_> = self.0.lock().packages.keys().cloned().collect();
         let policy = Policy::new(device.device(), lists);
         let client = client(policy, self.shelf(), Default::default(), Some((device, lists.household())));
-        let begins = mls_time(now.checked_sub(EARLY).unwrap_or(now));
-        let message =
-            client.generate_key_package_message(Default::default(), Default::default(), Some(begins));
-        let message =
-            message.map_err(mls("make a key package"))?.to_bytes().map_err(mls("encode a key package"))?;
+        let ends = Duration::from_secs(unix_seconds(now)) + LIFETIME;
+        let client = client.to_builder(None).key_package_lifetime(ends).build();
+        let begins = MlsTime::from(0);
+        let message = client
+            .generate_key_package_message(Default::default(), Default::default(), Some(begins))
+            .map_err(mls("make a key package"))?;
+        let message = message.to_bytes().map_err(mls("encode a key package"))?;
         let shelf = self.0.lock();
         let id = shelf.packages.keys().find(|id| !before.contains(id)).cloned();
         Ok((id.ok_or(GroupError::Unreadable)?, message))
@@ -180,5 +183,7 @@ impl mls_rs::error::IntoAnyError for ShelfError {
 }
 
 const MAGIC: [u8; 4] = *b"LKP1";
-/// How much the clocks of member and camera may differ before a fresh package looks not yet valid.
-const EARLY: Duration = Duration::from_secs(24 * 3600);
+/// Packages are valid from the beginning of the Unix epoch, since a camera that starts without a clock must be
+/// able to add members, and end a year after they were made, should somebody keep back old ones. Whether a
+/// device may be added is the list's to say.
+const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,14 +1,12 @@
 //! A viewer's or admin's side: joins by Welcome, follows the camera's commits, and opens under the keys.
 
-use std::time::SystemTime;
-
 use latchkey_api::device_list::{ListChain, Right};
 use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::MlsMessageDescription;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{Engine, EpochChange, PendingCommit, Processed, StateShelf, client, parse, unix_seconds};
+use super::engine::{Change, Engine, EpochChange, PendingCommit, Processed, StateShelf, client, parse};
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::KeyPackages;
 use super::list_ref::ListRef;
@@ -82,11 +80,7 @@ impl Member {
     /// [`GroupError::Refused`] with [`Refusal::CommitterNotAllowed`] when this device is no admin;
     /// [`GroupError::CommitPending`], [`GroupError::NoList`], [`GroupError::TwoHistories`],
     /// [`GroupError::Removed`].
-    pub fn remove_unlisted(
-        &mut self,
-        lists: &ListChain,
-        now: SystemTime,
-    ) -> Result<Option<PendingCommit>, GroupError> {
+    pub fn remove_unlisted(&mut self, lists: &ListChain) -> Result<Option<PendingCommit>, GroupError> {
         if self.engine.is_removed() {
             return Err(GroupError::Removed);
         }
@@ -95,7 +89,7 @@ impl Member {
         }
         let head = lists.head().ok_or(GroupError::NoList)?;
         let camera = self.engine.group_id().camera();
-        let named = ListRef::naming(head, unix_seconds(now).max(self.engine.list().time));
+        let named = ListRef::naming(head, self.engine.list().time);
         let stays =
             |device: DeviceId| device == camera || head.list().may(device, Right::See, camera, named.time);
         let members = self.engine.members().into_iter();
@@ -104,7 +98,7 @@ impl Member {
             return Ok(None);
         }
         self.engine.set_lists(lists);
-        self.engine.commit(&remove, &[], named).cloned().map(Some)
+        self.engine.commit(&Change { remove: &remove, add: &[], named, clock: named.time }).cloned().map(Some)
     }
 
     /// The commit that waits for the server's answer, to be sent again after a restart.

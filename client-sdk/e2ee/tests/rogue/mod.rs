@@ -12,6 +12,7 @@ use mls_rs::group::CommitBuilder;
 use mls_rs::identity::SigningIdentity;
 use mls_rs::identity::basic::{BasicCredential, BasicIdentityProvider};
 use mls_rs::mls_rules::{CommitOptions, DefaultMlsRules};
+use mls_rs::psk::{ExternalPskId, PreSharedKey};
 use mls_rs::{CipherSuite, Client, Extension, ExtensionList, Group, MlsMessage};
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 
@@ -40,8 +41,14 @@ pub fn client_of(
         .crypto_provider(RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE]))
         .mls_rules(DefaultMlsRules::new().with_commit_options(options))
         .extension_type(ExtensionType::new(0xF0C1))
+        .psk(psk(), PreSharedKey::new(vec![7; 32]))
         .signing_identity(identity(household, device, key), key.to_keypair_bytes().to_vec().into(), SUITE)
         .build()
+}
+
+/// A pre-shared key that such a client knows.
+pub fn psk() -> ExternalPskId {
+    ExternalPskId::new(vec![1])
 }
 
 pub fn identity(household: HouseholdId, device: DeviceId, key: &SigningKey) -> SigningIdentity {
