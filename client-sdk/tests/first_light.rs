@@ -1,69 +1,17 @@
 //! The whole way in one process: a household, a camera on a clip, two viewers, a real server and relay.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+mod house;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use house::{House, LIMIT, clip, eventually};
 use latchkey::camera::{Camera, CameraConfig};
-use latchkey::home::Home;
-use latchkey::household::{self, Invitation};
 use latchkey::observer::{FrameObserver, WireFrame};
 use latchkey::source::spec::SourceSpec;
 use latchkey::story::Step;
 use latchkey::viewer::{Ended, Viewer, ViewerConfig};
 use latchkey_api::device_list::Role;
-use latchkey_signaling::{Server, ServerConfig};
-
-/// A limit for what must happen at all; nothing here is judged by its speed.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// The clip to send: `LATCHKEY_CLIP`, or the doorbell.
-fn clip() -> PathBuf {
-    match std::env::var_os("LATCHKEY_CLIP") {
-        Some(path) => path.into(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../loadtest/clips/doorbell.mp4"),
-    }
-}
-
-/// A server, and folders for devices.
-struct House {
-    server: Server,
-    dir: tempfile::TempDir,
-}
-
-impl House {
-    async fn open() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Server::start(ServerConfig::loopback(dir.path().join("server"))).await.unwrap();
-        Self { server, dir }
-    }
-
-    fn home(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    async fn found(&self, name: &str) {
-        let (home, phrase) =
-            household::create(&self.home(name), &self.server.urls().signaling, name).await.unwrap();
-        assert_eq!(phrase.words().split(' ').count(), 12);
-        assert_eq!(home.role().unwrap(), Role::Admin);
-    }
-
-    /// `admin` invites a device, which joins under the same name.
-    async fn add(&self, admin: &str, role: Role, name: &str) {
-        let mut admin = Home::open(&self.home(admin)).unwrap();
-        let invitation = Invitation::new(&admin, role, name).unwrap();
-        let code = invitation.code().reveal().parse().unwrap();
-        let home = self.home(name);
-        let joining = household::join(&home, &code, LIMIT);
-        let (invited, joined) = tokio::join!(invitation.wait(&mut admin), joining);
-        let joined = joined.unwrap();
-        assert_eq!(invited.unwrap().device, joined.device());
-        assert_eq!(joined.role().unwrap(), role);
-        assert_eq!(joined.label(joined.entry().unwrap()), name);
-    }
-}
 
 /// Remembers each wire frame by key identifier and counter.
 #[derive(Default)]
@@ -89,15 +37,6 @@ impl FrameObserver for Seen {
     fn received(&self, frame: &WireFrame) {
         self.note(frame);
     }
-}
-
-async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < LIMIT, "{what} did not come about");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    println!("{what}: after {} ms", began.elapsed().as_millis());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +80,7 @@ async fn two_viewers_open_what_the_camera_sealed_once() {
     println!("camera: {stats:?}");
     assert_eq!(stats.aead_calls, stats.sent_video + stats.sent_audio, "one seal per frame, two viewers");
     camera.stop().await;
-    house.server.shutdown().await;
+    house.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,5 +108,5 @@ async fn a_device_added_while_the_camera_runs_sees_it_and_everybody_moves_to_the
     viewer.stop().await;
     eventually("camera seals in a later epoch", || camera.stats().epoch > before).await;
     camera.stop().await;
-    house.server.shutdown().await;
+    house.close().await;
 }

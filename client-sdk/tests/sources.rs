@@ -136,9 +136,12 @@ async fn the_frame_rate_of_a_raw_stream_is_its_own_or_the_one_given() {
 async fn ivf_files_of_every_codec_are_read_and_written() {
     let folder = tempfile::tempdir().unwrap();
     round_trip(&bundled("doorbell-vp8.ivf"), "ivf").await;
-    let shapes: [(&str, &[&str]); 2] = [
+    let shapes: [(&str, &[&str]); 4] = [
         ("vp9.ivf", &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "20"]),
         ("av1.ivf", &["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "20"]),
+        // Frames that are not shown when they are decoded.
+        ("hidden-av1.ivf", &["-c:v", "libsvtav1", "-preset", "12", "-g", "20"]),
+        ("hidden-vp8.ivf", &["-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-g", "20"]),
     ];
     for (name, options) in shapes {
         let path = encode(folder.path(), name, &[options, &["-pix_fmt", "yuv420p"]].concat());

@@ -167,4 +167,27 @@ mod tests {
         let error = open(&Target::parse("/nowhere/a.h264"), Codec::H264).err().unwrap();
         assert!(error.to_string().starts_with("cannot write /nowhere/a.h264: "), "{error}");
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_said() {
+        let frame = MediaFrame::opened(Codec::H264, true, Default::default(), vec![0, 0, 0, 1, 0x65].into());
+        let mut sink = open(&Target::parse("/dev/full"), Codec::H264).unwrap();
+        let error = sink.write(&frame).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write /dev/full: No space left"), "{error}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_reader_that_has_gone_is_an_end_of_its_own() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let mut sink = open(&Target::parse(&path), Codec::H264).unwrap();
+        let frame =
+            |key| MediaFrame::opened(Codec::H264, key, Default::default(), vec![0, 0, 0, 1, 0x65].into());
+        assert_eq!(sink.write(&frame(false)), Ok(false), "nothing before the first key frame");
+        assert_eq!(sink.write(&frame(true)), Ok(true));
+        drop(reader);
+        assert_eq!(sink.write(&frame(false)), Err(SinkError::ReaderGone));
+    }
 }

@@ -1,0 +1,106 @@
+//! A server in this process, and folders for the devices of one household.
+
+#![allow(dead_code)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use latchkey::home::Home;
+use latchkey::household::{self, Invitation};
+use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
+use latchkey_signaling::{Server, ServerConfig};
+
+/// A limit for what must happen at all; nothing is judged by its speed.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// The clip to send: `LATCHKEY_CLIP`, or the doorbell.
+pub fn clip() -> PathBuf {
+    match std::env::var_os("LATCHKEY_CLIP") {
+        Some(path) => path.into(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../loadtest/clips/doorbell.mp4"),
+    }
+}
+
+/// Waits until `done`, and prints how long it took.
+pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < LIMIT, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!("{what}: after {} ms", began.elapsed().as_millis());
+}
+
+pub struct House {
+    server: Option<Server>,
+    url: String,
+    dir: tempfile::TempDir,
+}
+
+impl House {
+    pub async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::start(ServerConfig::loopback(dir.path().join("server"))).await.unwrap();
+        let url = server.urls().signaling.clone();
+        Self { server: Some(server), url, dir }
+    }
+
+    /// Ends the server and starts another on the same data and the same ports.
+    pub async fn restart_server(&mut self) {
+        let old = self.server.take().unwrap();
+        let mut config = ServerConfig::loopback(self.dir.path().join("server"));
+        config.listen =
+            self.url.trim_start_matches("http://").trim_end_matches('/').parse::<SocketAddr>().unwrap();
+        config.media = old.urls().media;
+        old.shutdown().await;
+        self.server = Some(Server::start(config).await.unwrap());
+    }
+
+    pub async fn close(mut self) {
+        if let Some(server) = self.server.take() {
+            server.shutdown().await;
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub async fn found(&self, name: &str) {
+        let (home, phrase) = household::create(&self.home(name), &self.url, name).await.unwrap();
+        assert_eq!(phrase.words().split(' ').count(), 12);
+        assert_eq!(home.role().unwrap(), Role::Admin);
+    }
+
+    /// `admin` invites a device, which joins under the same name.
+    pub async fn add(&self, admin: &str, role: Role, name: &str) {
+        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let invitation = Invitation::new(&admin, role, name).unwrap();
+        let code = invitation.code().reveal().parse().unwrap();
+        let home = self.home(name);
+        let joining = household::join(&home, &code, LIMIT);
+        let (invited, joined) = tokio::join!(invitation.wait(&mut admin), joining);
+        let joined = joined.unwrap();
+        assert_eq!(invited.unwrap().device, joined.device());
+        assert_eq!(joined.role().unwrap(), role);
+        assert_eq!(joined.label(joined.entry().unwrap()), name);
+    }
+
+    /// `admin` signs the list without the device that is called `name`.
+    pub async fn remove(&self, admin: &str, name: &str) {
+        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let signaling = admin.signaling();
+        admin.refresh(&signaling).await.unwrap();
+        let head = admin.chain().head().unwrap();
+        let device = head.list().devices.iter().find(|entry| admin.label(entry) == name).unwrap().device;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let list = DeviceList::after(head, Signer::Device(admin.device()), now, Reason::Removed);
+        let list = admin.identity().sign_list(list.without(device).unwrap());
+        signaling.post_list(list.as_bytes().to_vec()).await.unwrap();
+    }
+}
