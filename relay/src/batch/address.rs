@@ -32,7 +32,9 @@ impl RawAddress {
                 };
                 size_of::<libc::sockaddr_in>() as libc::socklen_t
             }
-            (SocketAddr::V4(v4), true) => self.set_v6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0)),
+            (SocketAddr::V4(v4), true) => {
+                self.set_v6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
+            }
             (SocketAddr::V6(v6), _) => self.set_v6(v6),
         }
     }
@@ -74,7 +76,8 @@ impl RawAddress {
     }
 }
 
-const _: () = assert!(offset_of!(libc::sockaddr_in, sin_family) == offset_of!(libc::sockaddr_in6, sin6_family));
+const _: () =
+    assert!(offset_of!(libc::sockaddr_in, sin_family) == offset_of!(libc::sockaddr_in6, sin6_family));
 
 /// Room for control messages, aligned as the kernel wants them.
 #[derive(Clone, Copy)]
@@ -85,7 +88,13 @@ impl<const N: usize> Control<N> {
     /// Appends one message of plain data after `used` bytes and returns the new length.
     ///
     /// `T` must be a plain C type: its bytes are copied.
-    pub(super) fn push<T: Copy>(&mut self, used: usize, level: libc::c_int, kind: libc::c_int, value: T) -> usize {
+    pub(super) fn push<T: Copy>(
+        &mut self,
+        used: usize,
+        level: libc::c_int,
+        kind: libc::c_int,
+        value: T,
+    ) -> usize {
         // SAFETY: pure arithmetic on a length that fits.
         let space = unsafe { libc::CMSG_SPACE(size_of::<T>() as u32) } as usize;
         // SAFETY: pure arithmetic on a length that fits.
@@ -121,7 +130,12 @@ impl<const N: usize> Control<N> {
 }
 
 /// The source address to send from, as a control message for a socket of the given family.
-pub(super) fn push_source<const N: usize>(control: &mut Control<N>, used: usize, source: IpAddr, socket_is_v6: bool) -> usize {
+pub(super) fn push_source<const N: usize>(
+    control: &mut Control<N>,
+    used: usize,
+    source: IpAddr,
+    socket_is_v6: bool,
+) -> usize {
     if socket_is_v6 {
         let ip = match source {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),

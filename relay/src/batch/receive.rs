@@ -101,7 +101,9 @@ impl Receiver {
     /// The datagrams of the last batch, in order of arrival.
     pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
         self.buffers.chunks_exact_mut(STRIDE).zip(&self.slots).flat_map(|(buffer, slot)| {
-            buffer[..slot.len].chunks_mut(slot.segment).map(|bytes| Datagram {
+            // An empty datagram is one too.
+            let empty: Option<&mut [u8]> = (slot.len == 0).then_some(&mut []);
+            empty.into_iter().chain(buffer[..slot.len].chunks_mut(slot.segment)).map(|bytes| Datagram {
                 bytes,
                 route: slot.route,
                 received: slot.received,
@@ -114,7 +116,13 @@ impl Receiver {
         self.kernel_drops
     }
 
-    fn describe(&mut self, len: usize, from: Option<SocketAddr>, control: &Control<CONTROL_BYTES>, used: usize) -> Slot {
+    fn describe(
+        &mut self,
+        len: usize,
+        from: Option<SocketAddr>,
+        control: &Control<CONTROL_BYTES>,
+        used: usize,
+    ) -> Slot {
         let mut slot = Slot {
             // Without a usable address nobody can be answered: nothing of it is shown.
             len: if from.is_some() { len } else { 0 },
@@ -125,7 +133,9 @@ impl Receiver {
         let mut drops = None;
         control.each(used, |level, kind, data| match (level, kind) {
             (libc::SOL_UDP, libc::UDP_GRO) => {
-                if let Some(size) = read_int(data).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0) {
+                if let Some(size) =
+                    read_int(data).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0)
+                {
                     slot.segment = size;
                 }
             }
@@ -165,7 +175,8 @@ fn read_int(data: &[u8]) -> Option<i32> {
 fn read_time(data: &[u8]) -> Option<SystemTime> {
     let half = size_of::<libc::time_t>();
     let seconds = libc::time_t::from_ne_bytes(data.get(..half)?.try_into().ok()?);
-    let nanos = libc::c_long::from_ne_bytes(data.get(half..half + size_of::<libc::c_long>())?.try_into().ok()?);
+    let nanos =
+        libc::c_long::from_ne_bytes(data.get(half..half + size_of::<libc::c_long>())?.try_into().ok()?);
     let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(since)
 }

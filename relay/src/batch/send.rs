@@ -203,7 +203,12 @@ fn send_chunk(bytes: &[u8], trains: &[Train], socket: &Socket) -> io::Result<usi
     }
     // SAFETY: the first `trains.len()` messages point to live buffers of this function or to `bytes`, with their true sizes.
     let sent = unsafe {
-        libc::sendmmsg(socket.raw(), messages.as_mut_ptr(), trains.len() as libc::c_uint, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        libc::sendmmsg(
+            socket.raw(),
+            messages.as_mut_ptr(),
+            trains.len() as libc::c_uint,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
     };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
@@ -220,7 +225,14 @@ fn send_singly(
     let mut singles = [*train; MAX_SEGMENTS];
     for (i, single) in singles.iter_mut().take(train.packets).enumerate() {
         let len = if i + 1 == train.packets { train.last } else { train.segment };
-        *single = Train { start: train.start + i * train.segment, len, segment: len, packets: 1, last: len, ..*train };
+        *single = Train {
+            start: train.start + i * train.segment,
+            len,
+            segment: len,
+            packets: 1,
+            last: len,
+            ..*train
+        };
     }
     let mut rest = &singles[..train.packets];
     while !rest.is_empty() {
@@ -251,7 +263,10 @@ impl Default for SendArena {
 
 impl std::fmt::Debug for SendArena {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SendArena").field("packets", &self.packets).field("trains", &self.trains.len()).finish_non_exhaustive()
+        f.debug_struct("SendArena")
+            .field("packets", &self.packets)
+            .field("trains", &self.trains.len())
+            .finish_non_exhaustive()
     }
 }
 

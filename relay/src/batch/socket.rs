@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,7 +53,13 @@ pub struct Ready {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { share_port: false, receive_buffer: 4 << 20, send_buffer: 4 << 20, receive_offload: true, send_offload: true }
+        Self {
+            share_port: false,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
+            receive_offload: true,
+            send_offload: true,
+        }
     }
 }
 
@@ -147,6 +153,13 @@ impl Socket {
     }
 }
 
+/// For callers that wait on many sockets at once.
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 fn poll(fds: &mut [libc::pollfd], timeout: Option<Duration>) {
     let spec = timeout.map(|t| libc::timespec {
         tv_sec: t.as_secs().min(i32::MAX as u64) as libc::time_t,
@@ -160,7 +173,13 @@ fn poll(fds: &mut [libc::pollfd], timeout: Option<Duration>) {
 fn set(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: passes a live int and its size.
     let done = unsafe {
-        libc::setsockopt(fd, level, name, std::ptr::from_ref(&value).cast(), size_of::<libc::c_int>() as libc::socklen_t)
+        libc::setsockopt(
+            fd,
+            level,
+            name,
+            std::ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -126,6 +126,16 @@ fn one_dual_stack_socket_serves_both_families_and_answers_from_the_asked_address
 }
 
 #[test]
+fn an_empty_datagram_is_seen() {
+    let to = open(&SocketOptions::default());
+    let from = std::net::UdpSocket::bind(loopback()).unwrap();
+    from.send_to(&[], to.local_addr().unwrap()).unwrap();
+    let got = collect(&to, 1);
+    assert_eq!(got.len(), 1);
+    assert_eq!((got[0].0.len(), got[0].1.remote), (0, from.local_addr().unwrap()));
+}
+
+#[test]
 fn unreachable_peers_cost_only_their_own_packets() {
     let (from, to) = (open(&SocketOptions::default()), open(&SocketOptions::default()));
     let mut arena = SendArena::new();

@@ -290,12 +290,35 @@ pub struct PublishedTrack {
 
 /// What a shard may be asked.
 pub(crate) enum Command {
-    Join { request: Box<JoinRequest>, reply: oneshot::Sender<Result<JoinAccepted, JoinError>> },
-    Leave { session: SessionId, reply: oneshot::Sender<Result<(), CommandError>> },
-    AddCandidates { session: SessionId, candidates: Vec<SocketAddr>, reply: oneshot::Sender<Result<(), CommandError>> },
-    IceRestart { session: SessionId, ufrag: String, pwd: String, reply: oneshot::Sender<Result<JoinAccepted, CommandError>> },
-    Cut { room: RoomId, device: DeviceHandle, issued_before: SystemTime, reply: oneshot::Sender<usize> },
-    TracksOf { room: RoomId, reply: oneshot::Sender<Option<Vec<PublishedTrack>>> },
+    Join {
+        request: Box<JoinRequest>,
+        reply: oneshot::Sender<Result<JoinAccepted, JoinError>>,
+    },
+    Leave {
+        session: SessionId,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    AddCandidates {
+        session: SessionId,
+        candidates: Vec<SocketAddr>,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    IceRestart {
+        session: SessionId,
+        ufrag: String,
+        pwd: String,
+        reply: oneshot::Sender<Result<JoinAccepted, CommandError>>,
+    },
+    Cut {
+        room: RoomId,
+        device: DeviceHandle,
+        issued_before: SystemTime,
+        reply: oneshot::Sender<usize>,
+    },
+    TracksOf {
+        room: RoomId,
+        reply: oneshot::Sender<Option<Vec<PublishedTrack>>>,
+    },
     Drain,
     Stop,
 }
@@ -343,7 +366,11 @@ impl ShardHandle {
     ///
     /// # Errors
     /// [`CommandError::UnknownSession`] when the session is over.
-    pub async fn add_candidates(&self, session: SessionId, candidates: Vec<SocketAddr>) -> Result<(), CommandError> {
+    pub async fn add_candidates(
+        &self,
+        session: SessionId,
+        candidates: Vec<SocketAddr>,
+    ) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::AddCandidates { session, candidates, reply }, answer).await?
     }
@@ -353,7 +380,12 @@ impl ShardHandle {
     ///
     /// # Errors
     /// [`CommandError::UnknownSession`] when the session is over.
-    pub async fn ice_restart(&self, session: SessionId, ufrag: String, pwd: String) -> Result<JoinAccepted, CommandError> {
+    pub async fn ice_restart(
+        &self,
+        session: SessionId,
+        ufrag: String,
+        pwd: String,
+    ) -> Result<JoinAccepted, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::IceRestart { session, ufrag, pwd, reply }, answer).await?
     }
@@ -363,7 +395,12 @@ impl ShardHandle {
     ///
     /// # Errors
     /// [`CommandError::Unavailable`]
-    pub async fn cut(&self, room: RoomId, device: DeviceHandle, issued_before: SystemTime) -> Result<usize, CommandError> {
+    pub async fn cut(
+        &self,
+        room: RoomId,
+        device: DeviceHandle,
+        issued_before: SystemTime,
+    ) -> Result<usize, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Cut { room, device, issued_before, reply }, answer).await
     }
@@ -400,7 +437,6 @@ impl fmt::Debug for ShardHandle {
         f.debug_struct("ShardHandle").field("index", &self.index).finish_non_exhaustive()
     }
 }
-
 
 impl SessionId {
     /// Draws a fresh one.

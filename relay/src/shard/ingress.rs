@@ -22,7 +22,13 @@ use crate::transport::ice::{CheckError, IceLite, shard_of};
 
 impl Worker {
     /// Handles one datagram; counts it by what it was, or by why it was dropped.
-    pub(super) fn datagram(&mut self, bytes: &mut [u8], route: Route, received: Option<SystemTime>, now: Instant) {
+    pub(super) fn datagram(
+        &mut self,
+        bytes: &mut [u8],
+        route: Route,
+        received: Option<SystemTime>,
+        now: Instant,
+    ) {
         let len = bytes.len() as u64;
         let outcome = match classify(bytes) {
             Some(Protocol::Rtp) => self.rtp(bytes, &route, received, now),
@@ -116,7 +122,8 @@ impl Worker {
         let (ufrag, _) = message.split_username().ok_or(DropReason::Malformed)?;
         let Some(key) = self.by_ufrag.get(ufrag).copied() else {
             // Only what names another shard goes there, and that one checks it as strictly.
-            let shard = shard_of(ufrag).filter(|shard| *shard != self.index).ok_or(DropReason::UnknownPeer)?;
+            let shard =
+                shard_of(ufrag).filter(|shard| *shard != self.index).ok_or(DropReason::UnknownPeer)?;
             return self.give_to(shard, bytes, route, received);
         };
         if self.is_taken(&route.remote, key, now) {

@@ -36,7 +36,8 @@ struct Outgoing {
 
 /// Connects all shards with each other; one waker each.
 pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
-    let (senders, receivers): (Vec<_>, Vec<_>) = wakers.iter().map(|_| sync_channel::<Handover>(RING)).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        wakers.iter().map(|_| sync_channel::<Handover>(RING)).unzip();
     let neighbours = receivers.into_iter().enumerate().map(|(index, incoming)| {
         let outgoing = senders.iter().zip(wakers).map(|(sender, waker)| Outgoing {
             sender: sender.clone(),
@@ -55,7 +56,13 @@ impl Neighbours {
     }
 
     /// Gives a datagram to another shard. `false` when its ring is full or there is no such shard.
-    pub(super) fn hand_over(&mut self, shard: usize, bytes: &[u8], route: Route, received: Option<SystemTime>) -> bool {
+    pub(super) fn hand_over(
+        &mut self,
+        shard: usize,
+        bytes: &[u8],
+        route: Route,
+        received: Option<SystemTime>,
+    ) -> bool {
         shard != self.index && self.send(shard, Handover::Datagram { bytes: bytes.into(), route, received })
     }
 

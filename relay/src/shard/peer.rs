@@ -122,7 +122,9 @@ impl Peer {
     /// Why the peer has been silent for too long, if it has.
     pub(super) fn silent_for(&self, limits: &Limits, now: Instant) -> Option<EndReason> {
         match (self.ice.last_check(), &self.srtp) {
-            (Some(check), Some(_)) => (now >= check + limits.consent_timeout).then_some(EndReason::ConsentExpired),
+            (Some(check), Some(_)) => {
+                (now >= check + limits.consent_timeout).then_some(EndReason::ConsentExpired)
+            }
             (check, _) if now >= self.joined + limits.connect_timeout => {
                 Some(if check.is_some() { EndReason::DtlsFailed } else { EndReason::IceFailed })
             }
@@ -134,7 +136,8 @@ impl Peer {
     pub(super) fn kind_of(&self, payload_type: u8) -> Option<MediaKind> {
         let leg = self.media.iter().find(|leg| {
             leg.params.codec.is_some()
-                && (leg.params.payload_type == payload_type || leg.params.rtx_payload_type == Some(payload_type))
+                && (leg.params.payload_type == payload_type
+                    || leg.params.rtx_payload_type == Some(payload_type))
         })?;
         Some(leg.params.kind)
     }
@@ -198,7 +201,8 @@ impl Peers {
     }
 
     pub(super) fn remove(&mut self, key: PeerKey) -> Option<Box<Peer>> {
-        let place = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?;
+        let place =
+            self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?;
         let peer = place.peer.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(key.index);

@@ -11,8 +11,8 @@ use latchkey_wire::rtcp;
 use zeroize::Zeroizing;
 
 use crate::shard::command::{
-    Command, CommandError, EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role, SessionEnd,
-    SessionId,
+    Command, CommandError, EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role,
+    SessionEnd, SessionId,
 };
 use crate::shard::counters::Event;
 use crate::shard::peer::{Admitted, Leg, Peer, PeerKey};
@@ -64,7 +64,8 @@ impl Worker {
         if self.draining {
             return Err(JoinError::Draining);
         }
-        let left = request.session_expires.duration_since(SystemTime::now()).map_err(|_| JoinError::Expired)?;
+        let left =
+            request.session_expires.duration_since(SystemTime::now()).map_err(|_| JoinError::Expired)?;
         if self.is_cut(&request) {
             return Err(JoinError::CutOff);
         }
@@ -135,7 +136,10 @@ impl Worker {
         let live = self.rooms.at(place).expect("a room that was just found");
         let mut changed = Vec::new();
         for track in live.room.tracks().collect::<Vec<_>>() {
-            let goes_on = live.room.track(track).is_some_and(|old| media.iter().any(|leg| leg.codec == Some(old.codec)));
+            let goes_on = live
+                .room
+                .track(track)
+                .is_some_and(|old| media.iter().any(|leg| leg.codec == Some(old.codec)));
             if !goes_on {
                 changed.push(track);
                 live.room.unpublish(track);
@@ -166,7 +170,8 @@ impl Worker {
 
     fn admit_viewer(&mut self, id: RoomId, media: Vec<MediaLeg>) -> Result<(u32, Vec<Leg>), JoinError> {
         let place = self.rooms.find(&id).ok_or(JoinError::NoPublisher)?;
-        let live = self.rooms.at(place).filter(|live| live.publisher.is_some()).ok_or(JoinError::NoPublisher)?;
+        let live =
+            self.rooms.at(place).filter(|live| live.publisher.is_some()).ok_or(JoinError::NoPublisher)?;
         let mut legs = Vec::with_capacity(media.len());
         for params in media {
             let track = params.codec.and_then(|codec| live.track_with(codec));
@@ -178,7 +183,8 @@ impl Worker {
         if legs.iter().all(|leg| leg.track.is_none()) {
             return Err(JoinError::NoCommonMedia);
         }
-        let viewers = self.peers.iter().filter(|(_, peer)| peer.room == place && peer.role == Role::View).count();
+        let viewers =
+            self.peers.iter().filter(|(_, peer)| peer.room == place && peer.role == Role::View).count();
         if viewers >= self.room_config.subscribers {
             return Err(JoinError::Full);
         }
@@ -205,7 +211,12 @@ impl Worker {
         self.forward(place, now);
     }
 
-    fn restart(&mut self, session: SessionId, ufrag: String, pwd: String) -> Result<JoinAccepted, CommandError> {
+    fn restart(
+        &mut self,
+        session: SessionId,
+        ufrag: String,
+        pwd: String,
+    ) -> Result<JoinAccepted, CommandError> {
         let key = self.find(session)?;
         let local = Credentials::random(self.index).map_err(|_| CommandError::Unavailable)?;
         let peer = self.peers.get_mut(key).ok_or(CommandError::UnknownSession)?;
@@ -230,7 +241,9 @@ impl Worker {
         let legs: Vec<_> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.room == place && peer.device == device && peer.granted_at <= issued_before)
+            .filter(|(_, peer)| {
+                peer.room == place && peer.device == device && peer.granted_at <= issued_before
+            })
             .map(|(key, _)| key)
             .collect();
         for key in &legs {
@@ -240,7 +253,9 @@ impl Worker {
     }
 
     fn is_cut(&self, request: &JoinRequest) -> bool {
-        self.cuts.get(&(request.room, request.device)).is_some_and(|(before, _)| request.granted_at <= *before)
+        self.cuts
+            .get(&(request.room, request.device))
+            .is_some_and(|(before, _)| request.granted_at <= *before)
     }
 
     fn find(&self, session: SessionId) -> Result<PeerKey, CommandError> {
@@ -259,8 +274,12 @@ impl Worker {
     fn end_because(&mut self, key: PeerKey, reason: EndReason, detail: Option<String>, now: Instant) {
         let Some(mut peer) = self.peers.remove(key) else { return };
         if let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) {
-            let reporters: Vec<_> =
-                peer.media.iter().filter(|leg| leg.track.is_some()).map(|leg| leg.params.local_ssrc).collect();
+            let reporters: Vec<_> = peer
+                .media
+                .iter()
+                .filter(|leg| leg.track.is_some())
+                .map(|leg| leg.params.local_ssrc)
+                .collect();
             let cname = &self.cname;
             self.outbox.report(route, srtp, |out| write_bye(&reporters, cname, out));
         }
@@ -307,7 +326,9 @@ impl Worker {
             .peers
             .iter()
             .filter(|(_, peer)| peer.room == place && peer.role == Role::View)
-            .filter(|(_, peer)| peer.media.iter().any(|leg| leg.track.is_some_and(|track| tracks.contains(&track))))
+            .filter(|(_, peer)| {
+                peer.media.iter().any(|leg| leg.track.is_some_and(|track| tracks.contains(&track)))
+            })
             .map(|(key, _)| key)
             .collect();
         for key in concerned {
@@ -379,14 +400,18 @@ impl Worker {
                     }
                 }
                 RoomEvent::ViewingStarted { subscriber, track, from } => {
-                    if let Some(peer) = self.peers.get_mut(PeerKey::of(subscriber)).filter(|peer| !peer.viewing) {
+                    if let Some(peer) =
+                        self.peers.get_mut(PeerKey::of(subscriber)).filter(|peer| !peer.viewing)
+                    {
                         peer.viewing = true;
                         let after = now.saturating_duration_since(peer.joined);
                         self.outbox.tally.joined(after);
                         tracing::info!(session = ?peer.session, ?track, ?from, after_ms = after.as_millis() as u64, "first packet sent");
                     }
                 }
-                RoomEvent::TrackAccepted { track } => tracing::info!(?track, "the publisher's media is sealed"),
+                RoomEvent::TrackAccepted { track } => {
+                    tracing::info!(?track, "the publisher's media is sealed")
+                }
                 _ => {}
             }
         }
@@ -400,14 +425,24 @@ impl Worker {
     }
 
     /// Sends feedback to a room's publisher, after an empty receiver report: not everyone takes feedback alone (RFC 5506).
-    fn tell(&mut self, publisher: Option<PeerKey>, track: TrackId, write: impl FnOnce(u32, &str, &mut Vec<u8>)) {
+    fn tell(
+        &mut self,
+        publisher: Option<PeerKey>,
+        track: TrackId,
+        write: impl FnOnce(u32, &str, &mut Vec<u8>),
+    ) {
         self.tell_plainly(publisher, track, |reporter, cname, out| {
             rtcp::write_receiver_report(reporter, &[], cname, out);
             write(reporter, cname, out);
         });
     }
 
-    fn tell_plainly(&mut self, publisher: Option<PeerKey>, track: TrackId, write: impl FnOnce(u32, &str, &mut Vec<u8>)) {
+    fn tell_plainly(
+        &mut self,
+        publisher: Option<PeerKey>,
+        track: TrackId,
+        write: impl FnOnce(u32, &str, &mut Vec<u8>),
+    ) {
         let Some(peer) = publisher.and_then(|key| self.peers.get_mut(key)) else { return };
         let Some(reporter) = peer.reporter(track) else { return };
         let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
@@ -440,7 +475,8 @@ impl Worker {
     pub(super) fn room_due(&mut self, place: u32, now: Instant) {
         let Some(live) = self.rooms.at(place) else { return };
         if live.publisher.is_none() && now >= live.vacant_since + self.limits.publisher_grace {
-            let viewers: Vec<_> = self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
+            let viewers: Vec<_> =
+                self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
             for key in viewers {
                 self.end(key, EndReason::PublisherGone, now);
             }

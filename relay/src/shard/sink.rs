@@ -117,7 +117,9 @@ impl<'a> Forwarding<'a> {
 
     fn flush(&mut self) {
         self.outbox.flush();
-        if let Some(latency) = self.received.and_then(|received| received.elapsed().ok()).filter(|_| self.waiting > 0) {
+        if let Some(latency) =
+            self.received.and_then(|received| received.elapsed().ok()).filter(|_| self.waiting > 0)
+        {
             self.outbox.tally.forwarded(latency, self.waiting);
         }
         self.waiting = 0;

@@ -152,7 +152,10 @@ impl fmt::Debug for ShardsConfig {
 
 impl fmt::Debug for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shards").field("local_addr", &self.local_addr).field("shards", &self.handles.len()).finish_non_exhaustive()
+        f.debug_struct("Shards")
+            .field("local_addr", &self.local_addr)
+            .field("shards", &self.handles.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,10 +187,20 @@ impl Shards {
             None => Certificate::generate()?,
         };
         let identity = Identity::new(&certificate, &config.srtp_profiles)?;
-        let local_addr = sockets[0].local_addr().map_err(|source| StartError::Socket { address: config.bind, source })?;
-        let wakers = sockets.iter().map(|_| Waker::new()).collect::<io::Result<Vec<_>>>().map_err(StartError::Thread)?;
+        let local_addr =
+            sockets[0].local_addr().map_err(|source| StartError::Socket { address: config.bind, source })?;
+        let wakers = sockets
+            .iter()
+            .map(|_| Waker::new())
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(StartError::Thread)?;
         let cname = random_cname().map_err(|_| StartError::Thread(io::Error::other("no randomness")))?;
-        let mut shards = Self { handles: Vec::new(), threads: Vec::new(), local_addr, fingerprint: certificate.fingerprint() };
+        let mut shards = Self {
+            handles: Vec::new(),
+            threads: Vec::new(),
+            local_addr,
+            fingerprint: certificate.fingerprint(),
+        };
         let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
         for (index, ((socket, neighbours), waker)) in parts.enumerate() {
             let (sender, commands) = sync_channel(COMMANDS);
@@ -200,7 +213,12 @@ impl Shards {
                 room_config: config.room.clone(),
                 identity: identity.clone(),
                 cname: cname.clone(),
-                outbox: Outbox { socket, arena: SendArena::new(), tally: Tally::default(), control: Vec::with_capacity(2_048) },
+                outbox: Outbox {
+                    socket,
+                    arena: SendArena::new(),
+                    tally: Tally::default(),
+                    control: Vec::with_capacity(2_048),
+                },
                 commands,
                 waker: waker.clone(),
                 neighbours,

@@ -53,7 +53,8 @@ impl ControlSealer {
                 last.copy_from_slice(&word);
             }
             SessionKey::CmSha1(cm) => {
-                cm.cipher.less_safe_encrypt(&mut out[CLEAR..end], cm_iv(&cm.salt, ssrc, u64::from(index)))
+                cm.cipher
+                    .less_safe_encrypt(&mut out[CLEAR..end], cm_iv(&cm.salt, ssrc, u64::from(index)))
                     .map_err(|_| SealError)?;
                 out[end..end + INDEX].copy_from_slice(&word);
                 let tag = hmac::sign(&cm.mac, &out[..end + INDEX]);
@@ -86,7 +87,8 @@ impl ControlOpener {
     /// See [`OpenError`]; the contents of `packet` are then unspecified, nothing else has changed.
     pub fn open(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let overhead = self.key.rtp_overhead() + INDEX;
-        let end = packet.len().checked_sub(overhead).filter(|end| *end >= CLEAR).ok_or(OpenError::Malformed)?;
+        let end =
+            packet.len().checked_sub(overhead).filter(|end| *end >= CLEAR).ok_or(OpenError::Malformed)?;
         let ssrc = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         let at = match self.key {
             SessionKey::Gcm { .. } => end + GCM_TAG,
@@ -106,7 +108,8 @@ impl ControlOpener {
             SessionKey::Gcm { key, salt } => {
                 let nonce = Nonce::assume_unique_for_key(gcm_iv(salt, ssrc, index));
                 let aad = associated(packet, word);
-                key.open_in_place(nonce, Aad::from(aad), &mut packet[CLEAR..at]).map_err(|_| OpenError::Authentication)?;
+                key.open_in_place(nonce, Aad::from(aad), &mut packet[CLEAR..at])
+                    .map_err(|_| OpenError::Authentication)?;
             }
             SessionKey::CmSha1(cm) => {
                 let (signed, tag) = packet.split_at(end + INDEX);
@@ -114,7 +117,9 @@ impl ControlOpener {
                 if !bool::from(expected.as_ref()[..SHA1_80_TAG].ct_eq(tag)) {
                     return Err(OpenError::Authentication);
                 }
-                cm.cipher.less_safe_encrypt(&mut packet[CLEAR..end], cm_iv(&cm.salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
+                cm.cipher
+                    .less_safe_encrypt(&mut packet[CLEAR..end], cm_iv(&cm.salt, ssrc, index))
+                    .map_err(|_| OpenError::Malformed)?;
             }
         }
         let place = match place {

@@ -80,7 +80,10 @@ pub fn from_keying_material(profile: SrtpProfile, material: &[u8]) -> Option<(Ma
     let (client_key, rest) = material.split_at(KEY);
     let (server_key, salts) = rest.split_at(KEY);
     let (client_salt, server_salt) = salts.split_at(profile.salt_len());
-    Some((MasterKey::new(profile, client_key, client_salt)?, MasterKey::new(profile, server_key, server_salt)?))
+    Some((
+        MasterKey::new(profile, client_key, client_salt)?,
+        MasterKey::new(profile, server_key, server_salt)?,
+    ))
 }
 
 /// Session keys of one direction and one of the two protocols, with their key schedules.

@@ -59,8 +59,18 @@ impl Opener {
     }
 }
 
-fn open(key: &SessionKey, packet: &mut [u8], clear: usize, ssrc: u32, index: u64) -> Result<usize, OpenError> {
-    let end = packet.len().checked_sub(key.rtp_overhead()).filter(|end| *end >= clear).ok_or(OpenError::Malformed)?;
+fn open(
+    key: &SessionKey,
+    packet: &mut [u8],
+    clear: usize,
+    ssrc: u32,
+    index: u64,
+) -> Result<usize, OpenError> {
+    let end = packet
+        .len()
+        .checked_sub(key.rtp_overhead())
+        .filter(|end| *end >= clear)
+        .ok_or(OpenError::Malformed)?;
     match key {
         SessionKey::Gcm { key, salt } => {
             let nonce = Nonce::assume_unique_for_key(gcm_iv(salt, ssrc, index));
@@ -75,7 +85,9 @@ fn open(key: &SessionKey, packet: &mut [u8], clear: usize, ssrc: u32, index: u64
             if !bool::from(expected.as_ref()[..SHA1_80_TAG].ct_eq(&tag)) {
                 return Err(OpenError::Authentication);
             }
-            cm.cipher.less_safe_encrypt(&mut packet[clear..end], cm_iv(&cm.salt, ssrc, index)).map_err(|_| OpenError::Malformed)?;
+            cm.cipher
+                .less_safe_encrypt(&mut packet[clear..end], cm_iv(&cm.salt, ssrc, index))
+                .map_err(|_| OpenError::Malformed)?;
         }
     }
     Ok(end)

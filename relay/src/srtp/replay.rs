@@ -44,7 +44,11 @@ impl Window {
         let behind = (self.highest as u16).wrapping_sub(sequence) as i16;
         let index = self.highest.wrapping_sub(behind as i64 as u64);
         // Before the first index there is nothing: such a number can only be one of the next round.
-        if behind > 0 && u64::from(behind as u16) > self.highest { index.wrapping_add(1 << 16) } else { index }
+        if behind > 0 && u64::from(behind as u16) > self.highest {
+            index.wrapping_add(1 << 16)
+        } else {
+            index
+        }
     }
 
     fn word(index: u64) -> usize {

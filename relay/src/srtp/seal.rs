@@ -67,7 +67,9 @@ impl Sealer {
             }
             SessionKey::CmSha1(cm) => {
                 copy_body(plain, &mut rest[..body]);
-                cm.cipher.less_safe_encrypt(&mut rest[..body], cm_iv(&cm.salt, plain.ssrc, plain.index)).map_err(|_| SealError)?;
+                cm.cipher
+                    .less_safe_encrypt(&mut rest[..body], cm_iv(&cm.salt, plain.ssrc, plain.index))
+                    .map_err(|_| SealError)?;
                 // The tag covers the packet and the rollover counter after it, which is not sent: it lies for a moment where
                 // the tag will be.
                 let end = clear + body;

@@ -29,7 +29,15 @@ fn witness(profile: SrtpProfile, server: bool) -> Context {
     let mut config = rtc_srtp::config::Config { profile: theirs, ..Default::default() };
     config.set_session_keys_from_keying_material(&material(profile), !server).unwrap();
     let crypto = rtc_crypto::default_provider().unwrap();
-    Context::new(&config.keys.local_master_key, &config.keys.local_master_salt, theirs, None, None, crypto.crypto()).unwrap()
+    Context::new(
+        &config.keys.local_master_key,
+        &config.keys.local_master_salt,
+        theirs,
+        None,
+        None,
+        crypto.crypto(),
+    )
+    .unwrap()
 }
 
 /// One-byte header extensions (RFC 8285) of these lengths, then padding as the relay adds it to even out a train.
@@ -209,5 +217,8 @@ fn the_derivation_is_that_of_rfc_3711_appendix_b_3() {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }

@@ -35,8 +35,9 @@ impl Certificate {
     /// [`CertificateError::Generation`]
     pub fn generate() -> Result<Self, CertificateError> {
         let provider = provider();
-        let inner = rtc_dtls::crypto::Certificate::generate_self_signed(["latchkey".to_owned()], provider.crypto())
-            .map_err(|error| CertificateError::Generation(error.to_string()))?;
+        let inner =
+            rtc_dtls::crypto::Certificate::generate_self_signed(["latchkey".to_owned()], provider.crypto())
+                .map_err(|error| CertificateError::Generation(error.to_string()))?;
         Ok(Self::new(inner))
     }
 

@@ -240,7 +240,8 @@ impl Gate {
                 (0, true) => record.kind == HANDSHAKE,
                 _ => matches!(record.kind, ALERT | HANDSHAKE | APPLICATION_DATA),
             };
-            if !allowed || record.kind == HANDSHAKE && record.epoch == 0 && !self.count_fragments(record.body) {
+            if !allowed || record.kind == HANDSHAKE && record.epoch == 0 && !self.count_fragments(record.body)
+            {
                 return false;
             }
             carries_handshake |= record.kind == HANDSHAKE;
@@ -258,7 +259,9 @@ impl Gate {
     fn count_fragments(&mut self, mut body: &[u8]) -> bool {
         while !body.is_empty() {
             let Some(header) = body.first_chunk::<FRAGMENT_HEADER>() else { return false };
-            let number = |at: usize| usize::from(header[at]) << 16 | usize::from(header[at + 1]) << 8 | usize::from(header[at + 2]);
+            let number = |at: usize| {
+                usize::from(header[at]) << 16 | usize::from(header[at + 1]) << 8 | usize::from(header[at + 2])
+            };
             let (length, offset, part) = (number(1), number(6), number(9));
             self.fragments += 1;
             if length > MAX_MESSAGE || offset + part > length || self.fragments > MAX_FRAGMENTS {

@@ -201,7 +201,14 @@ impl IceLite {
     /// The newest nomination wins, so that a phone may change networks. Clients that nominate every pair they check (the
     /// former "aggressive" way) settle on the one of highest priority, as one of them must come twice in a row to win
     /// against a better one. An address that went silent gives way to any other that is checked: a NAT moved.
-    fn moves_to(&mut self, now: Instant, route: &Route, priority: u32, nominated: bool, restarted: bool) -> bool {
+    fn moves_to(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        priority: u32,
+        nominated: bool,
+        restarted: bool,
+    ) -> bool {
         let Some(selected) = &mut self.selected else { return nominated };
         if selected.route.remote == route.remote {
             selected.last_check = now;
@@ -270,7 +277,10 @@ mod tests {
     use super::*;
 
     fn credentials(name: &str) -> Credentials {
-        Credentials { ufrag: name.to_owned(), pwd: Zeroizing::new(format!("password of {name}, long enough")) }
+        Credentials {
+            ufrag: name.to_owned(),
+            pwd: Zeroizing::new(format!("password of {name}, long enough")),
+        }
     }
 
     fn agent() -> IceLite {
@@ -297,8 +307,14 @@ mod tests {
 
         fn send(&self, agent: &mut IceLite, now: Instant, port: u16) -> Result<Checked, CheckError> {
             let mut bytes = [0; 300];
-            let message =
-                StunMessage::binding_request(self.user, TransId::new(), self.controlling, 7, self.priority, self.nominate);
+            let message = StunMessage::binding_request(
+                self.user,
+                TransId::new(),
+                self.controlling,
+                7,
+                self.priority,
+                self.nominate,
+            );
             let len = message.to_bytes(Some(self.password.as_bytes()), &mut bytes, hmac_sha1).unwrap();
             let message = StunMessage::parse(&bytes[..len]).unwrap();
             agent.check(now, &route(port), &message, &mut [0; IceLite::ANSWER])
@@ -316,7 +332,11 @@ mod tests {
         for check in forged {
             assert_eq!(check.send(&mut agent, now, 1), Err(CheckError::Auth));
         }
-        assert!(agent.selected().is_none() && agent.last_check_from(&route(1).remote).is_none() && agent.last_check().is_none());
+        assert!(
+            agent.selected().is_none()
+                && agent.last_check_from(&route(1).remote).is_none()
+                && agent.last_check().is_none()
+        );
         let checked = Check::good().send(&mut agent, now, 1).unwrap();
         assert!(checked.learnt && checked.moved && checked.answer > 0);
         assert_eq!(agent.selected(), Some(&route(1)));
@@ -344,7 +364,10 @@ mod tests {
         let (mut agent, now) = (agent(), Instant::now());
         let low = Check { priority: 1, ..Check::good() };
         assert!(Check::good().send(&mut agent, now, 1).unwrap().moved);
-        assert!(!low.send(&mut agent, now, 2).unwrap().moved, "one nomination of a worse pair may be a stray");
+        assert!(
+            !low.send(&mut agent, now, 2).unwrap().moved,
+            "one nomination of a worse pair may be a stray"
+        );
         assert!(low.send(&mut agent, now, 2).unwrap().moved, "two in a row are meant");
         assert!(Check::good().send(&mut agent, now, 1).unwrap().moved, "a better pair wins at once");
         let unnominated = Check { nominate: false, ..Check::good() };

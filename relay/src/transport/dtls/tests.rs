@@ -1,1 +1,165 @@
-//! The handshake against a client of the same family.
+//! The handshake against a client of the same family, and what the gate keeps away from it.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn client_config(certificate: &Certificate, offered: &[SrtpProtectionProfile]) -> Arc<HandshakeConfig> {
+    let config = ConfigBuilder::default()
+        .with_crypto_provider(provider())
+        .with_certificates(vec![certificate.inner.clone()])
+        .with_srtp_protection_profiles(offered.to_vec())
+        .with_insecure_skip_verify(true)
+        .with_extended_master_secret(ExtendedMasterSecretType::Require)
+        .build(true, None);
+    Arc::new(config.unwrap())
+}
+
+/// Runs a handshake; what the server says at its end.
+fn shake(
+    relay: &[SrtpProfile],
+    offered: &[SrtpProtectionProfile],
+    expected: Option<Fingerprint>,
+) -> (Result<Keys, DtlsError>, Endpoint, Dtls) {
+    let now = Instant::now();
+    let own = Certificate::generate().unwrap();
+    let identity = Identity::new(&Certificate::generate().unwrap(), relay).unwrap();
+    let mut server = Dtls::new(identity, expected.unwrap_or(own.fingerprint()));
+    let mut client = Endpoint::new(PEER, TransportProtocol::UDP, None);
+    client.connect(now, PEER, client_config(&own, offered), None).unwrap();
+    for _ in 0..20 {
+        while let Some(transmit) = client.poll_transmit() {
+            match server.receive(now, &transmit.message) {
+                Ok(Some(DtlsEvent::Connected(keys))) => {
+                    deliver(&mut server, &mut client, now);
+                    return (Ok(keys), client, server);
+                }
+                Ok(_) => {}
+                Err(error) => return (Err(error), client, server),
+            }
+        }
+        deliver(&mut server, &mut client, now);
+    }
+    panic!("the handshake neither succeeds nor fails");
+}
+
+fn deliver(server: &mut Dtls, client: &mut Endpoint, now: Instant) {
+    while let Some(datagram) = server.poll_transmit() {
+        // The client's complaints are its own.
+        let _ = client.read(now, PEER, None, datagram);
+    }
+}
+
+const GCM: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm;
+const GCM_256: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm;
+const SHA1: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80;
+const BOTH: [SrtpProfile; 2] = [SrtpProfile::Aes128Gcm, SrtpProfile::Aes128CmSha1];
+
+#[test]
+fn the_relays_order_of_profiles_decides() {
+    let cases: [(&[SrtpProfile], &[SrtpProtectionProfile], _); 5] = [
+        (&BOTH, &[GCM, SHA1], Some(SrtpProfile::Aes128Gcm)),
+        // Browsers name the slow one first.
+        (&BOTH, &[SHA1, GCM_256, GCM], Some(SrtpProfile::Aes128Gcm)),
+        (&BOTH, &[SHA1], Some(SrtpProfile::Aes128CmSha1)),
+        (&[SrtpProfile::Aes128CmSha1], &[GCM, SHA1], Some(SrtpProfile::Aes128CmSha1)),
+        (&BOTH, &[GCM_256], None),
+    ];
+    for (relay, offered, expected) in cases {
+        let (result, ..) = shake(relay, offered, None);
+        assert_eq!(result.map(|keys| keys.profile).ok(), expected, "{relay:?} {offered:?}");
+    }
+}
+
+#[test]
+fn both_sides_have_the_same_keys() {
+    let (keys, client, _) = shake(&BOTH, &[GCM], None);
+    let keys = keys.ok().unwrap();
+    let state = client.get_connection_state(PEER).unwrap();
+    let material =
+        state.export_keying_material(EXPORTER_LABEL, &[], keys.profile.keying_material_len()).unwrap();
+    let (client_write, _) = from_keying_material(keys.profile, material.as_ref()).unwrap();
+    let plain = crate::srtp::Plain {
+        header: &[0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5],
+        prefix: &[],
+        payload: b"payload",
+        ssrc: 5,
+        index: 1,
+    };
+    let sealer = crate::srtp::Sealer::new(&client_write);
+    let mut sealed = vec![0; 12 + 7 + sealer.overhead()];
+    sealer.seal(&plain, &mut sealed).unwrap();
+    assert_eq!(crate::srtp::Opener::new(&keys.receive).open(&mut sealed), Ok(19));
+}
+
+#[test]
+fn another_certificate_yields_no_keys() {
+    let (result, _, mut server) = shake(&BOTH, &[GCM], Some(Fingerprint([1; 32])));
+    assert_eq!(result.err(), Some(DtlsError::Fingerprint));
+    assert_eq!(server.receive(Instant::now(), &[22; 40]).err(), Some(DtlsError::Records), "and it is over");
+}
+
+#[test]
+fn close_notify_is_said_and_heard() {
+    let (_, mut client, mut server) = shake(&BOTH, &[GCM], None);
+    let now = Instant::now();
+    client.stop(now, PEER);
+    let transmit = client.poll_transmit().unwrap();
+    assert!(matches!(server.receive(now, &transmit.message), Ok(Some(DtlsEvent::Closed))));
+
+    let (_, mut client, mut server) = shake(&BOTH, &[GCM], None);
+    server.close(now);
+    let events = client.read(now, PEER, None, server.poll_transmit().unwrap()).unwrap();
+    assert!(matches!(events[..], [EndpointEvent::PeerClosed]));
+}
+
+#[test]
+fn alerts_in_the_clear_end_nothing() {
+    let (_, mut client, mut server) = shake(&BOTH, &[GCM], None);
+    let now = Instant::now();
+    let fatal = [ALERT, 0xFE, 0xFD, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2, 2, 40];
+    assert_eq!(server.receive(now, &fatal).err(), Some(DtlsError::Records));
+    client.stop(now, PEER);
+    assert!(matches!(
+        server.receive(now, &client.poll_transmit().unwrap().message),
+        Ok(Some(DtlsEvent::Closed))
+    ));
+}
+
+/// A record of handshake fragments: message sequence, length, offset and size of each.
+fn record(fragments: &[(u16, usize, usize, usize)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (sequence, length, offset, size) in fragments {
+        let three = |n: usize| [(n >> 16) as u8, (n >> 8) as u8, n as u8];
+        body.push(1);
+        body.extend(three(*length));
+        body.extend(sequence.to_be_bytes());
+        body.extend(three(*offset));
+        body.extend(three(*size));
+        body.extend(vec![0; *size]);
+    }
+    let mut record = vec![HANDSHAKE, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 1];
+    record.extend((body.len() as u16).to_be_bytes());
+    record.extend(body);
+    record
+}
+
+#[test]
+fn the_gate_bounds_what_the_parser_keeps() {
+    let admits = |fragments: &[_]| Gate::default().admits(&record(fragments), false);
+    assert!(admits(&[(0, 300, 0, 300)]));
+    assert!(admits(&[(0, 300, 0, 200), (0, 300, 200, 100)]));
+    assert!(!admits(&[(0, 300, 200, 200)]), "beyond its message");
+    assert!(!admits(&[(0, 1 << 20, 0, 100)]), "a message of a megabyte");
+    assert!(!admits(&[(0, 1000, 0, 1); 400]), "crumbs");
+    let mut gate = Gate::default();
+    let admitted = (0..10_000).filter(|i| gate.admits(&record(&[(*i as u16, 1000, 0, 1)]), false)).count();
+    assert!(admitted <= MAX_DATAGRAMS as usize);
+    let mut after = Gate::default();
+    let admitted = (0..10_000).filter(|_| after.admits(&record(&[(9, 100, 0, 100)]), true)).count();
+    assert!(admitted <= MAX_DATAGRAMS_AFTER as usize);
+    for len in 0..40 {
+        let cut = &record(&[(0, 30, 0, 30)])[..len];
+        assert!(!Gate::default().admits(cut, false) || len == 0, "cut off at {len}");
+    }
+}
