@@ -21,16 +21,18 @@ mod camera;
 mod engine;
 mod error;
 mod key_packages;
+mod library;
 mod list_ref;
 mod member;
+mod outcome;
 mod policy;
 
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};
-pub use engine::{EpochChange, PendingCommit, Processed, WelcomeFor};
 pub use error::{GroupError, Refusal};
 pub use key_packages::KeyPackages;
 pub use list_ref::ListRef;
 pub use member::Member;
+pub use outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
 
 /// Largest MLS message that is read, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;

@@ -9,12 +9,12 @@ use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{
-    Change, Engine, EpochChange, PendingCommit, Processed, StateShelf, client, parse, unix_seconds,
-};
+use super::engine::{Change, Engine, parse, unix_seconds};
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::Shelf;
+use super::library::{StateShelf, client};
 use super::list_ref::ListRef;
+use super::outcome::{EpochChange, PendingCommit, Processed};
 use super::policy::{Policy, device_of};
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;

@@ -1,83 +1,24 @@
 //! What camera and members have in common: one MLS group under our policy, saved as one blob.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use latchkey_api::device_list::ListChain;
-use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
-use mls_rs::client_builder::{
-    BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider, WithKeyPackageRepo,
-    WithMlsRules,
-};
+use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::group::proposal::Proposal;
 use mls_rs::group::{CommitBuilder, CommitEffect, ContentType, ReceivedMessage, Sender};
-use mls_rs::identity::SigningIdentity;
 use mls_rs::time::MlsTime;
-use mls_rs::{
-    CipherSuite, CipherSuiteProvider, Client, CryptoProvider as _, Group, GroupStateStorage, MlsMessage,
-    MlsMessageDescription,
-};
-use mls_rs_core::group::{EpochRecord, GroupState};
-use mls_rs_crypto_rustcrypto::RustCryptoProvider;
+use mls_rs::{CipherSuiteProvider, Group, MlsMessage, MlsMessageDescription};
 use zeroize::Zeroizing;
 
 use super::MAX_MESSAGE_BYTES;
 use super::blob::{BlobReader, BlobWriter};
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::Shelf;
-use super::list_ref::{LIST_EXTENSION, ListRef};
-use super::policy::{Policy, credential, device_of};
-use crate::identity::DeviceIdentity;
+use super::library::{Mls, StateShelf, client, suite};
+use super::list_ref::ListRef;
+use super::outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
+use super::policy::{Policy, device_of};
 use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
-
-/// A commit that was made but not yet accepted by the server. The group goes on in its present epoch
-/// until it is confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingCommit {
-    /// The epoch that the commit ends.
-    pub epoch: u64,
-    /// The commit, an MLSMessage with a PublicMessage.
-    pub commit: Vec<u8>,
-    /// One Welcome for each device that it adds.
-    pub welcomes: Vec<WelcomeFor>,
-}
-
-/// A Welcome and the device it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WelcomeFor {
-    /// The added device.
-    pub device: DeviceId,
-    /// The Welcome, an MLSMessage.
-    pub welcome: Vec<u8>,
-}
-
-/// What a message did to the group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Processed {
-    /// A commit began a new epoch: take the new frame keys.
-    Epoch(EpochChange),
-    /// A commit removed this device.
-    Removed,
-    /// A proposal waits for the camera's next commit.
-    Proposal,
-    /// The message is of an epoch that is over; nothing happened.
-    Stale,
-}
-
-/// How the group changed with an epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EpochChange {
-    /// The epoch that began.
-    pub epoch: u64,
-    /// The list it rests on.
-    pub list: ListRef,
-    /// Devices that came, in ascending order of their leaves.
-    pub added: Vec<DeviceId>,
-    /// Devices that are gone.
-    pub removed: Vec<DeviceId>,
-}
 
 /// What a commit is to do.
 pub(super) struct Change<'a> {
@@ -89,43 +30,6 @@ pub(super) struct Change<'a> {
     pub(super) named: ListRef,
     /// The committer's clock in seconds since the Unix epoch, for the lifetimes of key packages.
     pub(super) clock: u64,
-}
-
-pub(super) type Mls = WithCryptoProvider<
-    RustCryptoProvider,
-    WithMlsRules<
-        Policy,
-        WithIdentityProvider<
-            Policy,
-            WithGroupStateStorage<StateShelf, WithKeyPackageRepo<Shelf, BaseConfig>>,
-        >,
-    >,
->;
-
-/// Returns a client of the library under our policy; without an identity it can only load groups.
-pub(super) fn client(
-    policy: Policy,
-    packages: Shelf,
-    state: StateShelf,
-    identity: Option<(&DeviceIdentity, HouseholdId)>,
-) -> Client<Mls> {
-    let builder = Client::builder()
-        .key_package_repo(packages)
-        .group_state_storage(state)
-        .identity_provider(policy.clone())
-        .mls_rules(policy)
-        .crypto_provider(crypto())
-        .extension_type(LIST_EXTENSION);
-    match identity {
-        None => builder.build(),
-        Some((device, household)) => {
-            let public = device.public();
-            let credential = credential(household, public.device);
-            let identity = SigningIdentity::new(credential, public.mls_public.to_vec().into());
-            let secret = device.signing_keypair().to_vec().into();
-            builder.signing_identity(identity, secret, SUITE).build()
-        }
-    }
 }
 
 /// One MLS group of this device.
@@ -311,31 +215,17 @@ impl Engine {
 
     /// Appends the fields that [`Self::read`] takes.
     pub(super) fn save(&self, blob: &mut BlobWriter) {
-        let state = self.state.take_copy().unwrap_or_default();
+        let state = self.state.copy().unwrap_or_default();
         blob.field(self.group.group_id())
             .field(&self.policy.camera().0)
             .field(&[u8::from(self.removed)])
             .field(&state);
-        match &self.pending {
-            None => {
-                blob.field(&[]);
-            }
-            Some(pending) => {
-                blob.field(&pending.epoch.to_be_bytes()).field(&pending.commit);
-                blob.field(&u32::try_from(pending.welcomes.len()).unwrap_or_default().to_be_bytes());
-                for welcome in &pending.welcomes {
-                    blob.field(&welcome.device.0).field(&welcome.welcome);
-                }
-            }
-        }
+        PendingCommit::save(self.pending.as_ref(), blob);
     }
 
     /// How many bytes [`Self::save`] writes, about.
     pub(super) fn saved_len(&self) -> usize {
-        let pending = self.pending.as_ref();
-        let pending = pending
-            .map_or(0, |p| p.commit.len() + p.welcomes.iter().map(|w| w.welcome.len() + 32).sum::<usize>());
-        self.state.len() + pending + 256
+        self.state.len() + self.pending.as_ref().map_or(0, PendingCommit::saved_len) + 256
     }
 
     pub(super) fn read(blob: &mut BlobReader<'_>, lists: &ListChain) -> Result<Self, GroupError> {
@@ -343,7 +233,7 @@ impl Engine {
         let camera = DeviceId(blob.fixed()?);
         let [removed] = blob.fixed()?;
         let state = StateShelf::holding(blob.field()?);
-        let pending = read_pending(blob)?;
+        let pending = PendingCommit::read(blob)?;
         let policy = Policy::new(camera, lists);
         let client = client(policy.clone(), Shelf::default(), state.clone(), None);
         let group = client.load_group(&group_id).map_err(|_| GroupError::Unreadable)?;
@@ -428,7 +318,7 @@ fn welcomes(
     messages: &[MlsMessage],
     added: &[(DeviceId, MlsMessage)],
 ) -> Result<Vec<WelcomeFor>, GroupError> {
-    let suite = crypto().cipher_suite_provider(SUITE).expect("the provider was made for this suite");
+    let suite = suite();
     let mut welcomes = Vec::with_capacity(messages.len());
     for (device, package) in added {
         let reference = key_package_ref(package, &suite)?;
@@ -449,72 +339,5 @@ fn key_package_ref(
     reference.ok_or(GroupError::Malformed)
 }
 
-fn read_pending(blob: &mut BlobReader<'_>) -> Result<Option<PendingCommit>, GroupError> {
-    let epoch = blob.field()?;
-    if epoch.is_empty() {
-        return Ok(None);
-    }
-    let epoch = u64::from_be_bytes(epoch.try_into().map_err(|_| GroupError::Unreadable)?);
-    let commit = blob.field()?.to_vec();
-    let count = u32::from_be_bytes(blob.fixed()?);
-    let mut welcomes = Vec::new();
-    for _ in 0..count {
-        let device = DeviceId(blob.fixed()?);
-        welcomes.push(WelcomeFor { device, welcome: blob.field()?.to_vec() });
-    }
-    Ok(Some(PendingCommit { epoch, commit, welcomes }))
-}
-
-fn crypto() -> RustCryptoProvider {
-    RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE])
-}
-
-/// The state of one group as the library writes it. Past epochs are not kept: nothing of ours reads them,
-/// and what is not kept cannot leak.
-#[derive(Clone, Default)]
-pub(super) struct StateShelf(Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>);
-
-impl StateShelf {
-    fn holding(state: &[u8]) -> Self {
-        Self(Arc::new(Mutex::new(Some(Zeroizing::new(state.to_vec())))))
-    }
-
-    fn take_copy(&self) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |state| state.len())
-    }
-}
-
-impl GroupStateStorage for StateShelf {
-    type Error = Infallible;
-
-    fn state(&self, _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
-        Ok(self.take_copy())
-    }
-
-    fn epoch(&self, _: &[u8], _: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
-        Ok(None)
-    }
-
-    fn write(
-        &mut self,
-        state: GroupState,
-        _: Vec<EpochRecord>,
-        _: Vec<EpochRecord>,
-    ) -> Result<(), Infallible> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.data);
-        Ok(())
-    }
-
-    fn max_epoch_id(&self, _: &[u8]) -> Result<Option<u64>, Infallible> {
-        Ok(None)
-    }
-}
-
-/// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (RFC 9420 section 17.1).
-const SUITE: CipherSuite = CipherSuite::CURVE25519_AES128;
 /// Proposals that are kept until the next commit.
 const MAX_PROPOSALS: usize = 128;

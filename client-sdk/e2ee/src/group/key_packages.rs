@@ -12,8 +12,9 @@ use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{client, unix_seconds};
+use super::engine::unix_seconds;
 use super::error::{GroupError, mls};
+use super::library::client;
 use super::policy::Policy;
 use crate::identity::DeviceIdentity;
 

@@ -6,10 +6,12 @@ use mls_rs::MlsMessageDescription;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{Change, Engine, EpochChange, PendingCommit, Processed, StateShelf, client, parse};
+use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::KeyPackages;
+use super::library::{StateShelf, client};
 use super::list_ref::ListRef;
+use super::outcome::{EpochChange, PendingCommit, Processed};
 use super::policy::Policy;
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;

@@ -7,8 +7,8 @@ use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
 use mls_rs::mls_rules::ProposalSource;
 use mls_rs::{Client, Group};
 
-use super::super::engine::{Mls, StateShelf, client};
 use super::super::key_packages::Shelf;
+use super::super::library::{Mls, StateShelf, client};
 use super::*;
 use crate::identity::{DeviceIdentity, HouseholdRoot};
 

@@ -1,0 +1,483 @@
+//! What a modified member or camera commits and proposes, and every honest device refuses.
+//!
+//! The attackers hold real keys and use the real MLS library, without our rules: see `rogue`.
+
+#![allow(clippy::unwrap_used)]
+
+mod household;
+mod rogue;
+
+use ed25519_dalek::SigningKey;
+use household::{Device, Household, NOW, Scene, at};
+use latchkey_api::device_list::{ListChain, Role};
+use latchkey_api::id::DeviceId;
+use latchkey_e2ee::group::{ClaimedPackage, GroupError, Member, Processed, Refusal};
+use latchkey_e2ee::identity::DeviceIdentity;
+use mls_rs::client_builder::MlsConfig;
+use mls_rs::group::CommitBuilder;
+use mls_rs::{CipherSuite, Extension, Group};
+
+fn refused(refusal: Refusal) -> Option<GroupError> {
+    Some(GroupError::Refused(refusal))
+}
+
+// --- Modified members --------------------------------------------------------------------------------
+
+/// An honest camera and an honest viewer in one group with a modified member.
+struct Stage<C: MlsConfig> {
+    scene: Scene,
+    id: DeviceId,
+    rogue: Group<C>,
+}
+
+fn stage(role: Role) -> Stage<impl MlsConfig> {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let device = scene.home.enrol(role);
+    let client = rogue::client(scene.home.id(), &device);
+    let key_package = rogue::package(&client).to_bytes().unwrap();
+    let claimed = ClaimedPackage { device: device.device(), key_package };
+    let commit = scene.group.sync(&scene.home.chain, &[claimed], at(NOW)).unwrap().commit.unwrap();
+    scene.group.confirm().unwrap();
+    scene.members[0].process(&commit.commit, &scene.home.chain).unwrap();
+    let welcome = rogue::read(&commit.welcomes[0].welcome);
+    let (rogue, _) = client.join_group(None, &welcome, None).unwrap();
+    Stage { scene, id: device.device(), rogue }
+}
+
+impl<C: MlsConfig> Stage<C> {
+    /// What camera and viewer say to the modified member's commit; the commit is thrown away afterwards.
+    fn answers(
+        &mut self,
+        build: impl FnOnce(CommitBuilder<'_, C>) -> CommitBuilder<'_, C>,
+    ) -> [Option<GroupError>; 2] {
+        let output = build(rogue::commit(&mut self.rogue)).build().unwrap();
+        self.rogue.clear_pending_commit();
+        let commit = output.commit_message().to_bytes().unwrap();
+        let chain = &self.scene.home.chain;
+        let epochs = (self.scene.group.epoch(), self.scene.members[0].epoch());
+        let answers = [
+            self.scene.group.process(&commit, chain).err(),
+            self.scene.members[0].process(&commit, chain).err(),
+        ];
+        assert_eq!((self.scene.group.epoch(), self.scene.members[0].epoch()), epochs);
+        answers
+    }
+
+    fn renewed(&self) -> mls_rs::ExtensionList {
+        rogue::naming(self.scene.home.chain.head().unwrap(), NOW)
+    }
+
+    fn leaf_of(&self, device: DeviceId) -> u32 {
+        self.scene.group.members().into_iter().find(|(_, member)| *member == device).unwrap().0
+    }
+}
+
+fn both(refusal: Refusal) -> [Option<GroupError>; 2] {
+    [refused(refusal), refused(refusal)]
+}
+
+#[test]
+fn a_viewers_commit_is_refused_whatever_it_does() {
+    let mut stage = stage(Role::Viewer);
+    let not_allowed = both(Refusal::CommitterNotAllowed(stage.id));
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| commit.set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, not_allowed, "an update");
+
+    // A device that the list does entitle, but that the camera has not added.
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers =
+        stage.answers(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answers, not_allowed, "an add");
+
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers[0], not_allowed[0], "a removal that the list asks for");
+}
+
+#[test]
+fn an_admin_may_neither_add_nor_remove_who_is_entitled_nor_only_renew() {
+    let mut stage = stage(Role::Admin);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| commit.set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, both(Refusal::CommitterNotAllowed(stage.id)));
+
+    let entitled = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(entitled);
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers, both(Refusal::NeedlessRemoval(entitled)));
+
+    let answers = stage
+        .answers(|commit| commit.remove_member(0).unwrap().set_group_context_ext(renewed.clone()).unwrap());
+    assert_eq!(answers, both(Refusal::CameraNotAtLeafZero));
+
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers =
+        stage.answers(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answers, both(Refusal::CommitterNotAllowed(stage.id)));
+}
+
+#[test]
+fn an_admin_may_not_add_beside_a_good_removal_or_move_the_clock() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    let mut listed = Device::new(stage.scene.home.enrol(Role::Viewer));
+    stage.scene.home.remove(gone);
+    let package = rogue::read(&listed.package(&stage.scene.home.chain).key_package);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        let commit = commit.remove_member(leaf).unwrap().add_member(package).unwrap();
+        commit.set_group_context_ext(renewed).unwrap()
+    });
+    assert_eq!(answers[0], refused(Refusal::CommitterNotAllowed(stage.id)));
+    let later = rogue::naming(stage.scene.home.chain.head().unwrap(), NOW + 1);
+    let answers =
+        stage.answers(|commit| commit.remove_member(leaf).unwrap().set_group_context_ext(later).unwrap());
+    assert_eq!(answers[0], refused(Refusal::TimeMoved));
+}
+
+#[test]
+fn an_admin_that_the_new_list_no_longer_names_removes_nobody() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    stage.scene.home.remove(stage.id);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    // The admin cannot remove itself, so the roster after its commit still has somebody unlisted.
+    assert_eq!(answers, both(Refusal::NotListed(stage.id)));
+}
+
+#[test]
+fn a_commit_that_does_not_renew_the_list_is_refused() {
+    let mut stage = stage(Role::Admin);
+    let gone = stage.scene.devices[0].id();
+    let leaf = stage.leaf_of(gone);
+    stage.scene.home.remove(gone);
+    let answers = stage.answers(|commit| commit.remove_member(leaf).unwrap());
+    assert_eq!(answers[0], refused(Refusal::ListNotRenewed));
+    let answers = stage.answers(|commit| commit);
+    assert_eq!(answers[0], refused(Refusal::ListNotRenewed));
+}
+
+#[test]
+fn a_roster_with_somebody_unlisted_left_inside_is_refused() {
+    // Two devices leave the list, an admin's commit removes only one of them.
+    let mut stage = stage(Role::Admin);
+    let mut other = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let package = other.package(&stage.scene.home.chain);
+    let commit =
+        stage.scene.group.sync(&stage.scene.home.chain, &[package], at(NOW)).unwrap().commit.unwrap();
+    stage.scene.group.confirm().unwrap();
+    stage.scene.members[0].process(&commit.commit, &stage.scene.home.chain).unwrap();
+    stage.rogue.process_incoming_message(rogue::read(&commit.commit)).unwrap();
+
+    let (one, two) = (stage.scene.devices[0].id(), other.id());
+    let leaf = stage.leaf_of(one);
+    stage.scene.home.remove(one);
+    stage.scene.home.remove(two);
+    let renewed = stage.renewed();
+    let answers = stage.answers(|commit| {
+        commit.remove_member(leaf).unwrap().set_group_context_ext(renewed.clone()).unwrap()
+    });
+    assert_eq!(answers, both(Refusal::NotListed(two)));
+}
+
+#[test]
+fn proposals_from_outside_are_refused() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let ghost = DeviceIdentity::generate().unwrap();
+    let listed = scene.home.enrol(Role::Viewer);
+    let stage = leaky_camera(&mut scene);
+    for device in [&ghost, &listed] {
+        let client = rogue::client(scene.home.id(), device);
+        let add = client.external_add_proposal(
+            &stage,
+            None,
+            Vec::new(),
+            Default::default(),
+            Default::default(),
+            None,
+        );
+        let add = add.unwrap().to_bytes().unwrap();
+        for answer in [
+            scene.group.process(&add, &scene.home.chain).err(),
+            scene.members[0].process(&add, &scene.home.chain).err(),
+        ] {
+            assert_eq!(answer, refused(Refusal::ExternalSender));
+        }
+    }
+}
+
+/// A GroupInfo that allows external commits, as a modified member would leak it.
+fn leaky_camera(scene: &mut Scene) -> mls_rs::MlsMessage {
+    let device = scene.home.enrol(Role::Viewer);
+    let client = rogue::client(scene.home.id(), &device);
+    let key_package = rogue::package(&client).to_bytes().unwrap();
+    let claimed = ClaimedPackage { device: device.device(), key_package };
+    let commit = scene.group.sync(&scene.home.chain, &[claimed], at(NOW)).unwrap().commit.unwrap();
+    scene.group.confirm().unwrap();
+    scene.members[0].process(&commit.commit, &scene.home.chain).unwrap();
+    let (group, _) = client.join_group(None, &rogue::read(&commit.welcomes[0].welcome), None).unwrap();
+    group.group_info_message_allowing_ext_commit(true).unwrap()
+}
+
+#[test]
+fn an_external_commit_is_refused_even_by_a_listed_device() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let ghost = DeviceIdentity::generate().unwrap();
+    let listed = scene.home.enrol(Role::Viewer);
+    let info = leaky_camera(&mut scene);
+    for device in [&ghost, &listed] {
+        let client = rogue::client(scene.home.id(), device);
+        let (_, commit) = client.commit_external(info.clone()).unwrap();
+        let commit = commit.to_bytes().unwrap();
+        for answer in [
+            scene.group.process(&commit, &scene.home.chain).err(),
+            scene.members[0].process(&commit, &scene.home.chain).err(),
+        ] {
+            assert_eq!(answer, refused(Refusal::ExternalCommit));
+        }
+    }
+}
+
+#[test]
+fn a_member_cannot_change_its_key_or_keep_the_camera_from_committing() {
+    let mut stage = stage(Role::Viewer);
+    let chain = stage.scene.home.chain.clone();
+    let other = SigningKey::from_bytes(&[9; 32]);
+    let identity = rogue::identity(chain.household(), stage.id, &other);
+    let secret = other.to_keypair_bytes().to_vec().into();
+    let update =
+        stage.rogue.propose_update_with_identity(secret, identity, Vec::new()).unwrap().to_bytes().unwrap();
+    let ghost = rogue::package(&rogue::client(chain.household(), &DeviceIdentity::generate().unwrap()));
+    let add = stage.rogue.propose_add(ghost, Vec::new()).unwrap().to_bytes().unwrap();
+    let leaf = stage.leaf_of(stage.scene.devices[0].id());
+    let remove = stage.rogue.propose_remove(leaf, Vec::new()).unwrap().to_bytes().unwrap();
+    let list = stage.rogue.propose_group_context_extensions(Default::default(), Vec::new()).unwrap();
+    let list = list.to_bytes().unwrap();
+    let before = stage.scene.group.members();
+    for proposal in [&update, &add, &remove, &list] {
+        assert_eq!(stage.scene.group.process(proposal, &chain).unwrap(), Processed::Proposal);
+        assert_eq!(stage.scene.members[0].process(proposal, &chain).unwrap(), Processed::Proposal);
+    }
+    let commit = stage.scene.group.renew(&chain, at(NOW)).unwrap();
+    stage.scene.group.confirm().unwrap();
+    assert_eq!(stage.scene.group.members(), before);
+    assert!(matches!(stage.scene.members[0].process(&commit.commit, &chain).unwrap(), Processed::Epoch(_)));
+    assert_eq!(stage.scene.members[0].members(), before);
+}
+
+#[test]
+fn a_member_cannot_flood_the_others_with_proposals() {
+    let mut stage = stage(Role::Viewer);
+    let chain = stage.scene.home.chain.clone();
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        let update = stage.rogue.propose_update(Vec::new()).unwrap().to_bytes().unwrap();
+        answers.push(stage.scene.members[0].process(&update, &chain));
+    }
+    let last = refused(Refusal::ForbiddenProposal("one too many in this epoch"));
+    assert_eq!(answers.pop().unwrap().err(), last);
+}
+
+#[test]
+fn a_removed_member_cannot_stop_its_removal_by_an_update() {
+    let mut stage = stage(Role::Viewer);
+    let update = stage.rogue.propose_update(Vec::new()).unwrap().to_bytes().unwrap();
+    stage.scene.home.remove(stage.id);
+    let chain = stage.scene.home.chain.clone();
+    stage.scene.group.process(&update, &chain).unwrap();
+    stage.scene.members[0].process(&update, &chain).unwrap();
+    let commit = stage.scene.group.sync(&chain, &[], at(NOW)).unwrap().commit.unwrap();
+    stage.scene.group.confirm().unwrap();
+    assert!(!stage.scene.group.members().iter().any(|(_, member)| *member == stage.id));
+    stage.scene.members[0].process(&commit.commit, &chain).unwrap();
+}
+
+// --- A modified camera: viewers check it too -----------------------------------------------------------
+
+/// A modified camera with one honest viewer in its group.
+struct BadCamera<C: MlsConfig> {
+    home: Household,
+    camera: Group<C>,
+    member: Member,
+}
+
+fn bad_camera() -> BadCamera<impl MlsConfig> {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    home.enrol(Role::Viewer);
+    let client = rogue::client(home.id(), &camera);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    let package = rogue::read(&viewer.package(&home.chain).key_package);
+    let output = rogue::commit(&mut group).add_member(package).unwrap().build().unwrap();
+    group.apply_pending_commit().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let member =
+        Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome).unwrap();
+    BadCamera { home, camera: group, member }
+}
+
+impl<C: MlsConfig> BadCamera<C> {
+    fn answer(
+        &mut self,
+        build: impl FnOnce(CommitBuilder<'_, C>) -> CommitBuilder<'_, C>,
+    ) -> Option<GroupError> {
+        let output = build(rogue::commit(&mut self.camera)).build().unwrap();
+        self.camera.clear_pending_commit();
+        let commit = output.commit_message().to_bytes().unwrap();
+        let epoch = self.member.epoch();
+        let answer = self.member.process(&commit, &self.home.chain).err();
+        assert_eq!(self.member.epoch(), epoch);
+        answer
+    }
+
+    fn renewed(&self) -> mls_rs::ExtensionList {
+        rogue::naming(self.home.chain.head().unwrap(), NOW)
+    }
+}
+
+#[test]
+fn a_camera_that_adds_a_ghost_is_refused() {
+    let mut bad = bad_camera();
+    let ghost = DeviceIdentity::generate().unwrap();
+    let package = rogue::package(&rogue::client(bad.home.id(), &ghost));
+    let renewed = bad.renewed();
+    let answer =
+        bad.answer(|commit| commit.add_member(package).unwrap().set_group_context_ext(renewed).unwrap());
+    assert_eq!(answer, refused(Refusal::NotListed(ghost.device())));
+}
+
+#[test]
+fn a_list_that_falls_or_is_another_one_is_refused() {
+    let mut bad = bad_camera();
+    let head = bad.home.chain.head().unwrap().version();
+    let before = bad.home.chain.at(head.version - 1).unwrap();
+    let fallen = rogue::naming(before, NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(fallen).unwrap());
+    assert_eq!(answer, refused(Refusal::ListFell { from: head.version, to: head.version - 1 }));
+
+    let other = rogue::named(head.version, [7; 32], NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(other).unwrap());
+    assert_eq!(answer, refused(Refusal::ListMismatch { version: head.version }));
+
+    let unknown = rogue::named(head.version + 9, [7; 32], NOW);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(unknown).unwrap());
+    assert_eq!(answer, refused(Refusal::UnknownList { version: head.version + 9 }));
+
+    let early = rogue::naming(bad.home.chain.head().unwrap(), NOW - 1);
+    let answer = bad.answer(|commit| commit.set_group_context_ext(early).unwrap());
+    assert_eq!(answer, refused(Refusal::TimeFell));
+}
+
+#[test]
+fn a_group_that_stays_on_the_list_before_a_removal_is_caught_by_the_next_commit() {
+    // The server keeps the new list from the camera; members that know it keep to what the group names,
+    // and refuse the first commit that names the new list but leaves the removed device inside.
+    let mut bad = bad_camera();
+    let mut gone = Device::new(bad.home.enrol(Role::Viewer));
+    let package = rogue::read(&gone.package(&bad.home.chain).key_package);
+    let renewed = bad.renewed();
+    let builder = rogue::commit(&mut bad.camera).add_member(package).unwrap();
+    let output = builder.set_group_context_ext(renewed).unwrap().build().unwrap();
+    bad.camera.apply_pending_commit().unwrap();
+    bad.member.process(&output.commit_message().to_bytes().unwrap(), &bad.home.chain).unwrap();
+
+    bad.home.remove(gone.id());
+    let renewed = bad.renewed();
+    let answer = bad.answer(|commit| commit.set_group_context_ext(renewed).unwrap());
+    assert_eq!(answer, refused(Refusal::NotListed(gone.id())));
+}
+
+#[test]
+fn an_expired_guest_in_the_roster_is_refused() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let mut viewer = Device::new(home.enrol(Role::Viewer));
+    let end = NOW + 60;
+    let mut guest = Device::new(home.enrol_guest(camera.device(), end));
+    let client = rogue::client(home.id(), &camera);
+    let mut group = rogue::found(&client, camera.device(), home.chain.head().unwrap(), NOW);
+    let packages = [viewer.package(&home.chain), guest.package(&home.chain)];
+    let mut builder = rogue::commit(&mut group);
+    for package in &packages {
+        builder = builder.add_member(rogue::read(&package.key_package)).unwrap();
+    }
+    let output = builder.build().unwrap();
+    group.apply_pending_commit().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let mut member =
+        Member::join(&viewer.identity, &home.chain, &mut viewer.packages, camera.device(), &welcome).unwrap();
+    let late = rogue::naming(home.chain.head().unwrap(), end);
+    let output = rogue::commit(&mut group).set_group_context_ext(late).unwrap().build().unwrap();
+    let answer = member.process(&output.commit_message().to_bytes().unwrap(), &home.chain).err();
+    assert_eq!(answer, refused(Refusal::NotEntitled(guest.id())));
+}
+
+#[test]
+fn other_extensions_and_other_proposals_are_refused() {
+    let mut bad = bad_camera();
+    let mut extended = bad.renewed();
+    extended.set(Extension::new(1.into(), vec![1]));
+    let answer = bad.answer(|commit| commit.set_group_context_ext(extended).unwrap());
+    assert_eq!(answer, refused(Refusal::ListNotNamed));
+
+    let renewed = bad.renewed();
+    let reinit = bad.answer(|commit| {
+        commit.reinit(None, 1.into(), CipherSuite::CURVE25519_AES128, Default::default()).unwrap()
+    });
+    assert_eq!(reinit, refused(Refusal::ForbiddenProposal("reinitialisation")));
+
+    let psk = bad.answer(|commit| {
+        commit.add_external_psk(rogue::psk()).unwrap().set_group_context_ext(renewed).unwrap()
+    });
+    assert_eq!(psk, refused(Refusal::ForbiddenProposal("pre-shared key")));
+}
+
+#[test]
+fn a_chain_of_another_household_admits_nobody() {
+    let bad = bad_camera();
+    let other = Household::found();
+    let mut member = bad.member;
+    let mut camera = bad.camera;
+    let renewed = rogue::naming(bad.home.chain.head().unwrap(), NOW);
+    let output = rogue::commit(&mut camera).set_group_context_ext(renewed).unwrap().build().unwrap();
+    let commit = output.commit_message().to_bytes().unwrap();
+    let version = bad.home.chain.head().unwrap().version().version;
+    let empty = ListChain::new(&bad.home.root.public()).unwrap();
+    for chain in [&other.chain, &empty] {
+        assert_eq!(member.process(&commit, chain).err(), refused(Refusal::UnknownList { version }));
+    }
+}
+
+#[test]
+fn a_welcome_sent_by_a_viewer_in_the_cameras_real_group_is_refused() {
+    let mut stage = stage(Role::Viewer);
+    let mut new = Device::new(stage.scene.home.enrol(Role::Viewer));
+    let chain = stage.scene.home.chain.clone();
+    let package = rogue::read(&new.package(&chain).key_package);
+    let renewed = rogue::naming(chain.head().unwrap(), NOW);
+    let builder = rogue::commit(&mut stage.rogue).add_member(package).unwrap();
+    let output = builder.set_group_context_ext(renewed).unwrap().build().unwrap();
+    let welcome = output.welcome_messages()[0].to_bytes().unwrap();
+    let camera = stage.scene.camera.device();
+    let joined = Member::join(&new.identity, &chain, &mut new.packages, camera, &welcome);
+    assert_eq!(joined.err(), refused(Refusal::WelcomeNotFromCamera));
+}
