@@ -15,7 +15,9 @@ use crate::sdp::fragment::{self, Fragment};
 use crate::sdp::negotiate::{self, Line, Negotiation};
 use crate::sdp::offer::{IceCredentials, Offer};
 use crate::sessions::{Known, Running, Session, Sessions};
-use crate::shard::command::{Fingerprint, JoinAccepted, JoinRequest, RemoteParams, Role, SessionId, ShardHandle};
+use crate::shard::command::{
+    Fingerprint, JoinAccepted, JoinRequest, RemoteParams, Role, SessionId, ShardHandle,
+};
 
 /// The relay's control plane: everything that HTTP handlers, ops port and host ask for.
 pub(crate) struct Door {
@@ -47,16 +49,29 @@ pub(crate) struct Joined {
 impl Door {
     /// Lets a publisher or viewer in: grant, offer, room, limits, in this order; then the grant is used up and the shard
     /// takes the peer. Whatever fails before that leaves the grant good for another try.
-    pub(crate) async fn join(&self, role: Role, room: RoomId, bearer: Option<&str>, body: &[u8]) -> Result<Joined, Problem> {
+    pub(crate) async fn join(
+        &self,
+        role: Role,
+        room: RoomId,
+        bearer: Option<&str>,
+        body: &[u8],
+    ) -> Result<Joined, Problem> {
         let joined = self.let_in(role, room, bearer, body).await;
         self.counters.join(role, joined.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "ok"));
         joined
     }
 
-    async fn let_in(&self, role: Role, room: RoomId, bearer: Option<&str>, body: &[u8]) -> Result<Joined, Problem> {
+    async fn let_in(
+        &self,
+        role: Role,
+        room: RoomId,
+        bearer: Option<&str>,
+        body: &[u8],
+    ) -> Result<Joined, Problem> {
         self.refuse_while_draining()?;
         let now = SystemTime::now();
-        let admitted = self.admission.check(bearer, room, role, now).map_err(|refusal| self.refused(refusal))?;
+        let admitted =
+            self.admission.check(bearer, room, role, now).map_err(|refusal| self.refused(refusal))?;
         let offer = Offer::parse(body)?;
         let negotiation = match role {
             Role::Publish => negotiate::publisher(&offer)?,
@@ -78,16 +93,27 @@ impl Door {
             self.counters.viewer_joined(self.admission.crowd().viewers(room));
         }
         let ice = IceCredentials { ufrag: accepted.ufrag, pwd: accepted.pwd };
-        let local = LocalTransport { ice: &ice, fingerprint: self.transport.fingerprint, candidates: &self.transport.candidates };
+        let local = LocalTransport {
+            ice: &ice,
+            fingerprint: self.transport.fingerprint,
+            candidates: &self.transport.candidates,
+        };
         tracing::info!(?room, ?session, ?role, device = ?admitted.grant.device, "joined");
         Ok(Joined { session, answer: answer::write(&offer, &negotiation, &local) })
     }
 
     /// Adds trickled candidates to a session whose entity tag is still `generation`.
-    pub(crate) async fn trickle(&self, role: Role, session: SessionId, generation: &str, body: &[u8]) -> Result<(), Problem> {
+    pub(crate) async fn trickle(
+        &self,
+        role: Role,
+        session: SessionId,
+        generation: &str,
+        body: &[u8],
+    ) -> Result<(), Problem> {
         let running = self.running(role, session)?;
         if generation != entity_tag(running.ice_generation) {
-            let detail = "ICE was restarted after this tag was given: send the candidates with the newest ETag";
+            let detail =
+                "ICE was restarted after this tag was given: send the candidates with the newest ETag";
             return Err(Problem::new(ProblemCode::EtagMismatch, detail));
         }
         let fragment = Fragment::parse(body)?;
@@ -95,7 +121,12 @@ impl Door {
     }
 
     /// Restarts ICE; returns the fragment to answer with and the new entity tag.
-    pub(crate) async fn restart_ice(&self, role: Role, session: SessionId, body: &[u8]) -> Result<(String, String), Problem> {
+    pub(crate) async fn restart_ice(
+        &self,
+        role: Role,
+        session: SessionId,
+        body: &[u8],
+    ) -> Result<(String, String), Problem> {
         let running = self.running(role, session)?;
         let fragment = Fragment::parse(body)?;
         let Some(remote) = fragment.ice else {
@@ -109,7 +140,8 @@ impl Door {
         }
         let generation = self.sessions.restarted(session).ok_or_else(no_session)?;
         let (mid, kind) = &running.transport_section;
-        let answer = fragment::restarted(&IceCredentials { ufrag, pwd }, mid, kind, &self.transport.candidates);
+        let answer =
+            fragment::restarted(&IceCredentials { ufrag, pwd }, mid, kind, &self.transport.candidates);
         Ok((answer, entity_tag(generation)))
     }
 
@@ -165,7 +197,8 @@ impl Door {
     /// Whether every shard answers within a second.
     pub(crate) async fn is_alive(&self) -> bool {
         for shard in &self.shards {
-            let answer = tokio::time::timeout(Duration::from_secs(1), shard.tracks_of(RoomId::new([0; 16]))).await;
+            let answer =
+                tokio::time::timeout(Duration::from_secs(1), shard.tracks_of(RoomId::new([0; 16]))).await;
             if !matches!(answer, Ok(Ok(_))) {
                 return false;
             }
@@ -228,7 +261,10 @@ fn transport_section(offer: &Offer, negotiation: &Negotiation) -> (String, Strin
 }
 
 fn no_session() -> Problem {
-    Problem::new(ProblemCode::NoSession, "no session has this name: it ended more than a minute ago, or never was")
+    Problem::new(
+        ProblemCode::NoSession,
+        "no session has this name: it ended more than a minute ago, or never was",
+    )
 }
 
 fn no_publisher() -> Problem {

@@ -25,10 +25,15 @@ fn main() -> ExitCode {
 async fn run(config: RelayConfig) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.json { log.json().init() } else { log.init() }
+    if config.json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     let drain_time = config.drain_time();
     let relay = Relay::start(config).await?;
-    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => tokio::select! {

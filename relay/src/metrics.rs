@@ -5,12 +5,17 @@
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::proto::{Bucket, Counter, Gauge as GaugeValue, Histogram as HistogramValue, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge as GaugeValue, Histogram as HistogramValue, LabelPair, Metric, MetricFamily,
+    MetricType,
+};
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, TextEncoder};
 
 use crate::admission::Refusal;
 use crate::shard::command::{EndReason, Role, ShardHandle};
-use crate::shard::counters::{Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, PacketKind, Tally};
+use crate::shard::counters::{
+    Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, PacketKind, Tally,
+};
 
 /// What is counted at the door; the shards count the rest.
 pub(crate) struct DoorCounters {
@@ -22,17 +27,27 @@ pub(crate) struct DoorCounters {
 
 impl DoorCounters {
     pub(crate) fn new() -> Self {
-        let vec = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels).expect("the name and labels are valid");
-        let refusals = vec("relay_grant_refusals_total", "Joins refused by grant or limit, by reason.", &["reason"]);
+        let vec = |name, help, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(name, help), labels).expect("the name and labels are valid")
+        };
+        let refusals =
+            vec("relay_grant_refusals_total", "Joins refused by grant or limit, by reason.", &["reason"]);
         // A series that starts at zero can be alerted on; one that appears at its first refusal cannot.
         for reason in Refusal::LABELS {
             refusals.with_label_values(&[reason]);
         }
         let buckets = vec![1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
-        let fanout = HistogramOpts::new("relay_fanout_viewers", "Viewers of the room, counted whenever a viewer joins it.");
+        let fanout = HistogramOpts::new(
+            "relay_fanout_viewers",
+            "Viewers of the room, counted whenever a viewer joins it.",
+        );
         Self {
             refusals,
-            joins: vec("relay_joins_total", "Requests to join, by role and outcome (ok, or the code of the problem).", &["role", "outcome"]),
+            joins: vec(
+                "relay_joins_total",
+                "Requests to join, by role and outcome (ok, or the code of the problem).",
+                &["role", "outcome"],
+            ),
             cuts: IntCounter::new("relay_cuts_total", "Devices cut off through the ops port or by the host.")
                 .expect("the name is valid"),
             fanout: Histogram::with_opts(fanout.buckets(buckets)).expect("the name and buckets are valid"),
@@ -58,7 +73,8 @@ impl DoorCounters {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let families = [self.refusals.collect(), self.joins.collect(), self.cuts.collect(), self.fanout.collect()];
+        let families =
+            [self.refusals.collect(), self.joins.collect(), self.cuts.collect(), self.fanout.collect()];
         families.into_iter().flatten().collect()
     }
 }
@@ -71,7 +87,11 @@ pub(crate) fn scrape(shards: &[ShardHandle], door: &DoorCounters, draining: bool
     }
     let mut families = of_shards(&total);
     families.extend(door.collect());
-    families.push(gauge("relay_draining", "1 while the relay takes nobody new.", vec![(vec![], f64::from(u8::from(draining)))]));
+    families.push(gauge(
+        "relay_draining",
+        "1 while the relay takes nobody new.",
+        vec![(vec![], f64::from(u8::from(draining)))],
+    ));
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     families.push(gauge("relay_build_info", "Always 1; the version is in the label.", vec![(version, 1.0)]));
     families.push(gauge("relay_shards", "Media threads.", vec![(vec![], shards.len() as f64)]));
@@ -79,7 +99,9 @@ pub(crate) fn scrape(shards: &[ShardHandle], door: &DoorCounters, draining: bool
     families.retain(|family| !family.get_metric().is_empty());
     families.sort_by(|a, b| a.name().cmp(b.name()));
     let mut text = Vec::new();
-    TextEncoder::new().encode(&families, &mut text).expect("every family has a name and a series, and a Vec takes all bytes");
+    TextEncoder::new()
+        .encode(&families, &mut text)
+        .expect("every family has a name and a series, and a Vec takes all bytes");
     String::from_utf8(text).expect("the encoder writes text")
 }
 
@@ -87,11 +109,14 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
     let event = |event| vec![(vec![], tally.event(event))];
     let by_kind = |count: &dyn Fn(Direction, PacketKind) -> u64| {
         let pairs = Direction::ALL.into_iter().flat_map(|dir| PacketKind::ALL.map(|kind| (dir, kind)));
-        let series = pairs.map(|(dir, kind)| (vec![("dir", dir.label()), ("kind", kind.label()), WEBRTC], count(dir, kind)));
+        let series = pairs.map(|(dir, kind)| {
+            (vec![("dir", dir.label()), ("kind", kind.label()), WEBRTC], count(dir, kind))
+        });
         series.collect::<Vec<_>>()
     };
     let ends = |reasons: &[(EndReason, &'static str)]| {
-        let series = reasons.iter().map(|(reason, label)| (vec![("reason", *label)], tally.sessions_ended(*reason)));
+        let series =
+            reasons.iter().map(|(reason, label)| (vec![("reason", *label)], tally.sessions_ended(*reason)));
         series.collect::<Vec<_>>()
     };
     let drops = DropReason::ALL.map(|reason| (vec![("reason", reason.label())], tally.dropped(reason)));
@@ -100,8 +125,16 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
     let roles = [(Role::Publish, Gauge::Publishers), (Role::View, Gauge::Viewers)];
     let sessions = roles.map(|(role, gauge)| (vec![("role", role_label(role)), WEBRTC], now(gauge)));
     vec![
-        counter("relay_packets_total", "Packets received and sent.", by_kind(&|dir, kind| tally.packets(dir, kind))),
-        counter("relay_bytes_total", "UDP payload bytes received and sent.", by_kind(&|dir, kind| tally.bytes(dir, kind))),
+        counter(
+            "relay_packets_total",
+            "Packets received and sent.",
+            by_kind(&|dir, kind| tally.packets(dir, kind)),
+        ),
+        counter(
+            "relay_bytes_total",
+            "UDP payload bytes received and sent.",
+            by_kind(&|dir, kind| tally.bytes(dir, kind)),
+        ),
         counter("relay_packets_dropped_total", "Packets that went no further, by reason.", drops.into()),
         histogram(
             "relay_forward_latency_seconds",
@@ -129,7 +162,10 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
         counter(
             "relay_pli_total",
             "Key frame requests: from viewers (in), merged to publishers (out).",
-            vec![(vec![("dir", "in")], tally.event(Event::PliIn)), (vec![("dir", "out")], tally.event(Event::PliOut))],
+            vec![
+                (vec![("dir", "in")], tally.event(Event::PliIn)),
+                (vec![("dir", "out")], tally.event(Event::PliOut)),
+            ],
         ),
         counter(
             "relay_ice_failures_total",
@@ -147,9 +183,17 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             "Datagrams that the kernel dropped because a receive buffer was full.",
             event(Event::SocketReceiveDrops),
         ),
-        counter("relay_handed_over_total", "Datagrams that reached another shard's socket and were handed over.", event(Event::HandedOver)),
+        counter(
+            "relay_handed_over_total",
+            "Datagrams that reached another shard's socket and were handed over.",
+            event(Event::HandedOver),
+        ),
         counter("relay_send_calls_total", "System calls that sent datagrams.", event(Event::SendCalls)),
-        counter("relay_send_trains_total", "Trains of equal datagrams (GSO) handed to the kernel.", event(Event::Trains)),
+        counter(
+            "relay_send_trains_total",
+            "Trains of equal datagrams (GSO) handed to the kernel.",
+            event(Event::Trains),
+        ),
     ]
 }
 

@@ -50,7 +50,10 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
         .route("/drain", post(drain))
         .route("/rooms/{room}/cut", post(cut))
         .fallback(|| async {
-            Problem::new(ProblemCode::NotFound, "the ops port has /metrics, /livez, /readyz, /drain and /rooms/{room}/cut")
+            Problem::new(
+                ProblemCode::NotFound,
+                "the ops port has /metrics, /livez, /readyz, /drain and /rooms/{room}/cut",
+            )
         })
         .method_not_allowed_fallback(|| async {
             Problem::new(ProblemCode::MethodNotAllowed, "GET what is read, POST /drain and /rooms/{room}/cut")
@@ -64,11 +67,19 @@ async fn metrics(State(door): State<Arc<Door>>) -> impl IntoResponse {
 }
 
 async fn live(State(door): State<Arc<Door>>) -> Result<&'static str, Problem> {
-    if door.is_alive().await { Ok("ok\n") } else { Err(Problem::new(ProblemCode::Unavailable, "a shard does not answer: restart the relay")) }
+    if door.is_alive().await {
+        Ok("ok\n")
+    } else {
+        Err(Problem::new(ProblemCode::Unavailable, "a shard does not answer: restart the relay"))
+    }
 }
 
 async fn ready(State(door): State<Arc<Door>>) -> Result<&'static str, Problem> {
-    if door.is_draining() { Err(Problem::new(ProblemCode::Draining, "the relay takes nobody new")) } else { Ok("ok\n") }
+    if door.is_draining() {
+        Err(Problem::new(ProblemCode::Draining, "the relay takes nobody new"))
+    } else {
+        Ok("ok\n")
+    }
 }
 
 async fn drain(State(door): State<Arc<Door>>) -> (StatusCode, Json<Draining>) {
@@ -76,15 +87,27 @@ async fn drain(State(door): State<Arc<Door>>) -> (StatusCode, Json<Draining>) {
     (StatusCode::ACCEPTED, Json(Draining { draining: true, sessions: door.admission.crowd().sessions() }))
 }
 
-async fn cut(State(door): State<Arc<Door>>, Path(room): Path<String>, body: Result<Json<Cut>, JsonRejection>) -> Result<Json<CutDone>, Problem> {
+async fn cut(
+    State(door): State<Arc<Door>>,
+    Path(room): Path<String>,
+    body: Result<Json<Cut>, JsonRejection>,
+) -> Result<Json<CutDone>, Problem> {
     let room = request::room(&room)?;
     let Json(cut) = body.map_err(|rejection| {
-        let detail = format!("{}: send {{\"sub\": device handle, \"issued_before\": seconds since 1970}} as JSON", rejection.body_text());
+        let detail = format!(
+            "{}: send {{\"sub\": device handle, \"issued_before\": seconds since 1970}} as JSON",
+            rejection.body_text()
+        );
         Problem::new(ProblemCode::BadRequest, detail)
     })?;
-    let issued_before = UNIX_EPOCH.checked_add(Duration::from_secs(cut.issued_before)).filter(|when| *when < far_future());
-    let issued_before = issued_before
-        .ok_or_else(|| Problem::new(ProblemCode::BadRequest, "issued_before is in seconds since 1970, and not later than tomorrow"))?;
+    let issued_before =
+        UNIX_EPOCH.checked_add(Duration::from_secs(cut.issued_before)).filter(|when| *when < far_future());
+    let issued_before = issued_before.ok_or_else(|| {
+        Problem::new(
+            ProblemCode::BadRequest,
+            "issued_before is in seconds since 1970, and not later than tomorrow",
+        )
+    })?;
     Ok(Json(CutDone { ended: door.cut(room, cut.sub, issued_before).await }))
 }
 
@@ -96,7 +119,11 @@ fn far_future() -> SystemTime {
 /// A page in a browser on this machine could reach a port on loopback; what it sends carries its origin.
 async fn no_pages(request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
-        return Problem::new(ProblemCode::BadRequest, "the ops port serves no pages: call it without an Origin header").into_response();
+        return Problem::new(
+            ProblemCode::BadRequest,
+            "the ops port serves no pages: call it without an Origin header",
+        )
+        .into_response();
     }
     next.run(request).await
 }

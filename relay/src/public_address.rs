@@ -21,13 +21,17 @@ pub enum DiscoveryError {
         server: String,
     },
     /// The network's fault, or the server's.
-    #[error("the STUN server {server} gave no answer: is UDP to it allowed? Name the address with --public-address instead")]
+    #[error(
+        "the STUN server {server} gave no answer: is UDP to it allowed? Name the address with --public-address instead"
+    )]
     NoAnswer {
         /// As configured.
         server: String,
     },
     /// The operator's fault: the address is of a family that the media socket does not serve.
-    #[error("public address {address} is of another family than the media socket {bind}: set --bind to [::]:port for both")]
+    #[error(
+        "public address {address} is of another family than the media socket {bind}: set --bind to [::]:port for both"
+    )]
     OtherFamily {
         /// As configured.
         address: IpAddr,
@@ -41,7 +45,10 @@ pub enum DiscoveryError {
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub(crate) async fn candidates(wanted: &[PublicAddress], media: SocketAddr) -> Result<Vec<SocketAddr>, DiscoveryError> {
+pub(crate) async fn candidates(
+    wanted: &[PublicAddress],
+    media: SocketAddr,
+) -> Result<Vec<SocketAddr>, DiscoveryError> {
     let mut found = Vec::new();
     for address in wanted {
         match address {
@@ -60,7 +67,12 @@ pub(crate) async fn candidates(wanted: &[PublicAddress], media: SocketAddr) -> R
         found = own_addresses(media.ip()).into_iter().map(|ip| SocketAddr::new(ip, media.port())).collect();
     }
     let mut unique = Vec::with_capacity(found.len());
-    found.retain(|address| !unique.contains(address) && { unique.push(*address); true });
+    found.retain(|address| {
+        !unique.contains(address) && {
+            unique.push(*address);
+            true
+        }
+    });
     Ok(found)
 }
 
@@ -76,10 +88,18 @@ fn own_addresses(bind: IpAddr) -> Vec<IpAddr> {
         return vec![bind];
     }
     // Connecting a UDP socket sends nothing; it only asks the routing table. Addresses: RFC 5737 and RFC 3849.
-    let outside = [IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
-    let mut own: Vec<IpAddr> = outside.into_iter().filter(|target| serves(bind, *target)).filter_map(source_towards).collect();
+    let outside = [
+        IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
+    let mut own: Vec<IpAddr> =
+        outside.into_iter().filter(|target| serves(bind, *target)).filter_map(source_towards).collect();
     if own.is_empty() {
-        own.push(if bind.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { IpAddr::from(Ipv6Addr::LOCALHOST) });
+        own.push(if bind.is_ipv4() {
+            IpAddr::from(Ipv4Addr::LOCALHOST)
+        } else {
+            IpAddr::from(Ipv6Addr::LOCALHOST)
+        });
     }
     own
 }
@@ -96,8 +116,11 @@ fn unspecified_like(ip: IpAddr) -> IpAddr {
 
 /// Asks a STUN server for our address, once for each family that it and the media socket have in common.
 async fn ask_stun(server: &str, bind: IpAddr) -> Result<Vec<IpAddr>, DiscoveryError> {
-    let resolved: Vec<SocketAddr> = tokio::net::lookup_host(server).await.map(Iterator::collect).unwrap_or_default();
-    let one_of = |v4: bool| resolved.iter().copied().find(|address| address.is_ipv4() == v4 && serves(bind, address.ip()));
+    let resolved: Vec<SocketAddr> =
+        tokio::net::lookup_host(server).await.map(Iterator::collect).unwrap_or_default();
+    let one_of = |v4: bool| {
+        resolved.iter().copied().find(|address| address.is_ipv4() == v4 && serves(bind, address.ip()))
+    };
     let targets: Vec<SocketAddr> = [one_of(true), one_of(false)].into_iter().flatten().collect();
     if targets.is_empty() {
         return Err(DiscoveryError::UnknownServer { server: server.to_owned() });
@@ -144,12 +167,17 @@ fn mapped_address(bytes: &[u8], transaction: TransactionId) -> Option<SocketAddr
     message.unmarshal_binary(bytes).ok()?;
     let mut address = XorMappedAddress::default();
     address.get_from(&message).ok()?;
-    (message.typ == BINDING_SUCCESS && message.transaction_id == transaction).then(|| SocketAddr::new(address.ip, address.port))
+    (message.typ == BINDING_SUCCESS && message.transaction_id == transaction)
+        .then(|| SocketAddr::new(address.ip, address.port))
 }
 
 /// How long each of the tries waits (RFC 8489 section 6.2.1, cut short: the operator is waiting).
-const RETRANSMISSIONS: [Duration; 4] =
-    [Duration::from_millis(500), Duration::from_millis(1000), Duration::from_millis(1000), Duration::from_millis(1000)];
+const RETRANSMISSIONS: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_millis(1000),
+    Duration::from_millis(1000),
+    Duration::from_millis(1000),
+];
 
 #[cfg(test)]
 mod tests {
@@ -199,10 +227,18 @@ mod tests {
                 request.unmarshal_binary(&buffer[..length]).unwrap();
                 let address = XorMappedAddress { ip: seen.ip(), port: seen.port() };
                 let mut answer = Message::new();
-                answer.build(&[Box::new(request.transaction_id), Box::new(BINDING_SUCCESS), Box::new(address)]).unwrap();
+                answer
+                    .build(&[Box::new(request.transaction_id), Box::new(BINDING_SUCCESS), Box::new(address)])
+                    .unwrap();
                 // What is not the answer must not count: another transaction, and garbage.
                 let mut other = Message::new();
-                other.build(&[Box::new(TransactionId::new()), Box::new(BINDING_SUCCESS), Box::new(XorMappedAddress { ip: at_home, port: 1 })]).unwrap();
+                other
+                    .build(&[
+                        Box::new(TransactionId::new()),
+                        Box::new(BINDING_SUCCESS),
+                        Box::new(XorMappedAddress { ip: at_home, port: 1 }),
+                    ])
+                    .unwrap();
                 for datagram in [&b"garbage"[..], &other.raw, &answer.raw] {
                     socket.send_to(datagram, from).await.unwrap();
                 }
@@ -224,6 +260,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_of_another_family_is_refused_by_name() {
         let refused = candidates(&wanted(&["stun:127.0.0.1:3478"]), media("[::1]:9602")).await;
-        assert!(matches!(refused, Err(DiscoveryError::UnknownServer { server }) if server == "127.0.0.1:3478"));
+        assert!(
+            matches!(refused, Err(DiscoveryError::UnknownServer { server }) if server == "127.0.0.1:3478")
+        );
     }
 }

@@ -87,7 +87,10 @@ impl Drop for RoomLease {
 
 impl fmt::Debug for RoomLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoomLease").field("room", &self.room).field("shard", &self.shard).finish_non_exhaustive()
+        f.debug_struct("RoomLease")
+            .field("room", &self.room)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,9 @@ pub struct RelayControl {
 #[non_exhaustive]
 pub enum StartError {
     /// The operator's fault: without a key no grant could ever be believed.
-    #[error("no grant key: name the public key of your signaling with --grant-key kid:key or --grant-key-file")]
+    #[error(
+        "no grant key: name the public key of your signaling with --grant-key kid:key or --grant-key-file"
+    )]
     NoGrantKey,
     /// The operator's fault, or the system's: a file with grant keys cannot be read.
     #[error("cannot read the grant keys in {path}: {source}")]
@@ -120,7 +122,8 @@ impl Relay {
         let (stop, stopped) = watch::channel(false);
         let mut ends = JoinSet::new();
         ends.spawn(note_ends(Arc::clone(&door), ended));
-        let mut relay = Self { door, shards, addr, door_addr: None, ops_addr: None, stop, servers: JoinSet::new(), ends };
+        let mut relay =
+            Self { door, shards, addr, door_addr: None, ops_addr: None, stop, servers: JoinSet::new(), ends };
         relay.door_addr = relay.serve(door_listener, http::whole_router(&relay.door), &stopped, "door");
         relay.ops_addr = relay.serve(ops_listener, ops::router(&relay.door), &stopped, "ops port");
         Ok(relay)

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn each_limit_holds_and_leaving_makes_room() {
-        let crowd = Crowd::new(CrowdLimits { rooms: 2, sessions: 4, viewers_per_room: 2, sessions_per_device: 2 });
+        let crowd =
+            Crowd::new(CrowdLimits { rooms: 2, sessions: 4, viewers_per_room: 2, sessions_per_device: 2 });
         let publisher = crowd.enter(room(1), device(1), Role::Publish).unwrap();
         let first = crowd.enter(room(1), device(2), Role::View).unwrap();
         let second = crowd.enter(room(1), device(2), Role::View).unwrap();

@@ -22,7 +22,13 @@ struct Cut {
 
 impl Cuts {
     /// Refuses from now on what the device was granted for the room up to `issued_before`.
-    pub(crate) fn add(&mut self, room: RoomId, device: DeviceHandle, issued_before: SystemTime, now: SystemTime) {
+    pub(crate) fn add(
+        &mut self,
+        room: RoomId,
+        device: DeviceHandle,
+        issued_before: SystemTime,
+        now: SystemTime,
+    ) {
         self.cuts.retain(|_, cut| cut.forget_at >= now);
         let forget_at = now.max(issued_before) + REMEMBERED;
         let cut = self.cuts.entry((room, device)).or_insert(Cut { issued_before, forget_at });
@@ -32,7 +38,13 @@ impl Cuts {
 
     /// Whether a grant issued at `issued` was cut off. Grants count whole seconds, so one of the very second of the cut
     /// counts as older: refusing one too many costs a retry, letting one through costs the owner.
-    pub(crate) fn refuses(&self, room: RoomId, device: DeviceHandle, issued: SystemTime, now: SystemTime) -> bool {
+    pub(crate) fn refuses(
+        &self,
+        room: RoomId,
+        device: DeviceHandle,
+        issued: SystemTime,
+        now: SystemTime,
+    ) -> bool {
         let cut = self.cuts.get(&(room, device));
         cut.is_some_and(|cut| cut.forget_at >= now && issued <= cut.issued_before)
     }

@@ -62,7 +62,13 @@ impl Admission {
     }
 
     /// Checks everything about a grant but whether it was used.
-    pub(crate) fn check(&self, bearer: Option<&str>, room: RoomId, role: Role, now: SystemTime) -> Result<Admitted, Refusal> {
+    pub(crate) fn check(
+        &self,
+        bearer: Option<&str>,
+        room: RoomId,
+        role: Role,
+        now: SystemTime,
+    ) -> Result<Admitted, Refusal> {
         let token = bearer.ok_or(Refusal::Missing)?;
         let scope = match role {
             Role::Publish => Scope::Publish,
@@ -129,8 +135,25 @@ impl Refusal {
 
     /// Every label, so that each series exists from the start.
     pub(crate) const LABELS: [&str; 19] = [
-        "missing", "malformed", "algorithm", "unknown_key", "signature", "audience", "room", "scope", "lifetime", "not_yet",
-        "expired", "other", "cut", "used", "used_set_full", "rooms_limit", "sessions_limit", "viewers_limit", "device_limit",
+        "missing",
+        "malformed",
+        "algorithm",
+        "unknown_key",
+        "signature",
+        "audience",
+        "room",
+        "scope",
+        "lifetime",
+        "not_yet",
+        "expired",
+        "other",
+        "cut",
+        "used",
+        "used_set_full",
+        "rooms_limit",
+        "sessions_limit",
+        "viewers_limit",
+        "device_limit",
     ];
 }
 

@@ -80,7 +80,11 @@ mod tests {
         assert_eq!(set.spend([1; 16], at(10), at(0)), Ok(()));
         assert_eq!(set.spend([2; 16], at(20), at(0)), Ok(()));
         assert_eq!(set.spend([3; 16], at(20), at(0)), Err(UseError::Full));
-        assert_eq!(set.spend([2; 16], at(20), at(0)), Err(UseError::Used), "a full set still knows what was used");
+        assert_eq!(
+            set.spend([2; 16], at(20), at(0)),
+            Err(UseError::Used),
+            "a full set still knows what was used"
+        );
         assert_eq!(set.spend([3; 16], at(20), at(11)), Ok(()), "the first one has expired");
         assert_eq!(set.used.len(), set.by_expiry.len());
     }

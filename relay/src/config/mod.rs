@@ -87,13 +87,7 @@ impl RelayConfig {
     #[must_use]
     pub fn loopback() -> Self {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        Self {
-            bind: any_port,
-            door: Some(any_port),
-            ops: Some(any_port),
-            shards: 1,
-            ..Self::default()
-        }
+        Self { bind: any_port, door: Some(any_port), ops: Some(any_port), shards: 1, ..Self::default() }
     }
 
     /// How long a drain waits for sessions to leave by themselves.
@@ -129,9 +123,7 @@ impl FromStr for PublicAddress {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Fixed(address));
         }
-        text.parse::<SocketAddr>()
-            .map(Self::FixedPort)
-            .map_err(|_| PublicAddressError::NotAnAddress)
+        text.parse::<SocketAddr>().map(Self::FixedPort).map_err(|_| PublicAddressError::NotAnAddress)
     }
 }
 
@@ -222,14 +214,19 @@ pub(crate) mod off_or_address {
     use super::{Deserialize, Deserializer, Serializer, SocketAddr};
 
     #[allow(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-    pub(crate) fn serialize<S: Serializer>(value: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(address) => serializer.collect_str(address),
             None => serializer.serialize_str("off"),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text == "off" {
             return Ok(None);

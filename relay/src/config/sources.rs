@@ -63,11 +63,21 @@ struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<String>,
     /// Public key whose grants open the door, as kid:base64url; several with commas
-    #[arg(long = "grant-key", env = "LATCHKEY_RELAY_GRANT_KEYS", value_name = "KID:KEY", value_delimiter = ',')]
+    #[arg(
+        long = "grant-key",
+        env = "LATCHKEY_RELAY_GRANT_KEYS",
+        value_name = "KID:KEY",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     grant_keys: Vec<GrantKey>,
     /// File with such keys, one on each line; several with commas
-    #[arg(long = "grant-key-file", env = "LATCHKEY_RELAY_GRANT_KEY_FILES", value_name = "FILE", value_delimiter = ',')]
+    #[arg(
+        long = "grant-key-file",
+        env = "LATCHKEY_RELAY_GRANT_KEY_FILES",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     grant_key_files: Vec<PathBuf>,
     /// Rooms at once [default: 10000]
@@ -162,7 +172,9 @@ impl Arguments {
     ///
     /// # Errors
     /// When a flag is unknown or a value cannot be read; the text says which.
-    pub fn from_words<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(words: I) -> Result<Self, clap::Error> {
+    pub fn from_words<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(
+        words: I,
+    ) -> Result<Self, clap::Error> {
         Self::try_parse_from(words)
     }
 
@@ -182,9 +194,14 @@ impl Arguments {
 
     fn explain(&self, error: figment::Error) -> ConfigError {
         let first = error.into_iter().next();
-        let place = self.config.as_ref().map_or("the configuration".to_owned(), |path| path.display().to_string());
+        let place =
+            self.config.as_ref().map_or("the configuration".to_owned(), |path| path.display().to_string());
         let Some(error) = first else {
-            return ConfigError::Value { place, key: "syntax".to_owned(), reason: "cannot be read".to_owned() };
+            return ConfigError::Value {
+                place,
+                key: "syntax".to_owned(),
+                reason: "cannot be read".to_owned(),
+            };
         };
         if let Kind::UnknownField(key, known) = &error.kind {
             let suggestion = Suggestion::nearest(key, known.iter().copied());

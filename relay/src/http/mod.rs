@@ -25,7 +25,10 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
             .route(&format!("/{path}/{{room}}/{{session}}"), resource::session(role))
     };
     let routes = one_role("whip", Role::Publish).merge(one_role("whep", Role::View));
-    routes.layer(middleware::map_response(open_to_pages)).layer(middleware::from_fn(unsniffable)).with_state(Arc::clone(door))
+    routes
+        .layer(middleware::map_response(open_to_pages))
+        .layer(middleware::from_fn(unsniffable))
+        .with_state(Arc::clone(door))
 }
 
 /// For a door of its own: every other path is answered with a problem, too.

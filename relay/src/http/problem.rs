@@ -155,7 +155,8 @@ mod tests {
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
             .filter_map(|(code, rest)| Some((rest.split(" |").next()?.parse().ok()?, code)))
             .collect();
-        let ours: Vec<(u16, &str)> = ProblemCode::ALL.iter().map(|code| (code.status(), code.as_str())).collect();
+        let ours: Vec<(u16, &str)> =
+            ProblemCode::ALL.iter().map(|code| (code.status(), code.as_str())).collect();
         assert_eq!(listed, ours);
     }
 }

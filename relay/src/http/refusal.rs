@@ -16,11 +16,19 @@ use crate::shard::command::{CommandError, EndReason, JoinError, SessionEnd};
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (code, what_to_do) = match refusal {
-            Refusal::Missing => (ProblemCode::GrantMissing, "send it as Authorization: Bearer, never in the URL"),
+            Refusal::Missing => {
+                (ProblemCode::GrantMissing, "send it as Authorization: Bearer, never in the URL")
+            }
             Refusal::Grant(error) => return grant_problem(error),
-            Refusal::Cut => (ProblemCode::DeviceCut, "ask signaling for a new grant; it decides whether this device may come back"),
-            Refusal::Use(UseError::Used) => (ProblemCode::GrantUsed, "each opens one session: ask signaling for a new one"),
-            Refusal::Use(UseError::Full) | Refusal::Crowd(CrowdError::Rooms | CrowdError::Sessions | CrowdError::Viewers) => {
+            Refusal::Cut => (
+                ProblemCode::DeviceCut,
+                "ask signaling for a new grant; it decides whether this device may come back",
+            ),
+            Refusal::Use(UseError::Used) => {
+                (ProblemCode::GrantUsed, "each opens one session: ask signaling for a new one")
+            }
+            Refusal::Use(UseError::Full)
+            | Refusal::Crowd(CrowdError::Rooms | CrowdError::Sessions | CrowdError::Viewers) => {
                 let detail = format!("{refusal}: try again, or ask signaling for another relay");
                 return Self::new(ProblemCode::RelayFull, detail).retry_after(FULL_WAIT);
             }
@@ -35,11 +43,20 @@ impl From<Refusal> for Problem {
 
 fn grant_problem(error: GrantError) -> Problem {
     let (code, what_to_do) = match error {
-        GrantError::Room => (ProblemCode::GrantOtherRoom, "ask signaling for a grant for the room in the URL"),
-        GrantError::Scope => (ProblemCode::GrantScope, "publish needs scope publish, viewing needs scope view"),
-        GrantError::Expired => (ProblemCode::GrantExpired, "grants open the door for a minute: ask signaling for a new one"),
+        GrantError::Room => {
+            (ProblemCode::GrantOtherRoom, "ask signaling for a grant for the room in the URL")
+        }
+        GrantError::Scope => {
+            (ProblemCode::GrantScope, "publish needs scope publish, viewing needs scope view")
+        }
+        GrantError::Expired => {
+            (ProblemCode::GrantExpired, "grants open the door for a minute: ask signaling for a new one")
+        }
         GrantError::NotYet => (ProblemCode::GrantExpired, "set the clocks of signaling and relay"),
-        _ => (ProblemCode::GrantInvalid, "ask signaling for a grant for this relay; only EdDSA by a configured key counts"),
+        _ => (
+            ProblemCode::GrantInvalid,
+            "ask signaling for a grant for this relay; only EdDSA by a configured key counts",
+        ),
     };
     Problem::new(code, format!("{error}: {what_to_do}"))
 }
@@ -54,7 +71,9 @@ impl From<OfferError> for Problem {
 impl From<NegotiationError> for Problem {
     fn from(error: NegotiationError) -> Self {
         let code = match error {
-            NegotiationError::NothingToPublish | NegotiationError::NothingToView { .. } => ProblemCode::NoCommonCodec,
+            NegotiationError::NothingToPublish | NegotiationError::NothingToView { .. } => {
+                ProblemCode::NoCommonCodec
+            }
             NegotiationError::NoRandomness => ProblemCode::Internal,
         };
         Self::new(code, error.to_string())
@@ -70,14 +89,22 @@ impl From<FragmentError> for Problem {
 impl From<JoinError> for Problem {
     fn from(error: JoinError) -> Self {
         let (code, what_to_do, wait) = match error {
-            JoinError::NoPublisher => (ProblemCode::NoPublisher, "it left just now: ask signaling for a new grant", Some(SOON)),
-            JoinError::RoomTaken => (ProblemCode::RoomTaken, "a room has one publisher: end that session first", None),
-            JoinError::NoCommonMedia => (ProblemCode::NoCommonCodec, "make the offer anew: the room changed meanwhile", Some(SOON)),
+            JoinError::NoPublisher => {
+                (ProblemCode::NoPublisher, "it left just now: ask signaling for a new grant", Some(SOON))
+            }
+            JoinError::RoomTaken => {
+                (ProblemCode::RoomTaken, "a room has one publisher: end that session first", None)
+            }
+            JoinError::NoCommonMedia => {
+                (ProblemCode::NoCommonCodec, "make the offer anew: the room changed meanwhile", Some(SOON))
+            }
             JoinError::CutOff => (ProblemCode::DeviceCut, "ask signaling for a new grant", None),
             JoinError::Expired => (ProblemCode::GrantExpired, "ask signaling for a new grant", None),
             JoinError::Unusable(_) => (ProblemCode::SdpUnusable, "change the offer", None),
             JoinError::Full => (ProblemCode::RelayFull, "ask signaling for another relay", Some(FULL_WAIT)),
-            JoinError::Draining => (ProblemCode::Draining, "ask signaling for another relay", Some(FULL_WAIT)),
+            JoinError::Draining => {
+                (ProblemCode::Draining, "ask signaling for another relay", Some(FULL_WAIT))
+            }
             _ => (ProblemCode::Unavailable, "try again", Some(SOON)),
         };
         let problem = Self::new(code, format!("{error}: {what_to_do}"));
@@ -111,7 +138,9 @@ fn ended(reason: EndReason, detail: Option<&str>) -> Problem {
         EndReason::CutOff => (ProblemCode::SessionEnded, "ask signaling whether this device may come back"),
         EndReason::MediaChanged => (ProblemCode::SessionEnded, "join again with a new offer"),
         EndReason::PublisherGone => (ProblemCode::SessionEnded, "join again when the room is live"),
-        EndReason::IceFailed => (ProblemCode::SessionEnded, "check that UDP reaches the addresses in the answer, then join again"),
+        EndReason::IceFailed => {
+            (ProblemCode::SessionEnded, "check that UDP reaches the addresses in the answer, then join again")
+        }
         EndReason::Shutdown => (ProblemCode::SessionEnded, "ask signaling for another relay"),
         _ => (ProblemCode::SessionEnded, "join again with a new grant"),
     };

@@ -20,11 +20,18 @@ pub(crate) enum IfMatch {
 }
 
 pub(crate) fn room(text: &str) -> Result<RoomId, Problem> {
-    text.parse().map_err(|error| Problem::new(ProblemCode::NotFound, format!("the room in the URL is not one: {error}")))
+    text.parse().map_err(|error| {
+        Problem::new(ProblemCode::NotFound, format!("the room in the URL is not one: {error}"))
+    })
 }
 
 pub(crate) fn session(text: &str) -> Result<SessionId, Problem> {
-    text.parse().map_err(|_| Problem::new(ProblemCode::NoSession, "the session in the URL is not one: use the Location as it was given"))
+    text.parse().map_err(|_| {
+        Problem::new(
+            ProblemCode::NoSession,
+            "the session in the URL is not one: use the Location as it was given",
+        )
+    })
 }
 
 /// The bearer of the `Authorization` header (RFC 6750 section 2.1).
@@ -58,8 +65,11 @@ pub(crate) fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(
 /// Reads a body of at most `limit` bytes.
 pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await;
-    let late = || Problem::new(ProblemCode::RequestTimeout, format!("send the body within {} s", BODY_TIME.as_secs()));
-    let too_large = || Problem::new(ProblemCode::TooLarge, format!("the relay reads at most {limit} bytes here"));
+    let late = || {
+        Problem::new(ProblemCode::RequestTimeout, format!("send the body within {} s", BODY_TIME.as_secs()))
+    };
+    let too_large =
+        || Problem::new(ProblemCode::TooLarge, format!("the relay reads at most {limit} bytes here"));
     read.map_err(|_| late())?.map_err(|_| too_large())
 }
 

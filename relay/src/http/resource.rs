@@ -19,11 +19,14 @@ use crate::shard::command::Role;
 
 /// `POST /whip/{room}` and `POST /whep/{room}`.
 pub(crate) fn endpoint(role: Role) -> MethodRouter<Arc<Door>> {
-    let join = move |State(door): State<Arc<Door>>, Path(room): Path<String>, headers: HeaderMap, body: Body| async move {
-        join(door, role, room, headers, body).await
-    };
+    let join = move |State(door): State<Arc<Door>>,
+                     Path(room): Path<String>,
+                     headers: HeaderMap,
+                     body: Body| async move { join(door, role, room, headers, body).await };
     let options = || async { allowed("OPTIONS, POST", (HeaderName::from_static("accept-post"), SDP)) };
-    post(join).options(options).fallback(|| async { wrong_method("OPTIONS, POST", "POST an SDP offer to join") })
+    post(join)
+        .options(options)
+        .fallback(|| async { wrong_method("OPTIONS, POST", "POST an SDP offer to join") })
 }
 
 /// `PATCH`, `DELETE` and `GET` of a session.
@@ -37,26 +40,38 @@ pub(crate) fn session(role: Role) -> MethodRouter<Arc<Door>> {
     let show = move |State(door): State<Arc<Door>>, Path((_, session)): SessionPath| async move {
         let running = door.running(role, request::session(&session)?)?;
         let json = HeaderValue::from_static("application/json");
-        Ok::<_, Problem>(([(CONTENT_TYPE, json), (ETAG, quoted(&entity_tag(running.ice_generation)))], "{\"state\":\"running\"}"))
+        Ok::<_, Problem>((
+            [(CONTENT_TYPE, json), (ETAG, quoted(&entity_tag(running.ice_generation)))],
+            "{\"state\":\"running\"}",
+        ))
     };
     let methods = "DELETE, GET, OPTIONS, PATCH";
     delete(leave)
         .get(show)
         .patch(patch)
         .options(move || async move { allowed(methods, (accept_patch(), FRAGMENT)) })
-        .fallback(move || async move { wrong_method(methods, "PATCH to trickle or restart ICE, DELETE to leave") })
+        .fallback(
+            move || async move { wrong_method(methods, "PATCH to trickle or restart ICE, DELETE to leave") },
+        )
 }
 
 type SessionPath = Path<(String, String)>;
 
-async fn join(door: Arc<Door>, role: Role, room: String, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn join(
+    door: Arc<Door>,
+    role: Role,
+    room: String,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let room_id = request::room(&room)?;
     request::expect_type(&headers, SDP)?;
     let bearer = request::bearer(&headers).map(str::to_owned);
     let body = request::body(body, door.max_sdp_bytes).await?;
     // In a task of its own: a client that hangs up half-way must not leave a session that nobody counts.
     let joining = tokio::spawn(async move { door.join(role, room_id, bearer.as_deref(), &body).await });
-    let joined = joining.await.map_err(|_| Problem::new(ProblemCode::Internal, "the relay failed: try again"))??;
+    let joined =
+        joining.await.map_err(|_| Problem::new(ProblemCode::Internal, "the relay failed: try again"))??;
     let path = match role {
         Role::Publish => "whip",
         Role::View => "whep",

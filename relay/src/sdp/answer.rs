@@ -88,7 +88,9 @@ impl Section {
         section = section.payload(&active.payload);
         let payload_type = active.payload.payload_type;
         let feedback = active.feedback;
-        for (agreed, name) in [(feedback.nack, "nack"), (feedback.pli, "nack pli"), (feedback.transport_cc, "transport-cc")] {
+        for (agreed, name) in
+            [(feedback.nack, "nack"), (feedback.pli, "nack pli"), (feedback.transport_cc, "transport-cc")]
+        {
             if agreed {
                 section = section.value("rtcp-fb", &format!("{payload_type} {name}"));
             }
@@ -125,7 +127,9 @@ impl Section {
         let mut section = self.value("msid", &format!("{STREAM} {kind}"));
         if active.rtx.is_some() {
             let rtx = active.ssrcs.rtx;
-            section = section.value("ssrc-group", &format!("FID {media} {rtx}")).value("ssrc", &format!("{rtx} cname:{STREAM}"));
+            section = section
+                .value("ssrc-group", &format!("FID {media} {rtx}"))
+                .value("ssrc", &format!("{rtx} cname:{STREAM}"));
         }
         section.value("ssrc", &format!("{media} cname:{STREAM}"))
     }

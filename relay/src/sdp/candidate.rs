@@ -15,7 +15,8 @@ pub(crate) fn parse(value: &str) -> Option<SocketAddr> {
     let address = fields.next()?.parse::<IpAddr>().ok()?;
     let port = fields.next()?.parse::<u16>().ok()?;
     let usable = component == "1" && transport.eq_ignore_ascii_case("udp") && port != 0;
-    (usable && fields.next() == Some("typ") && fields.next().is_some()).then(|| SocketAddr::new(address, port))
+    (usable && fields.next() == Some("typ") && fields.next().is_some())
+        .then(|| SocketAddr::new(address, port))
 }
 
 /// Writes the `rank`-th host candidate, best first, as the value of an `a=candidate` line.
@@ -32,7 +33,8 @@ mod tests {
 
     #[test]
     fn reads_what_browsers_and_libraries_write() {
-        let chromium = "842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0 generation 0";
+        let chromium =
+            "842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0 generation 0";
         assert_eq!(parse(chromium), Some("203.0.113.7:46154".parse().unwrap()));
         let firefox = "0 1 UDP 2122252543 2001:db8::7 52999 typ host";
         assert_eq!(parse(firefox), Some("[2001:db8::7]:52999".parse().unwrap()));

@@ -16,9 +16,13 @@ pub(crate) struct Fragment {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum FragmentError {
-    #[error("the body is not an SDP fragment (RFC 8840): send a=ice-ufrag, a=ice-pwd, m=, a=mid and a=candidate lines only")]
+    #[error(
+        "the body is not an SDP fragment (RFC 8840): send a=ice-ufrag, a=ice-pwd, m=, a=mid and a=candidate lines only"
+    )]
     Malformed,
-    #[error("the fragment's a=ice-ufrag and a=ice-pwd must stand together, with at least 4 and 22 characters")]
+    #[error(
+        "the fragment's a=ice-ufrag and a=ice-pwd must stand together, with at least 4 and 22 characters"
+    )]
     IceCredentials,
 }
 
@@ -33,13 +37,16 @@ impl Fragment {
             if !known || number >= MAX_LINES || line.chars().any(char::is_control) {
                 return Err(FragmentError::Malformed);
             }
-            let Some((key, value)) = line.strip_prefix("a=").and_then(|attribute| attribute.split_once(':')) else {
+            let Some((key, value)) = line.strip_prefix("a=").and_then(|attribute| attribute.split_once(':'))
+            else {
                 continue;
             };
             match key {
                 "ice-ufrag" => ufrag = ufrag.or(Some(value)),
                 "ice-pwd" => pwd = pwd.or(Some(value)),
-                "candidate" if candidates.len() < MAX_CANDIDATES => candidates.extend(candidate::parse(value)),
+                "candidate" if candidates.len() < MAX_CANDIDATES => {
+                    candidates.extend(candidate::parse(value))
+                }
                 _ => {}
             }
         }

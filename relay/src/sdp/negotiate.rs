@@ -50,7 +50,9 @@ pub(crate) struct LocalSsrcs {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum NegotiationError {
-    #[error("no sending m-line offers H264 (packetization-mode=1), VP8, VP9 (profile 0), AV1 (profile 0) or Opus: offer one of them")]
+    #[error(
+        "no sending m-line offers H264 (packetization-mode=1), VP8, VP9 (profile 0), AV1 (profile 0) or Opus: offer one of them"
+    )]
     NothingToPublish,
     #[error("no receiving m-line offers what this room carries ({carried}): offer it with recvonly")]
     NothingToView { carried: String },
@@ -81,7 +83,9 @@ pub(crate) fn viewer(offer: &Offer, tracks: &[PublishedTrack]) -> Result<Negotia
     let mut left = tracks.to_vec();
     let lines = offer.media.iter().map(|media| {
         let wanted = |codec| left.iter().any(|track| track.codec == codec);
-        if media.receives && let Some((kind, codec, payload)) = first_codec(media, wanted) {
+        if media.receives
+            && let Some((kind, codec, payload)) = first_codec(media, wanted)
+        {
             left.retain(|track| track.kind != kind);
             return Active::new(offer, media, codec, payload, Role::View).map(Line::Active);
         }
@@ -125,7 +129,13 @@ impl Line {
 }
 
 impl Active {
-    fn new(offer: &Offer, media: &OfferedMedia, codec: Codec, payload: OfferedPayload, role: Role) -> Result<Self, NegotiationError> {
+    fn new(
+        offer: &Offer,
+        media: &OfferedMedia,
+        codec: Codec,
+        payload: OfferedPayload,
+        role: Role,
+    ) -> Result<Self, NegotiationError> {
         let video = media.kind == Some(MediaKind::Video);
         let offered = |wanted: &str| payload.feedback.iter().any(|feedback| feedback == wanted);
         let (extensions, accepted) = extensions(offer, media, role);
@@ -152,7 +162,10 @@ impl LocalSsrcs {
 }
 
 /// The first payload, in the offerer's order, of a codec that the relay forwards and `wanted` asks for.
-fn first_codec(media: &OfferedMedia, wanted: impl Fn(Codec) -> bool) -> Option<(MediaKind, Codec, OfferedPayload)> {
+fn first_codec(
+    media: &OfferedMedia,
+    wanted: impl Fn(Codec) -> bool,
+) -> Option<(MediaKind, Codec, OfferedPayload)> {
     let kind = media.kind.filter(|_| media.usable)?;
     let codecs = media.payloads.iter().filter_map(|payload| Some((codec_of(kind, payload)?, payload)));
     let mut wanted = codecs.filter(|(codec, _)| wanted(*codec));
@@ -178,7 +191,9 @@ fn codec_of(kind: MediaKind, payload: &OfferedPayload) -> Option<Codec> {
 /// The RTX payload type whose `apt` is `payload_type` (RFC 4588 section 8.1).
 fn rtx_for(media: &OfferedMedia, payload_type: u8) -> Option<u8> {
     let mut rtx = media.payloads.iter().filter(|payload| payload.encoding.eq_ignore_ascii_case("rtx"));
-    let repairs = |payload: &&OfferedPayload| payload.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload_type);
+    let repairs = |payload: &&OfferedPayload| {
+        payload.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload_type)
+    };
     rtx.find(repairs).map(|payload| payload.payload_type)
 }
 
@@ -190,13 +205,16 @@ fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap,
         let slot = match (extension.uri.as_str(), role) {
             (MID, _) => &mut map.mid,
             (ABS_CAPTURE_TIME, _) => &mut map.abs_capture_time,
-            (DEPENDENCY_DESCRIPTOR, _) if media.kind == Some(MediaKind::Video) => &mut map.dependency_descriptor,
+            (DEPENDENCY_DESCRIPTOR, _) if media.kind == Some(MediaKind::Video) => {
+                &mut map.dependency_descriptor
+            }
             (TRANSPORT_CC, _) => &mut map.transport_cc,
             (PLAYOUT_DELAY, Role::View) if media.kind == Some(MediaKind::Video) => &mut map.playout_delay,
             _ => continue,
         };
         let id_fits = extension.id <= 14 || offer.extmap_allow_mixed;
-        let id_free = accepted.iter().all(|other| other.id != extension.id) && means_the_same_everywhere(offer, extension);
+        let id_free = accepted.iter().all(|other| other.id != extension.id)
+            && means_the_same_everywhere(offer, extension);
         if slot.is_none() && id_fits && id_free {
             *slot = Some(extension.id);
             accepted.push(extension.clone());
@@ -213,6 +231,7 @@ fn means_the_same_everywhere(offer: &Offer, extension: &OfferedExtension) -> boo
 
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
-const DEPENDENCY_DESCRIPTOR: &str = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const DEPENDENCY_DESCRIPTOR: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";

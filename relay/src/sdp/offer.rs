@@ -76,7 +76,9 @@ pub(crate) struct OfferedExtension {
 pub(crate) enum OfferError {
     #[error("the body is not text: send the SDP offer as UTF-8")]
     NotText,
-    #[error("the offer has more than {MAX_LINES} lines or a line longer than {MAX_LINE_BYTES} bytes: offer fewer codecs")]
+    #[error(
+        "the offer has more than {MAX_LINES} lines or a line longer than {MAX_LINE_BYTES} bytes: offer fewer codecs"
+    )]
     TooLong,
     #[error("the body is not an SDP offer (line {line}): send the text of createOffer unchanged")]
     Malformed { line: usize },
@@ -88,6 +90,8 @@ pub(crate) enum OfferError {
     Mid { line: usize },
     #[error("the m-lines are not in one BUNDLE group: use bundlePolicy max-bundle")]
     NotBundled,
+    #[error("a=group:BUNDLE names an m-line that the offer does not have: send the whole offer")]
+    CutShort,
     #[error("m-line {line} lacks a=rtcp-mux: the relay has one port for RTP and RTCP")]
     NoRtcpMux { line: usize },
     #[error("the offer lacks a=ice-ufrag of at least 4 or a=ice-pwd of at least 22 characters (RFC 8839)")]
@@ -112,7 +116,8 @@ impl Offer {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, OfferError> {
         let text = std::str::from_utf8(bytes).map_err(|_| OfferError::NotText)?;
         screen(text)?;
-        let session = SessionDescription::unmarshal(&mut Cursor::new(bytes)).map_err(|_| OfferError::Malformed { line: 0 })?;
+        let session = SessionDescription::unmarshal(&mut Cursor::new(bytes))
+            .map_err(|_| OfferError::Malformed { line: 0 })?;
         Self::check(&session)
     }
 
@@ -138,6 +143,9 @@ impl Offer {
             let bundled = bundle.contains(&mid) || (alone && bundle.is_empty());
             media.push(OfferedMedia::read(mid, description, bundled, &session.attributes));
         }
+        if bundle.iter().any(|named| media.iter().all(|m| m.mid != *named)) {
+            return Err(OfferError::CutShort);
+        }
         // The transport is that of the first bundled m-line (RFC 8843 section 7.2); what it leaves out may stand above.
         let both = || session.media_descriptions.iter().zip(&media);
         let (first, _) = both().find(|(_, m)| m.usable).ok_or(OfferError::NotBundled)?;
@@ -152,13 +160,20 @@ impl Offer {
         if here("setup") == Some("passive") {
             return Err(OfferError::SetupPassive);
         }
-        let ice = IceCredentials::new(here("ice-ufrag"), here("ice-pwd")).ok_or(OfferError::IceCredentials)?;
+        let ice =
+            IceCredentials::new(here("ice-ufrag"), here("ice-pwd")).ok_or(OfferError::IceCredentials)?;
         let fingerprint = fingerprint(&first.attributes)
             .or_else(|| fingerprint(&session.attributes))
             .ok_or(OfferError::Fingerprint)?;
-        let candidates = values(&first.attributes, "candidate").filter_map(candidate::parse).take(MAX_CANDIDATES).collect();
+        let candidates = values(&first.attributes, "candidate")
+            .filter_map(candidate::parse)
+            .take(MAX_CANDIDATES)
+            .collect();
         let extmap_allow_mixed = session.has_attribute("extmap-allow-mixed")
-            || session.media_descriptions.iter().all(|description| description.has_attribute("extmap-allow-mixed"));
+            || session
+                .media_descriptions
+                .iter()
+                .all(|description| description.has_attribute("extmap-allow-mixed"));
         Ok(Self { ice, fingerprint, candidates, extmap_allow_mixed, media })
     }
 }
@@ -186,8 +201,15 @@ impl OfferedMedia {
             sends,
             receives,
             rtcp_rsize: attributes.iter().any(|a| a.key == "rtcp-rsize"),
-            payloads: name.formats.iter().filter_map(|format| OfferedPayload::read(format, attributes)).collect(),
-            extensions: values(attributes, "extmap").chain(values(session, "extmap")).filter_map(OfferedExtension::read).collect(),
+            payloads: name
+                .formats
+                .iter()
+                .filter_map(|format| OfferedPayload::read(format, attributes))
+                .collect(),
+            extensions: values(attributes, "extmap")
+                .chain(values(session, "extmap"))
+                .filter_map(OfferedExtension::read)
+                .collect(),
             ssrc,
             rtx_ssrc,
         }
@@ -211,7 +233,10 @@ impl OfferedPayload {
     /// One of the `name=value` pairs of the format parameters, without regard to case in the name.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.parameters.split(';').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        pairs
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
@@ -230,9 +255,11 @@ impl IceCredentials {
     /// Checks length and alphabet of both (RFC 8839 section 5.4).
     pub(crate) fn new(ufrag: Option<&str>, pwd: Option<&str>) -> Option<Self> {
         let (ufrag, pwd) = (ufrag?, pwd?);
-        let ice_chars = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
+        let ice_chars =
+            |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
         let fits = (4..=256).contains(&ufrag.len()) && (22..=256).contains(&pwd.len());
-        (fits && ice_chars(ufrag) && ice_chars(pwd)).then(|| Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
+        (fits && ice_chars(ufrag) && ice_chars(pwd))
+            .then(|| Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
     }
 }
 
@@ -244,7 +271,11 @@ fn screen(text: &str) -> Result<(), OfferError> {
         if lines > MAX_LINES || line.len() > MAX_LINE_BYTES {
             return Err(OfferError::TooLong);
         }
-        let known = line.is_empty() || matches!(line.as_bytes(), [b'v' | b'o' | b's' | b't' | b'a' | b'm' | b'c' | b'b' | b'i', b'=', ..]);
+        let known = line.is_empty()
+            || matches!(
+                line.as_bytes(),
+                [b'v' | b'o' | b's' | b't' | b'a' | b'm' | b'c' | b'b' | b'i', b'=', ..]
+            );
         if !known || line.chars().any(char::is_control) {
             return Err(OfferError::Malformed { line: number + 1 });
         }
@@ -277,7 +308,8 @@ fn direction(attributes: &[Attribute]) -> Option<(bool, bool)> {
 
 /// The SSRC of the media and of its retransmissions: from `a=ssrc-group:FID` (RFC 5576), else the first `a=ssrc`.
 fn sources(attributes: &[Attribute]) -> (Option<u32>, Option<u32>) {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).filter(|ssrc| *ssrc != 0);
+    let number =
+        |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).filter(|ssrc| *ssrc != 0);
     for group in values(attributes, "ssrc-group") {
         if let Some(pair) = group.strip_prefix("FID ") {
             let mut pair = pair.split_ascii_whitespace();
@@ -289,7 +321,9 @@ fn sources(attributes: &[Attribute]) -> (Option<u32>, Option<u32>) {
 
 /// `a=fingerprint:sha-256 AB:CD:…` (RFC 8122).
 fn fingerprint(attributes: &[Attribute]) -> Option<Fingerprint> {
-    let sha_256 = values(attributes, "fingerprint").filter_map(|line| line.split_once(' ')).find(|(hash, _)| hash.eq_ignore_ascii_case("sha-256"));
+    let sha_256 = values(attributes, "fingerprint")
+        .filter_map(|line| line.split_once(' '))
+        .find(|(hash, _)| hash.eq_ignore_ascii_case("sha-256"));
     sha_256?.1.trim().parse().ok()
 }
 
@@ -302,8 +336,15 @@ fn values<'a>(attributes: &'a [Attribute], key: &'static str) -> impl Iterator<I
 }
 
 /// What stands behind `format` in the lines of one key: `a=rtpmap:96 VP8/90000` is `VP8/90000` behind `96`.
-fn behind<'a>(attributes: &'a [Attribute], key: &'static str, format: &'a str) -> impl Iterator<Item = &'a str> {
-    values(attributes, key).filter_map(move |line| line.split_once(' ')).filter(move |(first, _)| *first == format).map(|(_, rest)| rest.trim())
+fn behind<'a>(
+    attributes: &'a [Attribute],
+    key: &'static str,
+    format: &'a str,
+) -> impl Iterator<Item = &'a str> {
+    values(attributes, key)
+        .filter_map(move |line| line.split_once(' '))
+        .filter(move |(first, _)| *first == format)
+        .map(|(_, rest)| rest.trim())
 }
 
 const MAX_LINES: usize = 2_000;

@@ -41,7 +41,11 @@ fn the_file_beats_the_defaults_and_flags_beat_the_file() {
 
 #[test]
 fn every_field_has_a_flag_and_a_variable() {
-    let fields: BTreeSet<String> = toml::from_str::<toml::Table>(&RelayConfig::default().to_toml()).unwrap().into_iter().map(|(key, _)| key).collect();
+    let fields: BTreeSet<String> = toml::from_str::<toml::Table>(&RelayConfig::default().to_toml())
+        .unwrap()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
     let command = Arguments::command();
     let variables: BTreeSet<String> = command
         .get_arguments()
@@ -69,7 +73,10 @@ fn help_names_the_true_defaults() {
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_valid_one() {
     let said = with_file("max_room = 3\n", &[]).unwrap_err().to_string();
-    assert!(said.contains("unknown key \"max_room\"") && said.contains("did you mean \"max_rooms\"?"), "{said}");
+    assert!(
+        said.contains("unknown key \"max_room\"") && said.contains("did you mean \"max_rooms\"?"),
+        "{said}"
+    );
     let said = with_file("weather = 3\n", &[]).unwrap_err().to_string();
     assert!(said.contains("unknown key \"weather\"") && !said.contains("did you mean"), "{said}");
 }
@@ -84,7 +91,10 @@ fn a_wrong_value_is_refused_by_its_key() {
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
-        assert!(matches!(&said, ConfigError::Value { key: found, .. } if found.starts_with(key)), "{text}: {said}");
+        assert!(
+            matches!(&said, ConfigError::Value { key: found, .. } if found.starts_with(key)),
+            "{text}: {said}"
+        );
         assert_eq!(said.to_string().lines().count(), 1, "one sentence: {said}");
     }
     let said = arguments(&["--config", "/nonexistent/relay.toml"]).resolve().unwrap_err().to_string();
@@ -96,7 +106,12 @@ fn a_variable_that_means_nothing_is_refused_but_not_those_of_kubernetes() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into_iter();
     let said = refuse_unknown_variables(names(&["PATH", "LATCHKEY_RELAY_SHARD"])).unwrap_err().to_string();
     assert!(said.contains("LATCHKEY_RELAY_SHARD;") && said.contains("\"LATCHKEY_RELAY_SHARDS\""), "{said}");
-    let fine = ["LATCHKEY_RELAY_SHARDS", "LATCHKEY_RELAY_SERVICE_HOST", "LATCHKEY_RELAY_PORT_9601_TCP", "LATCHKEY_SERVER_X"];
+    let fine = [
+        "LATCHKEY_RELAY_SHARDS",
+        "LATCHKEY_RELAY_SERVICE_HOST",
+        "LATCHKEY_RELAY_PORT_9601_TCP",
+        "LATCHKEY_SERVER_X",
+    ];
     assert_eq!(refuse_unknown_variables(names(&fine)), Ok(()));
 }
 
@@ -105,12 +120,18 @@ fn the_example_lists_every_key_and_equals_the_defaults() {
     let example = include_str!("../../../relay.example.toml");
     let config = with_file(example, &[]).unwrap();
     assert_eq!(config, RelayConfig::default());
-    let keys = |text: &str| toml::from_str::<toml::Table>(text).unwrap().into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>();
+    let keys = |text: &str| {
+        toml::from_str::<toml::Table>(text).unwrap().into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>()
+    };
     assert_eq!(keys(example), keys(&RelayConfig::default().to_toml()));
 }
 
 #[test]
 fn what_is_printed_is_read_again() {
-    let config = with_file("", &["--door", "off", "--grant-key", "k:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "--json"]).unwrap();
+    let config = with_file(
+        "",
+        &["--door", "off", "--grant-key", "k:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "--json"],
+    )
+    .unwrap();
     assert_eq!(with_file(&config.to_toml(), &[]), Ok(config));
 }

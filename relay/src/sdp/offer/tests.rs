@@ -42,7 +42,11 @@ fn camera(video: Codec) -> Vec<PublishedTrack> {
 fn written(offer: &Offer, negotiation: &Negotiation) -> String {
     let ice = IceCredentials { ufrag: "0fgh".to_owned(), pwd: "abcdefghijklmnopqrstuv".to_owned() };
     let candidates = ["203.0.113.7:9602".parse().unwrap(), "[2001:db8::7]:9602".parse().unwrap()];
-    answer::write(offer, negotiation, &LocalTransport { ice: &ice, fingerprint: Fingerprint([0xAB; 32]), candidates: &candidates })
+    answer::write(
+        offer,
+        negotiation,
+        &LocalTransport { ice: &ice, fingerprint: Fingerprint([0xAB; 32]), candidates: &candidates },
+    )
 }
 
 /// Codec, payload type and RTX payload type of each line, `None` for what is not active.
@@ -120,13 +124,19 @@ fn extensions_are_those_we_need_and_never_the_loudness() {
         abs_send_time: None,
     };
     assert_eq!(legs[1].extensions, video);
-    assert_eq!(legs[0].extensions, ExtensionMap { mid: Some(4), transport_cc: Some(3), ..ExtensionMap::default() });
+    assert_eq!(
+        legs[0].extensions,
+        ExtensionMap { mid: Some(4), transport_cc: Some(3), ..ExtensionMap::default() }
+    );
     let viewer = parse(CHROMIUM_VIEWER);
     let legs = negotiate::viewer(&viewer, &camera(Codec::Vp8)).unwrap().legs(&viewer);
     assert_eq!(legs[1].extensions, ExtensionMap { playout_delay: Some(5), ..video });
     for (name, text) in ALL {
         let offer = parse(text);
-        for negotiation in [negotiate::publisher(&offer), negotiate::viewer(&offer, &camera(Codec::Vp8))].into_iter().flatten() {
+        for negotiation in [negotiate::publisher(&offer), negotiate::viewer(&offer, &camera(Codec::Vp8))]
+            .into_iter()
+            .flatten()
+        {
             let answer = written(&offer, &negotiation);
             assert!(!answer.contains("audio-level"), "{name}");
             assert!(!answer.contains("goog-remb") && !answer.contains("ccm fir"), "{name}");
@@ -172,18 +182,26 @@ fn an_answer_says_all_that_a_client_needs() {
     assert!(answer.contains(&format!("a=ssrc-group:FID {media} {rtx}\r\n")));
     let publisher = parse(WEBRTC_RS_PUBLISHER);
     let answer = written(&publisher, &negotiate::publisher(&publisher).unwrap());
-    assert!(answer.contains("a=recvonly") && !answer.contains("a=ssrc"), "the relay sends a publisher no media");
+    assert!(
+        answer.contains("a=recvonly") && !answer.contains("a=ssrc"),
+        "the relay sends a publisher no media"
+    );
 }
 
 #[test]
 fn an_answer_is_one_that_rtc_sdp_and_str0m_read() {
     for (name, text) in ALL {
         let offer = parse(text);
-        let negotiation = if name.ends_with("viewer") { negotiate::viewer(&offer, &camera(Codec::Vp8)) } else { negotiate::publisher(&offer) };
+        let negotiation = if name.ends_with("viewer") {
+            negotiate::viewer(&offer, &camera(Codec::Vp8))
+        } else {
+            negotiate::publisher(&offer)
+        };
         let answer = written(&offer, &negotiation.unwrap());
         let read = SessionDescription::unmarshal(&mut Cursor::new(answer.as_bytes())).unwrap();
         assert_eq!(read.media_descriptions.len(), offer.media.len(), "{name}");
-        str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap_or_else(|error| panic!("{name}: {error}\n{answer}"));
+        str0m::change::SdpAnswer::from_sdp_string(&answer)
+            .unwrap_or_else(|error| panic!("{name}: {error}\n{answer}"));
     }
 }
 
@@ -219,29 +237,50 @@ fn h264_without_fragmentation_and_unknown_codecs_are_not_taken() {
 fn ids_that_clash_or_do_not_fit_are_not_accepted() {
     let high = WEBRTC_RS_PUBLISHER.replace("a=extmap:3 ", "a=extmap:20 ");
     let offer = parse(&high);
-    assert_eq!(negotiate::publisher(&offer).unwrap().legs(&offer)[0].extensions.dependency_descriptor, Some(20));
+    assert_eq!(
+        negotiate::publisher(&offer).unwrap().legs(&offer)[0].extensions.dependency_descriptor,
+        Some(20)
+    );
     let offer = parse(&high.replace("a=extmap-allow-mixed\r\n", ""));
     assert_eq!(negotiate::publisher(&offer).unwrap().legs(&offer)[0].extensions.dependency_descriptor, None);
-    let clash = WEBRTC_RS_PUBLISHER.replacen("a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time", "a=extmap:1 urn:x:y", 1);
+    let clash = WEBRTC_RS_PUBLISHER.replacen(
+        "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+        "a=extmap:1 urn:x:y",
+        1,
+    );
     let offer = parse(&clash);
     let legs = negotiate::publisher(&offer).unwrap().legs(&offer);
-    assert_eq!((legs[0].extensions.mid, legs[1].extensions.mid), (None, None), "1 means two things in one bundle");
+    assert_eq!(
+        (legs[0].extensions.mid, legs[1].extensions.mid),
+        (None, None),
+        "1 means two things in one bundle"
+    );
 }
 
 #[test]
 fn each_missing_part_is_named() {
-    let without = |part: &str| WEBRTC_RS_PUBLISHER.lines().filter(|line| !line.starts_with(part)).collect::<Vec<_>>().join("\r\n");
+    let without = |part: &str| {
+        WEBRTC_RS_PUBLISHER.lines().filter(|line| !line.starts_with(part)).collect::<Vec<_>>().join("\r\n")
+    };
     assert_eq!(error(&without("a=fingerprint")), OfferError::Fingerprint);
     assert_eq!(error(&without("a=ice-pwd")), OfferError::IceCredentials);
     assert_eq!(error(&without("a=rtcp-mux")), OfferError::NoRtcpMux { line: 0 });
     assert_eq!(error(&without("a=group")), OfferError::NotBundled);
+    assert_eq!(error(WEBRTC_RS_PUBLISHER.split("m=audio").next().unwrap()), OfferError::CutShort);
     assert_eq!(error(&without("a=mid:1")), OfferError::Mid { line: 1 });
     assert_eq!(error(&WEBRTC_RS_PUBLISHER.replace("a=mid:1", "a=mid:0")), OfferError::Mid { line: 1 });
     assert_eq!(error(&WEBRTC_RS_PUBLISHER.replace("actpass", "passive")), OfferError::SetupPassive);
-    assert_eq!(error(&WEBRTC_RS_PUBLISHER.replace("a=extmap-allow-mixed", "a=ice-lite")), OfferError::IceLite);
+    assert_eq!(
+        error(&WEBRTC_RS_PUBLISHER.replace("a=extmap-allow-mixed", "a=ice-lite")),
+        OfferError::IceLite
+    );
     assert_eq!(error(&WEBRTC_RS_PUBLISHER.replace("sha-256", "sha-1")), OfferError::Fingerprint);
     assert_eq!(error(&WEBRTC_RS_PUBLISHER.replace("BUNDLE 0 1", "BUNDLE 0")), OfferError::NotBundled);
-    let head: String = WEBRTC_RS_PUBLISHER.lines().take_while(|line| !line.starts_with("m=")).map(|line| format!("{line}\r\n")).collect();
+    let head: String = WEBRTC_RS_PUBLISHER
+        .lines()
+        .take_while(|line| !line.starts_with("m="))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
     assert_eq!(error(&head), OfferError::NoMedia);
     assert_eq!(Offer::parse(&[0xFF, 0xFE]).err(), Some(OfferError::NotText));
     assert_eq!(error("hello"), OfferError::Malformed { line: 1 });
@@ -259,7 +298,10 @@ fn one_line_needs_no_group() {
 /// Reads, and when that works agrees and answers: none of it may panic.
 fn survive(bytes: &[u8]) {
     if let Ok(offer) = Offer::parse(bytes) {
-        for negotiation in [negotiate::publisher(&offer), negotiate::viewer(&offer, &camera(Codec::H264))].into_iter().flatten() {
+        for negotiation in [negotiate::publisher(&offer), negotiate::viewer(&offer, &camera(Codec::H264))]
+            .into_iter()
+            .flatten()
+        {
             let answer = written(&offer, &negotiation);
             assert_eq!(negotiation.legs(&offer).len(), offer.media.len());
             assert!(answer.starts_with("v=0\r\n"));
