@@ -268,7 +268,7 @@ async fn stop_after(seconds: Option<f64>) {
 const EXAMPLES: &str = "\
 From nothing to a picture:
   latchkey-server &                                                       the server, with a relay inside
-  latchkey --home ./ada household create --server http://127.0.0.1:8080 --name Ada
+  latchkey --home ./ada household create --server http://127.0.0.1:9601 --name Ada
   latchkey --home ./ada invite --role camera --name \"Front door\"          prints a code and waits
   latchkey --home ./door join -                                           in another terminal: paste the code
   latchkey --home ./door camera --source door.mp4

@@ -1,4 +1,6 @@
 //! Camera, viewer, and the latchkey command.
+//!
+#![doc = include_str!("../README.md")]
 
 mod backoff;
 mod bitstream;

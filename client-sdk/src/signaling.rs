@@ -57,7 +57,7 @@ struct Token {
 #[non_exhaustive]
 pub enum SignalingError {
     /// The address is not an `http://` or `https://` address.
-    #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:8080")]
+    #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:9601")]
     BadAddress(String),
     /// Nobody answers.
     #[error("the server at {host} does not answer ({reason}): check the address and that it runs")]

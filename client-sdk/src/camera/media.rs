@@ -10,6 +10,7 @@ use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope::{self, EnvelopeBuilder};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -99,6 +100,12 @@ impl Media {
         for note in self.source.notes() {
             self.teller.note(note);
         }
+        // A file begins with its key frame: better sent than dropped while the relay is still being found.
+        tokio::select! {
+            _ = timeout(HEAD_START, self.channels.line.wait_for(Option::is_some)) => {}
+            () = stop.cancelled() => return None,
+        }
+        self.channels.line.mark_changed();
         loop {
             let frame = tokio::select! {
                 frame = self.source.next() => frame,
@@ -369,3 +376,6 @@ fn track_number(kind: MediaKind) -> u8 {
         MediaKind::Audio => kid::AUDIO,
     }
 }
+
+/// How long the first frame is held for the first connection.
+const HEAD_START: Duration = Duration::from_secs(2);

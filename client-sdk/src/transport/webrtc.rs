@@ -5,6 +5,7 @@ mod door;
 mod feedback;
 mod peer;
 mod publisher;
+mod runtime;
 mod viewer;
 
 pub use publisher::{Publisher, TrackExtensions};

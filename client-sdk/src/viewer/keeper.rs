@@ -8,6 +8,7 @@ use std::time::Duration;
 use latchkey_api::event::Event as ServerEvent;
 use latchkey_api::group::PendingWelcome;
 use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::group::{GroupError, KeyPackages, Member, Processed, Refusal};
 use latchkey_e2ee::key_schedule::EpochKeys;
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ pub(super) struct Keeper {
     teller: Arc<Teller>,
     look_again: Instant,
     pause: Duration,
+    /// The server said that this device is removed, or its rights changed.
+    told_removed: bool,
 }
 
 /// Why following the group stopped for now.
@@ -42,6 +45,14 @@ enum KeepError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Group(#[from] GroupError),
+}
+
+impl KeepError {
+    /// The server lets this device in no more.
+    fn is_shut_out(&self) -> bool {
+        let Self::Home(HomeError::Signaling(error)) = self else { return false };
+        matches!(error.code(), Some(ProblemCode::SignInFailed | ProblemCode::NotSignedIn))
+    }
 }
 
 impl From<SignalingError> for KeepError {
@@ -72,6 +83,7 @@ impl Keeper {
             teller,
             look_again: Instant::now() + LONGEST_PAUSE,
             pause: SHORTEST_PAUSE,
+            told_removed: false,
         };
         keeper.give_keys();
         Ok(keeper)
@@ -93,10 +105,15 @@ impl Keeper {
                 worked = self.react(update) => worked,
                 () = stop.cancelled() => return,
             };
-            if let Err(error) = worked {
+            let shut_out = worked.as_ref().is_err_and(|error| self.told_removed && error.is_shut_out());
+            if let Err(error) = worked
+                && !shut_out
+            {
                 self.report(&error);
             }
-            if let Some(reason) = self.removed() {
+            let said = shut_out
+                .then(|| "the server says that this device was removed from the household".to_owned());
+            if let Some(reason) = self.removed().or(said) {
                 ender.end(Ended::Removed(reason));
                 return;
             }
@@ -119,6 +136,13 @@ impl Keeper {
                 Ok(())
             }
             ServerEvent::Unknown => Ok(()),
+            ServerEvent::Removed => {
+                self.told_removed = true;
+                self.catch_up().await?;
+                // Still signed in: only rights have changed.
+                self.told_removed = false;
+                Ok(())
+            }
             _ => self.catch_up().await,
         }
     }

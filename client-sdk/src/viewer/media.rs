@@ -57,6 +57,7 @@ pub(super) struct Media {
     handed_on: u64,
     age_ms: Option<i64>,
     window: RateWindow,
+    published: Instant,
     asked: Option<Instant>,
 }
 
@@ -91,6 +92,7 @@ impl Media {
             handed_on: 0,
             age_ms: None,
             window: RateWindow::begin(now),
+            published: now,
             asked: None,
         }
     }
@@ -275,6 +277,7 @@ impl Media {
         if kind == MediaKind::Video {
             self.handed_on += 1;
             if self.parts.stop_after.is_some_and(|enough| self.handed_on >= enough) {
+                self.publish_figures(None);
                 self.parts.ender.end(Ended::Enough);
             }
         }
@@ -311,7 +314,14 @@ impl Media {
     }
 
     fn tell_figures(&mut self) {
-        let Some(rates) = self.window.turn(Instant::now()) else { return };
+        let now = Instant::now();
+        let Some(rates) = self.window.turn(now) else {
+            if now.duration_since(self.published) >= PUBLISH_EVERY {
+                self.published = now;
+                self.publish_figures(None);
+            }
+            return;
+        };
         self.opener.retire_epochs(self.began.elapsed(), KEEP_EPOCHS);
         let stats = self.publish_figures(Some(rates));
         self.parts.teller.tell(Event::Stats(stats));
@@ -412,6 +422,8 @@ fn age_ms(captured: SystemTime) -> i64 {
     ms(SystemTime::now()) - ms(captured)
 }
 
+/// How often totals are brought up to date for those who ask in between.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// How often figures are looked at when nothing comes.
 const IDLE_WAKE: Duration = Duration::from_millis(500);
 /// How often waiting frames are looked at.

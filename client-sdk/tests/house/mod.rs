@@ -1,6 +1,6 @@
 //! A server in this process, and folders for the devices of one household.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -21,6 +21,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::transport::webrtc::feedback::{self, KeyFrameRequests};
+use crate::transport::webrtc::runtime::BreathingRuntime;
 use crate::transport::{LinkEvent, TransportError};
 
 /// Which way media goes.
@@ -70,6 +71,7 @@ impl Peer {
             .with_interceptor_registry(registry)
             .with_setting_engine(settings)
             .with_handler(Arc::new(Handler { gathered: gathered_tx, callbacks }))
+            .with_runtime(Arc::new(BreathingRuntime))
             .with_udp_addrs(addresses)
             .build()
             .await
