@@ -22,11 +22,8 @@ fn main() -> ExitCode {
 async fn run(config: ServerConfig, arguments: &Arguments) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.json {
-        log.json().init()
-    } else {
-        log.init()
-    }
+    let logging = if config.json { log.json().try_init() } else { log.try_init() };
+    logging.map_err(anyhow::Error::from_boxed)?;
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = Server::start(config).await?;

@@ -111,9 +111,31 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        Self::start_with(config, Relay::start).await
+    }
+
+    /// As [`Server::start`], and shows `tap` every packet that the relay opened, for tests that search them.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    #[cfg(feature = "test-tap")]
+    pub async fn start_tapped(
+        config: ServerConfig,
+        tap: latchkey_relay::shard::Tap,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, |relay| Relay::start_tapped(relay, tap)).await
+    }
+
+    async fn start_with<F>(
+        config: ServerConfig,
+        start: impl FnOnce(RelayConfig) -> F,
+    ) -> Result<Self, StartError>
+    where
+        F: Future<Output = Result<Relay, latchkey_relay::StartError>>,
+    {
         let prepared = Prepared::new(&config).await?;
         let key = GrantKey { kid: prepared.grants.key_id().to_owned(), public: prepared.grants.public_key() };
-        let relay = Relay::start(relay_config(&config, key)).await?;
+        let relay = start(relay_config(&config, key)).await?;
         let side = RelaySide::of(&relay);
         let mut server = prepared.open(&config, side)?;
         server.relay = Some(relay);

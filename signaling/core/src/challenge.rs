@@ -87,11 +87,13 @@ impl Challenger {
     ///
     /// # Errors
     /// [`StaleNonce`] when another answer was faster.
+    #[allow(clippy::needless_pass_by_value, reason = "an open nonce is taken, not lent")]
     pub fn use_up(&self, open: OpenNonce, now: SystemTime) -> Result<(), StaleNonce> {
+        let OpenNonce { nonce, until } = open;
         let now = unix_millis(now);
         let mut answered = self.lock();
         answered.retain(|_, until| *until > now);
-        match answered.insert(open.nonce, open.until) {
+        match answered.insert(nonce, until) {
             None => Ok(()),
             Some(_) => Err(StaleNonce),
         }

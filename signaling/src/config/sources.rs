@@ -21,8 +21,8 @@ use crate::config::ServerConfig;
 ///   latchkey-server
 ///
 /// Clients dial the TCP port (9601) and send media to the UDP port (9602). Behind a NAT or in a container name what
-/// clients reach: --public-url https://cam.example.org and --public-address 203.0.113.7 (or stun:HOST:PORT). TLS ends
-/// in a reverse proxy in front (then add --behind-proxy). With --config FILE the same names, with _ for -, stand in a
+/// clients reach: `--public-url https://cam.example.org` and `--public-address 203.0.113.7` (or `stun:HOST:PORT`). TLS
+/// ends in a reverse proxy in front (then add --behind-proxy). With --config FILE the same names, with _ for -, stand in a
 /// TOML file; --print-config shows what results.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey-server", version, max_term_width = 100)]
@@ -241,8 +241,8 @@ impl Arguments {
                 return wrong(key, "write a number above 0");
             }
         }
-        if config.max_session_hours == 0 {
-            return wrong("max_session_hours", "write at least 1");
+        if !(1..=HOURS_OF_A_YEAR).contains(&config.max_session_hours) {
+            return wrong("max_session_hours", "write a number from 1 to 8760");
         }
         let scheme = config.public_url.starts_with("http://") || config.public_url.starts_with("https://");
         if !config.public_url.is_empty() && !scheme {
@@ -324,6 +324,8 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), C
     }
     Ok(())
 }
+
+const HOURS_OF_A_YEAR: u64 = 8_760;
 
 #[cfg(test)]
 mod tests;

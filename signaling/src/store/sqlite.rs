@@ -75,36 +75,29 @@ pub enum OpenError {
     Schema(#[from] sqlx::migrate::MigrateError),
 }
 
-/// Runs `work` in one write transaction: all of it is kept when it returns `Ok(…)`, else none.
+/// Runs `work` in one write transaction, which is kept if `kept` says so of its outcome.
 macro_rules! in_transaction {
-    ($store:expr, |$tx:ident| $work:expr) => {{
+    ($store:expr, |$tx:ident| $work:expr, $kept:expr) => {{
         let mut tx = $store.begin().await.map_err(failed)?;
         let $tx: &mut SqliteConnection = &mut tx;
         let outcome = $work.await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
-        Ok(outcome)
-    }};
-}
-
-/// Runs `work` in one write transaction that is kept only if its outcome is as said.
-macro_rules! in_transaction_kept_if {
-    ($store:expr, $kept:pat, |$tx:ident| $work:expr) => {{
-        let mut tx = $store.begin().await.map_err(failed)?;
-        let $tx: &mut SqliteConnection = &mut tx;
-        let outcome = $work.await.map_err(failed)?;
-        if matches!(outcome, $kept) {
+        let kept: fn(&_) -> bool = $kept;
+        if kept(&outcome) {
             tx.commit().await.map_err(failed)?;
         } else {
             tx.rollback().await.map_err(failed)?;
         }
         Ok(outcome)
     }};
+    ($store:expr, |$tx:ident| $work:expr) => {
+        in_transaction!($store, |$tx| $work, |_| true)
+    };
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn found_household(&self, new: NewHousehold<'_>) -> Result<bool, StoreError> {
-        in_transaction_kept_if!(self, true, |tx| households::found(tx, new))
+        in_transaction!(self, |tx| households::found(tx, new), |founded| *founded)
     }
 
     async fn household_root(&self, household: HouseholdId) -> Result<Option<[u8; 32]>, StoreError> {
@@ -121,7 +114,7 @@ impl Store for SqliteStore {
     }
 
     async fn append_list(&self, new: NewList<'_>) -> Result<bool, StoreError> {
-        in_transaction_kept_if!(self, true, |tx| households::append_list(tx, new))
+        in_transaction!(self, |tx| households::append_list(tx, new), |added| *added)
     }
 
     async fn put_session(&self, new: NewSession, keep: u32, audit: AuditEntry) -> Result<(), StoreError> {
@@ -144,7 +137,7 @@ impl Store for SqliteStore {
         max: u32,
     ) -> Result<Option<u32>, StoreError> {
         let whose = (household, device);
-        in_transaction_kept_if!(self, Some(_), |tx| key_packages::add(tx, whose, packages, max))
+        in_transaction!(self, |tx| key_packages::add(tx, whose, packages, max), Option::is_some)
     }
 
     async fn claim_key_package(
@@ -153,15 +146,21 @@ impl Store for SqliteStore {
         device: DeviceId,
         audit: AuditEntry,
     ) -> Result<Option<TakenKeyPackage>, StoreError> {
-        in_transaction_kept_if!(self, Some(_), |tx| key_packages::claim(tx, household, device, audit))
+        in_transaction!(self, |tx| key_packages::claim(tx, household, device, audit), Option::is_some)
     }
 
     async fn append_commit(&self, new: NewCommit<'_>) -> Result<CommitOutcome, StoreError> {
-        in_transaction_kept_if!(self, CommitOutcome::Accepted(_), |tx| delivery::append_commit(tx, new))
+        in_transaction!(self, |tx| delivery::append_commit(tx, new), |it| matches!(
+            it,
+            CommitOutcome::Accepted(_)
+        ))
     }
 
     async fn append_message(&self, new: NewMessage<'_>) -> Result<MessageOutcome, StoreError> {
-        in_transaction_kept_if!(self, MessageOutcome::Accepted(_), |tx| delivery::append_message(tx, new))
+        in_transaction!(self, |tx| delivery::append_message(tx, new), |it| matches!(
+            it,
+            MessageOutcome::Accepted(_)
+        ))
     }
 
     async fn messages_after(&self, page: MessagePage) -> Result<Vec<StoredMessage>, StoreError> {
@@ -217,6 +216,7 @@ impl Store for SqliteStore {
 }
 
 /// Says what became of a statement in the store's own words; the log has SQLite's.
+#[allow(clippy::needless_pass_by_value, reason = "`map_err` gives it by value")]
 fn failed(error: sqlx::Error) -> StoreError {
     let code = match &error {
         sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i32>().ok()),

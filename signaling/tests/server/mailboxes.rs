@@ -53,22 +53,3 @@ async fn a_mailbox_has_bounds() {
     }
     running.server.shutdown().await;
 }
-
-#[tokio::test]
-async fn who_asks_too_often_waits() {
-    let running = Running::with(|config| {
-        config.open_burst = 5;
-        config.open_rate = 0.1;
-    })
-    .await;
-    let path = format!("/v1/mailboxes/{}", to_text(&random::<16>()));
-    for _ in 0..5 {
-        assert_eq!(running.client.get(&path).await.status, StatusCode::OK);
-    }
-    let refused = running.client.get(&path).await;
-    refused.problem(ProblemCode::RateLimited);
-    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=10).contains(&wait), "{wait}");
-    assert_eq!(running.client.get("/livez").await.status, StatusCode::OK, "other routes go on");
-    running.server.shutdown().await;
-}

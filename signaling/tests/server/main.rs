@@ -7,6 +7,7 @@ mod events;
 mod groups;
 mod home;
 mod key_packages;
+mod limits;
 mod lists;
 mod mailboxes;
 mod mls;

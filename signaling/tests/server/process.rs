@@ -21,7 +21,18 @@ impl Process {
         let ready_file = folder.join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
         let mut child = command()
-            .args(["--listen", listen, "--media", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--shards", "1"])
+            .args([
+                "--listen",
+                listen,
+                "--media",
+                "127.0.0.1:0",
+                "--ops",
+                "127.0.0.1:0",
+                "--shards",
+                "1",
+                "--device-burst",
+                "100000",
+            ])
             .arg("--data-dir")
             .arg(folder.join("data"))
             .arg("--ready-file")

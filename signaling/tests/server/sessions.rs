@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use latchkey_api::device_list::Right;
 use latchkey_api::encoding::from_text;
+use latchkey_api::event::Event;
 use latchkey_api::problem::ProblemCode;
 use latchkey_api::session::{CameraStatus, OpenSession, SessionOpened, SessionScope};
 use latchkey_signaling::SqliteStore;
@@ -12,6 +13,7 @@ use latchkey_signaling_core::names::{handle_of, room_of};
 use latchkey_signaling_core::store::Store as _;
 use latchkey_wire::grant::{GrantSigner, GrantVerifier, Scope};
 use reqwest::{Method, StatusCode};
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::events::Socket;
 use crate::home::{Device, Home, now};
@@ -165,12 +167,33 @@ async fn every_grant_stands_in_the_audit_chain_and_no_refusal_does() {
 }
 
 #[tokio::test]
+async fn without_a_written_audit_row_there_is_no_grant() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let view = ask(&home.camera, SessionScope::View);
+    assert_eq!(viewer.post("/v1/sessions", &view).await.status, StatusCode::CREATED);
+    let database = format!("sqlite://{}", running.folder().join("signaling.sqlite").display());
+    let mut other = SqliteConnection::connect(&database).await.unwrap();
+    sqlx::query("ALTER TABLE audit RENAME TO elsewhere").execute(&mut other).await.unwrap();
+    let refused = viewer.post("/v1/sessions", &view).await;
+    refused.problem(ProblemCode::Internal);
+    assert!(!String::from_utf8(refused.body).unwrap().contains("grant\":"));
+    assert_eq!(viewer.get("/v1/lists").await.status, StatusCode::OK, "what is not audited goes on");
+    sqlx::query("ALTER TABLE elsewhere RENAME TO audit").execute(&mut other).await.unwrap();
+    assert_eq!(viewer.post("/v1/sessions", &view).await.status, StatusCode::CREATED);
+    other.close().await.unwrap();
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_guest_whose_time_is_over_is_signed_out_and_cannot_come_back() {
     let running = Running::start().await;
     let end = now() + 3;
     let home = running.register(Home::with_guest_until(end)).await;
     let guest = running.client.signed_in(&home, &home.guest).await;
     assert_eq!(guest.get("/v1/lists").await.status, StatusCode::OK);
+    let mut socket = Socket::open(&guest).await;
     while now() < end {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -178,6 +201,8 @@ async fn a_guest_whose_time_is_over_is_signed_out_and_cannot_come_back() {
     let challenge = running.client.challenge(home.id, &home.guest).await;
     let answer = running.client.answer(home.id, &home.guest, &challenge);
     running.client.post("/v1/auth/session", &answer).await.problem(ProblemCode::SignInFailed);
+    assert_eq!(socket.event().await, Some(Event::Removed), "the next ping finds it");
+    assert_eq!(socket.event().await, None);
     running.server.shutdown().await;
 }
 

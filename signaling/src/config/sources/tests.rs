@@ -85,6 +85,7 @@ fn a_wrong_value_is_refused_by_its_key_in_one_sentence() {
         ("open_rate = 0.0\n", "open_rate"),
         ("device_burst = 0\n", "device_burst"),
         ("max_session_hours = 0\n", "max_session_hours"),
+        ("max_session_hours = 9000\n", "max_session_hours"),
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
