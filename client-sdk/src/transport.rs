@@ -112,6 +112,9 @@ pub enum TransportError {
     /// The relay's answer could not be used.
     #[error("the relay's answer cannot be used ({0})")]
     BadAnswer(String),
+    /// The connection could not be prepared on this side.
+    #[error("the connection cannot be prepared ({0})")]
+    Setup(String),
     /// No local address could be bound.
     #[error("no UDP socket could be opened on this machine ({0})")]
     NoSocket(String),

@@ -1,5 +1,7 @@
 //! The command as people use it: from nothing to a picture, and one clear sentence for what cannot be.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod house;
 
 use std::io::{BufRead, BufReader, Write};

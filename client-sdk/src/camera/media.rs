@@ -299,7 +299,7 @@ impl Track {
     fn move_to(&mut self, publisher: &Publisher) {
         self.wants_key = true;
         if let Some(extensions) = publisher.extensions(self.codec.kind()) {
-            let leg = Leg { extensions: extensions.ids.clone(), mid: extensions.mid.clone() };
+            let leg = Leg { extensions: extensions.ids, mid: extensions.mid.clone() };
             self.packetizer.set_leg(leg);
         }
     }

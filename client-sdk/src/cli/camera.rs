@@ -12,7 +12,7 @@ use crate::source::spec::{Credentials, RtspTransport, SourceOptions, SourceSpec}
 
 pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Failure> {
     let duration = args.duration;
-    let config = config(settings, args)?;
+    let config = config(settings, &args)?;
     let mut show = Show::new(settings.json, Lines::Stdout);
     show.doing("opening the source ...");
     let camera = match Camera::start(config).await {
@@ -30,7 +30,7 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
     tokio::pin!(limit);
     for step in crate::story::Step::ALL {
         if let Some(after) = told.done_after(step) {
-            show.event(&Event::Step { step, ms: after.as_millis() as u64 });
+            show.event(&Event::Step { step, ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) });
         }
     }
     let reason = loop {
@@ -56,7 +56,7 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
     }
 }
 
-fn config(settings: &Settings, args: CameraArgs) -> Result<CameraConfig, Failure> {
+fn config(settings: &Settings, args: &CameraArgs) -> Result<CameraConfig, Failure> {
     let written = &settings.camera;
     let sources = if args.source.is_empty() { &written.source } else { &args.source };
     let source = SourceSpec::parse(sources)?;

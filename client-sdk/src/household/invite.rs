@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(read_request(&key, &[0; 16], &mail), None);
         let answer_key = SmallKey::derive(code.secret.as_slice(), ANSWER);
         assert_eq!(read_request(&answer_key, &code.mailbox, &mail), None);
-        let mut as_admin = mail.clone();
+        let mut as_admin = mail;
         as_admin[0] = FROM_ADMIN;
         assert_eq!(read_request(&key, &code.mailbox, &as_admin), None);
     }

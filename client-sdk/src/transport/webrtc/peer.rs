@@ -53,7 +53,7 @@ impl Peer {
         direction: Direction,
         callbacks: Callbacks,
     ) -> Result<Self, TransportError> {
-        let registry = interceptors(&mut engine, direction).map_err(bad_setup)?;
+        let registry = interceptors(&mut engine, direction)?;
         let (gathered_tx, gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECK_ATTEMPTS))
@@ -81,8 +81,8 @@ impl Peer {
 
     /// Returns the SDP offer with all host candidates in it.
     pub(super) async fn offer(&self) -> Result<String, TransportError> {
-        let offer = self.connection.create_offer(None).await.map_err(bad_setup)?;
-        self.connection.set_local_description(offer).await.map_err(bad_setup)?;
+        let offer = self.connection.create_offer(None).await?;
+        self.connection.set_local_description(offer).await?;
         self.wait_gathered().await?;
         let description = self.connection.local_description().await.ok_or(TransportError::Closed)?;
         Ok(description.sdp)
@@ -119,8 +119,10 @@ impl Peer {
     }
 }
 
-pub(super) fn bad_setup(error: webrtc::error::Error) -> TransportError {
-    TransportError::BadAnswer(error.to_string())
+impl From<webrtc::error::Error> for TransportError {
+    fn from(error: webrtc::error::Error) -> Self {
+        Self::Setup(error.to_string())
+    }
 }
 
 fn interceptors(engine: &mut MediaEngine, direction: Direction) -> webrtc::error::Result<Registry> {

@@ -20,7 +20,7 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap};
 use crate::transport::webrtc::codecs::{OURS, kind_of, media_engine, payload_type, rtp_codec};
 use crate::transport::webrtc::door;
 use crate::transport::webrtc::feedback::asks_for_key_frame;
-use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, bad_setup};
+use crate::transport::webrtc::peer::{Callbacks, Direction, Peer};
 use crate::transport::{ExtensionBytes, LinkEvent, OutgoingPacket, RelayDoor, TransportError};
 
 /// A publishing session at a relay.
@@ -61,7 +61,7 @@ impl Publisher {
         codecs: &[Codec],
     ) -> Result<(Self, mpsc::UnboundedReceiver<LinkEvent>), TransportError> {
         let (events, listener) = mpsc::unbounded_channel();
-        let engine = media_engine(codecs).map_err(bad_setup)?;
+        let engine = media_engine(codecs)?;
         let callbacks = Callbacks { events: events.clone(), tracks: None };
         let peer = Peer::new(&door.url, engine, Direction::Send, callbacks).await?;
         let mut pending = Vec::new();
@@ -180,8 +180,7 @@ async fn add_track(
                 send_encodings: vec![encoding],
             }),
         )
-        .await
-        .map_err(bad_setup)?;
+        .await?;
     let track = OutgoingTrack {
         kind,
         payload_type: payload_type(codec),
@@ -193,9 +192,9 @@ async fn add_track(
 }
 
 async fn negotiated(transceiver: &dyn RtpTransceiver) -> Result<TrackExtensions, TransportError> {
-    let mid = transceiver.mid().await.map_err(bad_setup)?.unwrap_or_default();
-    let sender = transceiver.sender().await.map_err(bad_setup)?.ok_or(TransportError::Closed)?;
-    let parameters = sender.get_parameters().await.map_err(bad_setup)?;
+    let mid = transceiver.mid().await?.unwrap_or_default();
+    let sender = transceiver.sender().await?.ok_or(TransportError::Closed)?;
+    let parameters = sender.get_parameters().await?;
     if parameters.rtp_parameters.codecs.is_empty() {
         return Err(TransportError::BadAnswer(
             "it takes none of the codecs that this camera sends".to_owned(),

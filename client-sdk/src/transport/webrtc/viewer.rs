@@ -15,7 +15,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use crate::transport::webrtc::codecs::{OFFERED, codec_of, kind_of, media_engine};
 use crate::transport::webrtc::door;
-use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, bad_setup};
+use crate::transport::webrtc::peer::{Callbacks, Direction, Peer};
 use crate::transport::{ExtensionBytes, IncomingPacket, LinkEvent, RelayDoor, TransportError};
 
 /// A viewing session at a relay.
@@ -45,7 +45,7 @@ impl Subscriber {
     pub async fn connect(http: reqwest::Client, door: RelayDoor) -> Result<(Self, Incoming), TransportError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (tracks_tx, tracks) = mpsc::unbounded_channel();
-        let engine = media_engine(&OFFERED).map_err(bad_setup)?;
+        let engine = media_engine(&OFFERED)?;
         let callbacks = Callbacks { events: events_tx, tracks: Some(tracks_tx) };
         let peer = Peer::new(&door.url, engine, Direction::Receive, callbacks).await?;
         for kind in [MediaKind::Video, MediaKind::Audio] {
@@ -58,8 +58,7 @@ impl Subscriber {
                         send_encodings: vec![],
                     }),
                 )
-                .await
-                .map_err(bad_setup)?;
+                .await?;
         }
         let offer = peer.offer().await?;
         let opened = match door::open(&http, &door, offer).await {
