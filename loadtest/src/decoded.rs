@@ -33,7 +33,8 @@ pub fn frame_hashes(file: &Path) -> Result<Vec<String>, DecodeError> {
         .map_err(DecodeError::NoFfmpeg)?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     // An elementary stream has no times of its own, which the muxer mentions and which changes no picture.
-    let real: Vec<&str> = complaints.lines().filter(|line| !line.contains("timestamp") && !line.contains("DTS")).collect();
+    let real: Vec<&str> =
+        complaints.lines().filter(|line| !line.contains("timestamp") && !line.contains("DTS")).collect();
     if !output.status.success() || !real.is_empty() {
         let reason = real.join("; ");
         return Err(DecodeError::Undecodable { file: file.display().to_string(), reason });
@@ -46,7 +47,9 @@ pub fn frame_hashes(file: &Path) -> Result<Vec<String>, DecodeError> {
 /// Returns how many frames of `seen`, from its first on, follow `clip` played over and over from some frame of it.
 #[must_use]
 pub fn consecutive(seen: &[String], clip: &[String]) -> usize {
-    let follows = |start: usize| seen.iter().enumerate().take_while(|(at, hash)| **hash == clip[(start + at) % clip.len()]).count();
+    let follows = |start: usize| {
+        seen.iter().enumerate().take_while(|(at, hash)| **hash == clip[(start + at) % clip.len()]).count()
+    };
     (0..clip.len()).map(follows).max().unwrap_or(0)
 }
 

@@ -80,7 +80,10 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
     say("household", "founded by \"Ada's phone\"; its keys were made there and stay there");
     let camera = household.enrol(Role::Camera, "Front door")?;
     let tablet = household.enrol(Role::Viewer, "Kitchen tablet")?;
-    say("enrolled", "camera \"Front door\", viewer \"Kitchen tablet\": both stand on the list the phone signed");
+    say(
+        "enrolled",
+        "camera \"Front door\", viewer \"Kitchen tablet\": both stand on the list the phone signed",
+    );
 
     let clip = options.clip.to_string_lossy().into_owned();
     let mut sending = camera.camera(dir.path(), &[&clip])?;
@@ -106,7 +109,8 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         if stop.is_cancelled() || end.is_some_and(|end| Instant::now() >= end) {
             break;
         }
-        if viewers.iter().any(|viewer| viewer.first_picture_ms.is_none()) && started.elapsed() > PICTURE_LIMIT {
+        if viewers.iter().any(|viewer| viewer.first_picture_ms.is_none()) && started.elapsed() > PICTURE_LIMIT
+        {
             anyhow::bail!("a viewer has no picture after {} s", PICTURE_LIMIT.as_secs());
         }
         if told.elapsed() >= TELL_EVERY {
@@ -119,7 +123,11 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         viewer.finish(started)?;
     }
     tell(&viewers, outsider);
-    let first = viewers.iter().filter_map(|viewer| viewer.first_picture_ms).min().context("no viewer had a picture")?;
+    let first = viewers
+        .iter()
+        .filter_map(|viewer| viewer.first_picture_ms)
+        .min()
+        .context("no viewer had a picture")?;
     anyhow::ensure!(viewers.iter().all(|viewer| viewer.opened > 0), "one of the viewers opened no frame");
     let frames_opened = viewers.iter().map(|viewer| viewer.opened).sum();
     Ok(Shown { first_picture_ms: first, frames_opened, outsider })
@@ -139,7 +147,12 @@ pub fn stop_on_ctrl_c(stop: CancellationToken) {
 }
 
 impl Watching {
-    fn start(device: &Device, name: &'static str, dir: &std::path::Path, camera: &Device) -> anyhow::Result<Self> {
+    fn start(
+        device: &Device,
+        name: &'static str,
+        dir: &std::path::Path,
+        camera: &Device,
+    ) -> anyhow::Result<Self> {
         let process = device.view(dir, &camera.id, &[])?;
         Ok(Self { process, name, first_picture_ms: None, opened: 0, age_ms: None })
     }
@@ -158,7 +171,10 @@ impl Watching {
             let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.first_picture_ms = Some(ms);
             let own = event["ms"].as_u64().unwrap_or_default();
-            say(self.name, &format!("first picture opened {ms} ms after the demo's start, {own} ms after its own"));
+            say(
+                self.name,
+                &format!("first picture opened {ms} ms after the demo's start, {own} ms after its own"),
+            );
         }
         if is(event, "stats") {
             self.opened = event["opened_video"].as_u64().unwrap_or(self.opened);
@@ -201,11 +217,13 @@ impl Outsider {
             let work = async {
                 let deadline = Instant::now() + PICTURE_LIMIT;
                 loop {
-                    let (room, grant) = outsider::steal_grant(&data, &household, &camera)?;
+                    let (room, grant) = outsider::steal_grant(&data, &household, &camera, None)?;
                     let share = |now: Outcome| *shared.lock().unwrap_or_else(PoisonError::into_inner) = now;
                     match outsider::watch(&door, &room, grant, stopped.clone(), share).await {
                         Ok(_) => return Ok(()),
-                        Err(error) if stopped.is_cancelled() || Instant::now() > deadline => return Err(error),
+                        Err(error) if stopped.is_cancelled() || Instant::now() > deadline => {
+                            return Err(error);
+                        }
                         Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
                     }
                 }
@@ -240,7 +258,10 @@ fn tell(viewers: &[Watching], outsider: Outcome) {
         say(viewer.name, &format!("{} frames opened{age}", viewer.opened));
     }
     let Outcome { received, tried, opened } = outsider;
-    say("outsider", &format!("on no list: {received} frames received, {tried} tried with its own keys, {opened} opened"));
+    say(
+        "outsider",
+        &format!("on no list: {received} frames received, {tried} tried with its own keys, {opened} opened"),
+    );
 }
 
 fn alarm(who: &str, event: &Value) {

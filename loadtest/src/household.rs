@@ -49,7 +49,8 @@ impl Household {
     /// [`ProcessError`] when a command is not built, fails, or takes longer than 30 s.
     pub fn create(dir: &Path, server: &str, name: &str) -> Result<Self, ProcessError> {
         let home = dir.join("admin");
-        let args = ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "household".as_ref(), "create".as_ref()];
+        let args =
+            ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "household".as_ref(), "create".as_ref()];
         let rest = ["--server", server, "--name", name].map(std::ffi::OsStr::new);
         let mut create = Process::start("create", "latchkey", dir, args.into_iter().chain(rest))?;
         let (id, device, words) = create.wait_for("household_created", STEP_LIMIT, |event| {
@@ -73,10 +74,21 @@ impl Household {
             Role::Viewer => "viewer",
         };
         let admin = self.admin.home.as_os_str();
-        let args = ["--home".as_ref(), admin, "--json".as_ref(), "invite".as_ref(), "--role".as_ref(), role.as_ref()];
+        let args = [
+            "--home".as_ref(),
+            admin,
+            "--json".as_ref(),
+            "invite".as_ref(),
+            "--role".as_ref(),
+            role.as_ref(),
+        ];
         let label = ["--name".as_ref(), name.as_ref()];
-        let mut invite =
-            Process::start(&format!("invite-{folder}"), "latchkey", &self.dir, args.into_iter().chain(label))?;
+        let mut invite = Process::start(
+            &format!("invite-{folder}"),
+            "latchkey",
+            &self.dir,
+            args.into_iter().chain(label),
+        )?;
         let code = invite.wait_for("the invite code", STEP_LIMIT, |event| {
             is(event, "invite").then(|| event["code"].as_str().map(str::to_owned)).flatten()
         })?;
@@ -97,7 +109,8 @@ impl Device {
     /// # Errors
     /// [`ProcessError`] when the command is not built or cannot be started.
     pub fn camera(&self, dir: &Path, sources: &[&str]) -> Result<Process, ProcessError> {
-        let mut args = vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "camera".into()];
+        let mut args =
+            vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "camera".into()];
         for source in sources {
             args.extend(["--source".into(), (*source).into()]);
         }
@@ -109,8 +122,13 @@ impl Device {
     /// # Errors
     /// [`ProcessError`] when the command is not built or cannot be started.
     pub fn view(&self, dir: &Path, camera: &str, more: &[&str]) -> Result<Process, ProcessError> {
-        let mut args: Vec<std::ffi::OsString> =
-            vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "view".into(), camera.into()];
+        let mut args: Vec<std::ffi::OsString> = vec![
+            "--home".into(),
+            self.home.clone().into_os_string(),
+            "--json".into(),
+            "view".into(),
+            camera.into(),
+        ];
         args.extend(more.iter().map(Into::into));
         Process::start(&self.log_name("view"), "latchkey", dir, args)
     }

@@ -83,8 +83,14 @@ impl Needles {
             (String::new(), secret.to_vec()),
             (" (hex)".to_owned(), hex.to_uppercase().into_bytes()),
             (" (hex)".to_owned(), hex.into_bytes()),
-            (" (base64)".to_owned(), base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret).into_bytes()),
-            (" (base64url)".to_owned(), base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret).into_bytes()),
+            (
+                " (base64)".to_owned(),
+                base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret).into_bytes(),
+            ),
+            (
+                " (base64url)".to_owned(),
+                base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret).into_bytes(),
+            ),
         ];
         for (suffix, bytes) in spellings {
             if bytes.len() >= WINDOW {
@@ -139,7 +145,10 @@ impl Needles {
             bytes: haystack.len(),
             hits,
             seen: seen.len(),
-            secrets: secrets.into_iter().map(|(index, at)| (self.names[index as usize].clone(), at)).collect(),
+            secrets: secrets
+                .into_iter()
+                .map(|(index, at)| (self.names[index as usize].clone(), at))
+                .collect(),
         }
     }
 }
@@ -154,38 +163,45 @@ impl Findings {
     }
 }
 
-/// Searches the readable memory of a running process, region by region.
+/// Searches the writable memory of a running process, region by region.
 ///
 /// # Errors
 /// When the system refuses a look at the process (another user's, or ended).
 pub fn search_memory(needles: &Needles, process: u32) -> std::io::Result<Findings> {
+    let mut all = Findings { bytes: 0, hits: 0, seen: 0, secrets: Vec::new() };
+    each_region(process, &mut |region| all.merge(needles.search(region)))?;
+    Ok(all)
+}
+
+/// Appends the writable memory of a running process to `out`.
+///
+/// # Errors
+/// As [`search_memory`].
+pub fn dump_memory(process: u32, out: &mut Vec<u8>) -> std::io::Result<()> {
+    each_region(process, &mut |region| out.extend_from_slice(region))
+}
+
+/// Hands on every writable region: what a server learnt stands there; read-only ones are the program file itself.
+fn each_region(process: u32, take: &mut dyn FnMut(&[u8])) -> std::io::Result<()> {
     use std::os::unix::fs::FileExt as _;
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
     let memory = std::fs::File::open(format!("/proc/{process}/mem"))?;
-    let mut all = Findings { bytes: 0, hits: 0, seen: 0, secrets: Vec::new() };
-    const CHUNK: usize = 4 << 20;
-    let mut buffer = vec![0u8; CHUNK + WINDOW - 1];
+    let mut region = Vec::new();
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
         let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
-        // Read-only regions are the program file itself; what a server learnt stands in writable ones.
-        if !rights.starts_with("rw") {
+        let Some((from, to)) = range.split_once('-').filter(|_| rights.starts_with("rw")) else { continue };
+        let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else {
             continue;
-        }
-        let Some((from, to)) = range.split_once('-') else { continue };
-        let (Ok(mut at), Ok(end)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
-        while at < end {
-            let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
-            let Ok(got) = memory.read_at(&mut buffer[..wanted], at) else { break };
-            if got == 0 {
-                break;
-            }
-            all.merge(needles.search(&buffer[..got]));
-            // Chunks overlap by one byte less than a window, so that none is missed at a seam.
-            at += u64::try_from(got.min(CHUNK)).expect("a chunk is small");
+        };
+        let Ok(len) = usize::try_from(to.saturating_sub(from)) else { continue };
+        region.resize(len, 0);
+        // A region that went away between listing and reading holds nothing any more.
+        if memory.read_exact_at(&mut region, from).is_ok() {
+            take(&region);
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 fn distinct(window: &[u8]) -> usize {
@@ -233,10 +249,15 @@ mod tests {
 
     #[test]
     fn finds_a_key_in_hex_and_base64() {
-        let key = [0x1f, 0xa3, 0x55, 0x09, 0xee, 0x71, 0x42, 0xb8, 0x66, 0xd0, 0x3c, 0x97, 0x20, 0x8b, 0xfe, 0x14];
+        let key =
+            [0x1f, 0xa3, 0x55, 0x09, 0xee, 0x71, 0x42, 0xb8, 0x66, 0xd0, 0x3c, 0x97, 0x20, 0x8b, 0xfe, 0x14];
         let mut needles = Needles::new();
         needles.add_in_all_spellings("key", &key);
-        for text in ["key=1fa35509ee7142b866d03c97208bfe14;", "key=1FA35509EE7142B866D03C97208BFE14;", "H6NVCe5xQrhm0DyXIIv+FA"] {
+        for text in [
+            "key=1fa35509ee7142b866d03c97208bfe14;",
+            "key=1FA35509EE7142B866D03C97208BFE14;",
+            "H6NVCe5xQrhm0DyXIIv+FA",
+        ] {
             assert!(needles.search(text.as_bytes()).hits > 0, "{text}");
         }
     }

@@ -15,7 +15,7 @@ use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_e2ee::group::CameraGroup;
 use latchkey_e2ee::identity::{DeviceIdentity, HouseholdRoot};
 use latchkey_e2ee::open::{FrameOpener, OpenError};
-use latchkey_signaling_core::names::room_of;
+use latchkey_signaling_core::names::{handle_of, room_of};
 use latchkey_wire::codec::MediaKind;
 use latchkey_wire::envelope;
 use latchkey_wire::grant::{Grant, GrantSigner, Scope};
@@ -37,25 +37,35 @@ pub struct Outcome {
     pub opened: u64,
 }
 
-/// Signs a grant to view `camera`'s room, with the signing key in the server's data folder.
+/// Signs a grant to view `camera`'s room, with the signing key in the server's data folder; for `device`, or for nobody.
 ///
 /// # Errors
 /// When the key cannot be read or the ids are none.
-pub fn steal_grant(data_dir: &Path, household: &str, camera: &str) -> anyhow::Result<(String, String)> {
+pub fn steal_grant(
+    data_dir: &Path,
+    household: &str,
+    camera: &str,
+    device: Option<&str>,
+) -> anyhow::Result<(String, String)> {
     let text = std::fs::read_to_string(data_dir.join(GRANT_KEY_FILE)).context("the server's signing key")?;
-    let seed = latchkey_api::encoding::from_text(text.trim()).map_err(|_| anyhow::anyhow!("no key in the key file"))?;
+    let seed = latchkey_api::encoding::from_text(text.trim())
+        .map_err(|_| anyhow::anyhow!("no key in the key file"))?;
     let seed: [u8; 32] = seed.as_slice().try_into().context("the signing key has 32 bytes")?;
     let household: HouseholdId = household.parse().context("household id")?;
     let camera: DeviceId = camera.parse().context("camera id")?;
     let (room, now) = (room_of(&household, &camera), SystemTime::now());
-    let (mut device, mut token_id) = ([0; 16], [0; 16]);
-    getrandom::fill(&mut device)?;
+    let (mut nobody, mut token_id) = ([0; 16], [0; 16]);
+    getrandom::fill(&mut nobody)?;
     getrandom::fill(&mut token_id)?;
+    let device = match device {
+        Some(device) => handle_of(&household, &device.parse().context("device id")?),
+        None => DeviceHandle::from(nobody),
+    };
     let grant = Grant {
         audience: "latchkey".to_owned(),
         room,
         scopes: vec![Scope::View],
-        device: DeviceHandle::from(device),
+        device,
         token_id,
         issued_at: now,
         expires_at: now + Duration::from_secs(60),
@@ -130,7 +140,7 @@ impl OwnKeys {
         let second = DeviceList::after(head, Signer::Device(phone.device()), seconds, Reason::Added)
             .with(camera.public().entry(Role::Camera, seconds, Vec::new()))?;
         lists.accept(phone.sign_list(second).as_bytes(), Some(now))?;
-        let mut group = CameraGroup::found(&camera, &lists, now)?;
+        let group = CameraGroup::found(&camera, &lists, now)?;
         let mut opener = FrameOpener::new();
         opener.add_epoch(group.frame_keys()?, Duration::ZERO);
         Ok(Self { group, lists, opener })

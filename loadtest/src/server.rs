@@ -90,7 +90,9 @@ impl Server {
         let mut process = Process::start("server", "latchkey-server", dir, args)?;
         let deadline = Instant::now() + START_LIMIT;
         let doors = loop {
-            if let Some(doors) = std::fs::read(&ready).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            if let Some(doors) =
+                std::fs::read(&ready).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            {
                 break doors;
             }
             if process.has_ended() {

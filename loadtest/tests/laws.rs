@@ -36,7 +36,11 @@ fn reach(package: &str) -> BTreeSet<String> {
 }
 
 fn is_decryption(name: &str) -> bool {
-    name == "sframe" || name.starts_with("mls-rs") || name == "openmls" || name == "latchkey-e2ee" || name == "latchkey"
+    name == "sframe"
+        || name.starts_with("mls-rs")
+        || name == "openmls"
+        || name == "latchkey-e2ee"
+        || name == "latchkey"
 }
 
 #[test]
@@ -63,7 +67,8 @@ fn relay_knows_nobody() {
 fn cores_name_no_runtime_socket_or_exporter() {
     for package in SANS_IO {
         let banned = ["tokio", "mio", "socket2", "prometheus", "axum", "reqwest", "hyper"];
-        let found: Vec<_> = reach(package).into_iter().filter(|name| banned.contains(&name.as_str())).collect();
+        let found: Vec<_> =
+            reach(package).into_iter().filter(|name| banned.contains(&name.as_str())).collect();
         assert!(found.is_empty(), "{package} reaches {found:?}");
     }
 }
@@ -71,7 +76,8 @@ fn cores_name_no_runtime_socket_or_exporter() {
 #[test]
 fn cores_forbid_clocks_by_lint() {
     for folder in ["relay/wire", "relay/core", "signaling/api", "signaling/core", "client-sdk/e2ee"] {
-        let text = std::fs::read_to_string(root().join(folder).join("clippy.toml")).expect("clippy.toml is there");
+        let text =
+            std::fs::read_to_string(root().join(folder).join("clippy.toml")).expect("clippy.toml is there");
         for method in ["std::time::Instant::now", "std::time::SystemTime::now"] {
             assert!(text.contains(method), "{folder}/clippy.toml allows {method}");
         }
@@ -150,16 +156,27 @@ fn imports_come_from_the_defining_module() {
 fn every_file_says_first_what_it_is_for() {
     for (path, text) in sources() {
         let first = text.lines().find(|line| !line.starts_with("#!")).unwrap_or_default();
-        assert!(first.starts_with("//!"), "{} opens with `{first}`, not with a sentence of purpose", path.display());
+        assert!(
+            first.starts_with("//!"),
+            "{} opens with `{first}`, not with a sentence of purpose",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn dashmap_stays_off_the_packet_path() {
     for (path, text) in sources() {
-        if path.starts_with("relay/core") || path.starts_with("relay/src/shard") || path.ends_with("relay/src/batch.rs") {
+        if path.starts_with("relay/core")
+            || path.starts_with("relay/src/shard")
+            || path.ends_with("relay/src/batch.rs")
+        {
             for lock in ["dashmap", "DashMap", "RwLock"] {
-                assert!(!text.contains(lock), "{} names {lock}: one owner per room, no lock there", path.display());
+                assert!(
+                    !text.contains(lock),
+                    "{} names {lock}: one owner per room, no lock there",
+                    path.display()
+                );
             }
         }
     }
@@ -167,7 +184,12 @@ fn dashmap_stays_off_the_packet_path() {
 
 #[test]
 fn unsafe_code_lives_in_named_places_only() {
-    let allowed = ["relay/src/batch", "relay/benches/forward/floor", "relay/core/tests/allocation", "client-sdk/e2ee/tests"];
+    let allowed = [
+        "relay/src/batch",
+        "relay/benches/forward/floor",
+        "relay/core/tests/allocation",
+        "client-sdk/e2ee/tests",
+    ];
     for (path, text) in sources() {
         let speaks = text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();

@@ -75,7 +75,8 @@ fn same_bytes_for(count: usize) {
 
 async fn watch(camera: &Device, devices: &[Device]) {
     let sealed = Arc::new(Hashes::default());
-    let source = SourceSpec::parse(&[source(&bundled("doorbell.mp4")), source(&bundled("doorbell.opus.ogg"))]);
+    let source =
+        SourceSpec::parse(&[source(&bundled("doorbell.mp4")), source(&bundled("doorbell.opus.ogg"))]);
     let mut config = CameraConfig::new(&camera.home, source.expect("clips are sources"));
     config.observer = Some(sealed.clone());
     let sending = Camera::start(config).await.expect("the camera starts");
@@ -103,7 +104,10 @@ async fn watch(camera: &Device, devices: &[Device]) {
         assert_eq!(received.conflicts(), 0);
         for (name, hash) in received.all() {
             if let Some(sent) = camera_frames.get(&name) {
-                assert_eq!(*sent, hash, "frame {name:?} reached a viewer with other bytes than it was sealed with");
+                assert_eq!(
+                    *sent, hash,
+                    "frame {name:?} reached a viewer with other bytes than it was sealed with"
+                );
                 compared += 1;
             }
         }
@@ -115,7 +119,11 @@ async fn watch(camera: &Device, devices: &[Device]) {
     let frames = stats.sent_video + stats.sent_audio;
     assert!(stats.aead_calls <= camera_frames.len() as u64 && stats.aead_calls >= frames, "{stats:?}");
     assert_eq!(stats.aead_calls, frames, "one call of the cipher per frame, with {} viewers", devices.len());
-    println!("one_sealing: viewers={} frames={frames} aead_calls={} compared={compared}", devices.len(), stats.aead_calls);
+    println!(
+        "one_sealing: viewers={} frames={frames} aead_calls={} compared={compared}",
+        devices.len(),
+        stats.aead_calls
+    );
 }
 
 fn source(path: &Path) -> String {

@@ -26,7 +26,9 @@ fn shows_the_same(clip: &Path, source: &str) {
     let home = Home::new();
     let original = frame_hashes(clip).expect("the clip decodes");
     let mut camera = home.camera.camera(home.path(), &[source]).expect("the camera starts");
-    camera.wait_for("that it sends", LIMIT, |event| is(event, "sending").then_some(())).expect("the camera sends");
+    camera
+        .wait_for("that it sends", LIMIT, |event| is(event, "sending").then_some(()))
+        .expect("the camera sends");
     let wanted = (WANTED + 1).to_string();
     let mut viewers = Vec::new();
     for device in [&home.household.admin, &home.viewer] {

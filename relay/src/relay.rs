@@ -101,11 +101,26 @@ impl Relay {
     /// # Errors
     /// See [`StartError`]; nothing runs then.
     pub async fn start(config: RelayConfig) -> Result<Self, StartError> {
+        Self::start_with(config, |_| {}).await
+    }
+
+    /// As [`start`](Relay::start), and shows `tap` every opened packet, for tests that search them.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    #[cfg(feature = "test-tap")]
+    pub async fn start_tapped(config: RelayConfig, tap: crate::shard::Tap) -> Result<Self, StartError> {
+        Self::start_with(config, |shards| shards.tap = Some(tap)).await
+    }
+
+    async fn start_with(config: RelayConfig, adjust: impl FnOnce(&mut ShardsConfig)) -> Result<Self, StartError> {
         let verifier = grant_verifier(&config)?;
         let door_listener = listen(config.door, "door").await?;
         let ops_listener = listen(config.ops, "ops port").await?;
         let (ends, ended) = mpsc::unbounded_channel();
-        let shards = Shards::start(shards_config(&config, ends))?;
+        let mut shards = shards_config(&config, ends);
+        adjust(&mut shards);
+        let shards = Shards::start(shards)?;
         let addr = shards.local_addr();
         let candidates = public_address::candidates(&config.public_address, addr).await?;
         tracing::info!(media = %addr, ?candidates, shards = shards.handles().len(), "relay runs");

@@ -1,5 +1,7 @@
 //! The keys of one MLS epoch, as frames are sealed and opened with them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use latchkey_api::id::{DeviceId, GroupId};
 use sframe::CipherSuite;
 use zeroize::Zeroizing;
@@ -53,6 +55,23 @@ impl EpochKeys {
     #[must_use]
     pub fn device_at(&self, leaf: u8) -> Option<DeviceId> {
         self.members.iter().find(|(at, _)| *at == leaf).map(|(_, device)| *device)
+    }
+
+    /// Whether the base key of this epoch stands anywhere in `bytes`: raw, as hexadecimal or as base64. It lets a
+    /// test search a server for the key without giving the key away.
+    #[must_use]
+    pub fn stands_in(&self, bytes: &[u8]) -> bool {
+        let key = self.base_key.as_slice();
+        let hex: Zeroizing<String> = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect());
+        let upper = Zeroizing::new(hex.to_uppercase());
+        let standard = Zeroizing::new(STANDARD_NO_PAD.encode(key));
+        let url = Zeroizing::new(URL_SAFE_NO_PAD.encode(key));
+        let spellings = [key, hex.as_bytes(), upper.as_bytes(), standard.as_bytes(), url.as_bytes()];
+        spellings.iter().any(|spelling| {
+            let (first, len) = (spelling[0], spelling.len());
+            let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+            starts.map(|(at, _)| at).any(|at| bytes.get(at..at + len) == Some(*spelling))
+        })
     }
 
     pub(crate) fn sealing_key(&self, kid: Kid) -> Option<SealingKey> {

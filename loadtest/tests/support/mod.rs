@@ -26,8 +26,8 @@ impl Home {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("latchkey-test-").tempdir().expect("a temporary folder");
         let server = Server::start(dir.path()).expect("the server starts");
-        let household =
-            Household::create(dir.path(), &server.doors().signaling_url, "Ada's telephone").expect("a household");
+        let household = Household::create(dir.path(), &server.doors().signaling_url, "Ada's own telephone")
+            .expect("a household");
         let camera = household.enrol(Role::Camera, "The front door camera").expect("the camera joins");
         let viewer = household.enrol(Role::Viewer, "The kitchen tablet").expect("the viewer joins");
         Self { server, household, camera, viewer, dir }

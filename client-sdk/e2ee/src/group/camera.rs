@@ -361,7 +361,8 @@ impl Sessions {
         }
         let mut random = [0; 2];
         getrandom::fill(&mut random).map_err(|_| GroupError::NoRandomness)?;
-        let session = u32::from(self.next) << 16 | u32::from(u16::from_be_bytes(random));
+        // Relays refuse session 0: frames in the clear would look like it.
+        let session = u32::from(self.next) << 16 | u32::from(u16::from_be_bytes(random).max(1));
         self.next = self.next.wrapping_add(1);
         Ok(SenderSession(session))
     }
