@@ -24,11 +24,12 @@ use crate::app::{App, stopped};
 use crate::bus::Bus;
 use crate::config::ServerConfig;
 use crate::grant_key::{self, GrantKeyError};
+use crate::http;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::ops;
 use crate::relay_side::RelaySide;
 use crate::store::sqlite::{OpenError, SqliteStore};
-use crate::{http, ops};
 
 /// A running server. Dropping it ends it at once; [`shutdown`](Server::shutdown) ends it in order.
 #[derive(Debug)]
