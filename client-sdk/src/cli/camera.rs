@@ -6,7 +6,7 @@ use crate::camera::{Camera, CameraConfig, CameraHandle};
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
-use crate::cli::{CameraArgs, SourceTransport, stop_after};
+use crate::cli::{CameraArgs, SourceTransport, stop_after, told_to_stop};
 use crate::event::Event;
 use crate::source::spec::{Credentials, RtspTransport, SourceOptions, SourceSpec};
 
@@ -25,11 +25,12 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
     introduce(&show, &camera);
     let mut events = camera.events();
     // What happened before there was a listener.
-    let told = camera.story();
+    let story = camera.story();
     let limit = stop_after(duration);
-    tokio::pin!(limit);
+    let told = told_to_stop();
+    tokio::pin!(limit, told);
     for step in crate::story::Step::ALL {
-        if let Some(after) = told.done_after(step) {
+        if let Some(after) = story.done_after(step) {
             show.event(&Event::Step { step, ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) });
         }
     }
@@ -42,7 +43,7 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
             },
             reason = camera.wait() => break Some(reason),
             () = &mut limit => break None,
-            _ = tokio::signal::ctrl_c() => break None,
+            () = &mut told => break None,
         }
     };
     let stats = camera.stats();

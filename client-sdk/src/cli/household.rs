@@ -55,7 +55,7 @@ pub(super) async fn invite(settings: &Settings, args: InviteArgs) -> Result<(), 
     show.doing("waiting for the new device ...");
     let invited = tokio::select! {
         invited = invitation.wait(&mut home) => invited,
-        _ = tokio::signal::ctrl_c() => {
+        () = super::told_to_stop() => {
             show.finish();
             return Err(Failure::other("stopped; nobody has joined, and the code is good no more"));
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
-use crate::cli::{ViewArgs, stop_after};
+use crate::cli::{ViewArgs, stop_after, told_to_stop};
 use crate::event::Event;
 use crate::sink::Target;
 use crate::story::Step;
@@ -47,15 +47,16 @@ pub(super) async fn run(settings: &Settings, args: ViewArgs) -> Result<(), Failu
 /// Shows events until something ends it; nothing when that was the person or the clock.
 async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) -> Option<Ended> {
     let mut events = viewer.events();
-    let told = viewer.story();
+    let story = viewer.story();
     for step in Step::ALL {
-        if let Some(after) = told.done_after(step) {
+        if let Some(after) = story.done_after(step) {
             let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             show.event(&Event::Step { step, ms });
         }
     }
     let limit = stop_after(duration);
-    tokio::pin!(limit);
+    let told = told_to_stop();
+    tokio::pin!(limit, told);
     loop {
         tokio::select! {
             biased;
@@ -66,7 +67,7 @@ async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) ->
             },
             ended = viewer.wait() => return Some(ended),
             () = &mut limit => return None,
-            _ = tokio::signal::ctrl_c() => return None,
+            () = &mut told => return None,
         }
     }
 }

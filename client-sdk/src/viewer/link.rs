@@ -63,19 +63,22 @@ impl Link {
         arrivals: mpsc::Sender<Arrival>,
     ) {
         let mut backoff = Backoff::new();
+        let mut looks = 0;
         while !self.stop.is_cancelled() && !arrivals.is_closed() {
             let end = tokio::select! {
                 end = self.connect_once(&line, &arrivals, &mut backoff) => end,
                 () = self.stop.cancelled() => break,
             };
             line.send_replace(None);
+            looks = if matches!(end, End::NotSending) { looks + 1 } else { 0 };
             let pause = async {
                 match end {
                     End::Lost(reason) => {
                         self.counters.reconnects.fetch_add(1, Ordering::Relaxed);
                         self.teller.again_from(Step::Relay, &reason);
                     }
-                    End::NotSending => sleep(LOOK_AGAIN).await,
+                    // A camera that is just starting is met soon.
+                    End::NotSending => sleep((LOOK_AGAIN / 4 * looks).min(LOOK_AGAIN)).await,
                     End::None => backoff.wait().await,
                 }
             };

@@ -40,8 +40,15 @@ pub struct House {
 
 impl House {
     pub async fn open() -> Self {
+        Self::open_on("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// A server whose doors are all at this address, each on a free port.
+    pub async fn open_on(address: SocketAddr) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::start(ServerConfig::loopback(dir.path().join("server"))).await.unwrap();
+        let mut config = ServerConfig::loopback(dir.path().join("server"));
+        (config.listen, config.media, config.ops) = (address, address, address);
+        let server = Server::start(config).await.unwrap();
         let url = server.urls().signaling.clone();
         Self { server: Some(server), url, dir }
     }

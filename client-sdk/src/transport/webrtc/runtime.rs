@@ -113,3 +113,68 @@ impl AsyncUdpSocket for BreathingSocket {
 
 /// First bytes of DTLS records (RFC 9443).
 const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    /// Gives out datagrams that are there already.
+    #[derive(Debug)]
+    struct Full(Mutex<VecDeque<u8>>);
+
+    impl AsyncUdpSocket for Full {
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Ok(SocketAddr::from(([127, 0, 0, 1], 9)))
+        }
+
+        fn poll_send(&self, _: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(transmit.contents.len()))
+        }
+
+        fn poll_recv(
+            &self,
+            _: &mut Context<'_>,
+            bufs: &mut [IoSliceMut<'_>],
+            _: &mut [RecvMeta],
+        ) -> Poll<io::Result<usize>> {
+            match self.0.lock().unwrap().pop_front() {
+                Some(first) => {
+                    bufs[0][0] = first;
+                    Poll::Ready(Ok(1))
+                }
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_dtls_datagram_waits_for_the_next_turn() {
+        let (stun, dtls, rtp) = (1, 22, 128);
+        let inner = Full(Mutex::new(VecDeque::from([stun, rtp, dtls, rtp, rtp, dtls, dtls])));
+        let socket = BreathingSocket { socket: Arc::new(inner), breath: AtomicBool::new(false) };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut turns = Vec::new();
+        for _ in 0..10 {
+            let mut byte = [0];
+            let read =
+                socket.poll_recv(&mut cx, &mut [IoSliceMut::new(&mut byte)], &mut [RecvMeta::default()]);
+            turns.push(matches!(read, Poll::Ready(Ok(1))).then_some(byte[0]));
+        }
+        let expected = [
+            Some(stun),
+            Some(rtp),
+            Some(dtls),
+            None,
+            Some(rtp),
+            Some(rtp),
+            Some(dtls),
+            None,
+            Some(dtls),
+            None,
+        ];
+        assert_eq!(turns, expected);
+    }
+}
