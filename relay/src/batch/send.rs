@@ -97,6 +97,13 @@ impl SendArena {
         self.packets == Self::PACKETS
     }
 
+    /// Throws everything away unsent.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.packets = 0;
+        self.trains.clear();
+    }
+
     /// How many datagrams may still be reserved.
     pub fn free(&self) -> usize {
         Self::PACKETS - self.packets
@@ -144,9 +151,7 @@ impl SendArena {
                 },
             }
         }
-        self.used = 0;
-        self.packets = 0;
-        self.trains.clear();
+        self.clear();
         done
     }
 }

@@ -236,6 +236,9 @@ pub enum EndReason {
     /// The publisher has been gone for too long.
     #[error("the publisher is gone")]
     PublisherGone,
+    /// A fault of the relay's own concerned this session; the log has it.
+    #[error("the relay failed")]
+    Fault,
     /// The relay stops.
     #[error("the relay stops")]
     Shutdown,
@@ -243,7 +246,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [EndReason; 13] = [
+    pub const ALL: [EndReason; 14] = [
         Self::Left,
         Self::PeerClosed,
         Self::IceFailed,
@@ -256,6 +259,7 @@ impl EndReason {
         Self::Replaced,
         Self::MediaChanged,
         Self::PublisherGone,
+        Self::Fault,
         Self::Shutdown,
     ];
 
@@ -274,6 +278,7 @@ impl EndReason {
             Self::Replaced => "replaced",
             Self::MediaChanged => "media_changed",
             Self::PublisherGone => "publisher_gone",
+            Self::Fault => "fault",
             Self::Shutdown => "shutdown",
         }
     }

@@ -30,11 +30,15 @@ impl Worker {
         now: Instant,
     ) {
         let len = bytes.len() as u64;
-        let outcome = match classify(bytes) {
-            Some(Protocol::Rtp) => self.rtp(bytes, &route, received, now),
-            Some(protocol) => self.control(protocol, bytes, &route, received, now),
-            None => Err(DropReason::Malformed),
-        };
+        // What parses here is partly other people's. A panic is a bug that must not take the shard down.
+        let handled = catch_unwind(AssertUnwindSafe(|| self.dispatch(bytes, &route, received, now)));
+        let outcome = handled.unwrap_or_else(|_| {
+            let room = self.owner(&route.remote).and_then(|key| self.peers.get(key)).map(|peer| peer.room);
+            if let Some(room) = room {
+                self.give_up(room, now);
+            }
+            Err(DropReason::Malformed)
+        });
         match outcome {
             Ok(Some(kind)) => self.outbox.tally.add_packets(Direction::In, kind, 1, len),
             Ok(None) => self.outbox.tally.add(Event::HandedOver, 1),
@@ -42,28 +46,20 @@ impl Worker {
         }
     }
 
-    /// STUN, DTLS and RTCP go through other people's parsers. A panic there is a bug that must not take the shard down:
-    /// the datagram's session ends, all others go on.
-    fn control(
+    fn dispatch(
         &mut self,
-        protocol: Protocol,
         bytes: &mut [u8],
         route: &Route,
         received: Option<SystemTime>,
         now: Instant,
     ) -> Result<Option<PacketKind>, DropReason> {
-        let handled = catch_unwind(AssertUnwindSafe(|| match protocol {
-            Protocol::Stun => self.stun(bytes, route, received, now),
-            Protocol::Dtls => self.dtls(bytes, route, received, now),
-            Protocol::Rtcp | Protocol::Rtp => self.rtcp(bytes, route, received, now),
-        }));
-        handled.unwrap_or_else(|_| {
-            tracing::error!(?protocol, "a parser panicked; the session it concerns is ended");
-            if let Some(key) = self.by_address.get(&route.remote).copied() {
-                self.end(key, EndReason::DtlsFailed, now);
-            }
-            Err(DropReason::Malformed)
-        })
+        match classify(bytes) {
+            Some(Protocol::Rtp) => self.rtp(bytes, route, received, now),
+            Some(Protocol::Rtcp) => self.rtcp(bytes, route, received, now),
+            Some(Protocol::Stun) => self.stun(bytes, route, received, now),
+            Some(Protocol::Dtls) => self.dtls(bytes, route, received, now),
+            None => Err(DropReason::Malformed),
+        }
     }
 
     fn rtp(
@@ -82,7 +78,7 @@ impl Worker {
         }
         let packet = &bytes[..len];
         #[cfg(feature = "test-tap")]
-        if let Some(tap) = &self.tap {
+        if let Some(tap) = &self.setup.tap {
             tap(packet);
         }
         let (marker, payload_type) = (packet[1] & 0x80 != 0, packet[1] & 0x7F);
@@ -150,6 +146,10 @@ impl Worker {
         self.outbox.transport(route, &answer[..checked.answer]);
         if checked.learnt {
             self.learn(route.remote, key);
+        }
+        if checked.learnt || self.taking_over {
+            // Also again when a check came by another shard: it may have missed the news.
+            self.neighbours.announce(route.remote, true);
         }
         if let Some(address) = checked.forgotten {
             self.forget(&address, key);
@@ -222,7 +222,7 @@ impl Worker {
         let mut messages = Vec::new();
         let parsed = rtcp::parse(&bytes[..len], &mut messages);
         let Some(live) = self.rooms.at(place) else { return Err(DropReason::UnknownPeer) };
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.cname, None);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
         for message in messages {
             match (role, message) {
                 (Role::Publish, RtcpMessage::SenderReport(report)) => {
@@ -277,7 +277,6 @@ impl Worker {
             peer.route = peer.ice.selected().copied();
         }
         self.last_owner = None;
-        self.neighbours.announce(address, true);
     }
 
     /// The address is no longer this peer's.

@@ -22,3 +22,6 @@ mod worker;
 #[cfg(feature = "test-tap")]
 pub use start::Tap;
 pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub(super) struct LiveRoom {
     pub(super) id: RoomId,
     pub(super) room: Room,
     pub(super) publisher: Option<PeerKey>,
+    /// Sessions in it, those included that are not connected yet.
+    pub(super) members: usize,
     /// Since when nobody publishes.
     pub(super) vacant_since: Instant,
     pub(super) armed: Armed,
@@ -35,6 +37,7 @@ impl LiveRoom {
             id,
             room: Room::new(config),
             publisher: None,
+            members: 0,
             vacant_since: now,
             armed: Armed::default(),
             received: None,

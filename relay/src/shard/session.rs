@@ -1,5 +1,6 @@
 //! Sessions come and go: commands from HTTP, deadlines, and what a room asks for.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay_core::{
@@ -69,7 +70,7 @@ impl Worker {
         if self.is_cut(&request) {
             return Err(JoinError::CutOff);
         }
-        if self.peers.len() >= self.limits.sessions_per_shard {
+        if self.peers.len() >= self.setup.limits.sessions_per_shard {
             return Err(JoinError::Full);
         }
         let session = SessionId::random().map_err(|_| JoinError::Unavailable)?;
@@ -88,14 +89,17 @@ impl Worker {
             expires: now + left.min(LONGEST_SESSION),
             media,
             ice: IceLite::new(local.clone(), remote),
-            dtls: Dtls::new(self.identity.clone(), request.remote.fingerprint),
+            dtls: Dtls::new(self.setup.identity.clone(), request.remote.fingerprint),
         };
-        let key = self.peers.insert(Peer::new(admitted, &self.limits, now));
+        let key = self.peers.insert(Peer::new(admitted, &self.setup.limits, now));
         self.by_session.insert(session, key);
         self.by_ufrag.insert(local.ufrag.clone(), key);
         if request.role == Role::Publish {
             self.publishers += 1;
-            if let Some(live) = self.rooms.at(room) {
+        }
+        if let Some(live) = self.rooms.at(room) {
+            live.members += 1;
+            if request.role == Role::Publish {
                 live.publisher = Some(key);
             }
         }
@@ -123,7 +127,7 @@ impl Worker {
         if kinds.is_empty() {
             return Err(JoinError::NoCommonMedia);
         }
-        let place = self.rooms.find_or_insert(id, &self.room_config, now);
+        let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
         let former = self.rooms.at(place).and_then(|live| live.publisher);
         if let Some(former) = former {
             if self.peers.get(former).is_some_and(|peer| peer.device != device) {
@@ -132,7 +136,7 @@ impl Worker {
             self.end(former, EndReason::Replaced, now);
         }
         // Ending it may have removed an empty room.
-        let place = self.rooms.find_or_insert(id, &self.room_config, now);
+        let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
         let live = self.rooms.at(place).expect("a room that was just found");
         let mut changed = Vec::new();
         for track in live.room.tracks().collect::<Vec<_>>() {
@@ -183,9 +187,8 @@ impl Worker {
         if legs.iter().all(|leg| leg.track.is_none()) {
             return Err(JoinError::NoCommonMedia);
         }
-        let viewers =
-            self.peers.iter().filter(|(_, peer)| peer.room == place && peer.role == Role::View).count();
-        if viewers >= self.room_config.subscribers {
+        // The publisher is one of the members.
+        if live.members > self.setup.room_config.subscribers {
             return Err(JoinError::Full);
         }
         Ok((place, legs))
@@ -280,7 +283,7 @@ impl Worker {
                 .filter(|leg| leg.track.is_some())
                 .map(|leg| leg.params.local_ssrc)
                 .collect();
-            let cname = &self.cname;
+            let cname = &self.setup.cname;
             self.outbox.report(route, srtp, |out| write_bye(&reporters, cname, out));
         }
         peer.dtls.close(now);
@@ -300,7 +303,7 @@ impl Worker {
         self.ended.insert(peer.session, (reason, now + ENDED_KNOWN));
         self.outbox.tally.ended(reason);
         tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, "session ended");
-        if let Some(ends) = &self.ends {
+        if let Some(ends) = &self.setup.ends {
             // Whoever listened may be gone already when the relay stops.
             let _ = ends.send(SessionEnd { session: peer.session, reason, detail });
         }
@@ -308,6 +311,7 @@ impl Worker {
             self.publishers -= 1;
         }
         let Some(live) = self.rooms.at(peer.room) else { return };
+        live.members -= 1;
         match peer.role {
             Role::View => live.room.unsubscribe(key.subscriber()),
             Role::Publish if live.publisher == Some(key) => {
@@ -317,8 +321,10 @@ impl Worker {
             }
             Role::Publish => {}
         }
-        self.drop_if_empty(peer.room);
-        self.arm_room(peer.room);
+        match live.members {
+            0 => self.rooms.remove(peer.room),
+            _ => self.arm_room(peer.room),
+        }
     }
 
     fn end_viewers_of(&mut self, place: u32, tracks: &[TrackId], now: Instant) {
@@ -336,14 +342,6 @@ impl Worker {
         }
     }
 
-    /// A room that nobody publishes into and nobody waits in is forgotten.
-    fn drop_if_empty(&mut self, place: u32) {
-        let Some(live) = self.rooms.at(place) else { return };
-        if live.publisher.is_none() && !self.peers.iter().any(|(_, peer)| peer.room == place) {
-            self.rooms.remove(place);
-        }
-    }
-
     /// Forwards what every room got in this batch, unless it pays to wait for the rest of a frame.
     pub(super) fn forward_pending(&mut self, now: Instant) {
         let mut places = std::mem::take(&mut self.pending);
@@ -354,10 +352,31 @@ impl Worker {
                 live.held = true;
                 self.arm_room(place);
             } else {
-                self.forward(place, now);
+                self.guarded(place, now, |worker| worker.forward(place, now));
             }
         }
         self.pending = places;
+    }
+
+    /// Does something with a room. A panic there is a bug of ours that must not take the shard down: the room's sessions
+    /// end, all others go on.
+    pub(super) fn guarded(&mut self, place: u32, now: Instant, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            self.give_up(place, now);
+        }
+    }
+
+    /// Ends every session of a room whose state cannot be trusted any more.
+    pub(super) fn give_up(&mut self, place: u32, now: Instant) {
+        tracing::error!("a fault of the relay in one room: its sessions end, all others go on");
+        // A packet that is not sealed yet may lie there.
+        self.outbox.arena.clear();
+        let members: Vec<_> =
+            self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
+        self.rooms.remove(place);
+        for key in members {
+            self.end(key, EndReason::Fault, now);
+        }
     }
 
     fn forward(&mut self, place: u32, now: Instant) {
@@ -366,7 +385,7 @@ impl Worker {
         live.pending = false;
         live.held = false;
         let received = live.received.take();
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.cname, received);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received);
         live.room.forward(now, &mut sink);
         sink.finish();
         self.after_room(place, now);
@@ -410,7 +429,7 @@ impl Worker {
                     }
                 }
                 RoomEvent::TrackAccepted { track } => {
-                    tracing::info!(?track, "the publisher's media is sealed")
+                    tracing::info!(?track, "the publisher's media is sealed");
                 }
                 _ => {}
             }
@@ -446,7 +465,7 @@ impl Worker {
         let Some(peer) = publisher.and_then(|key| self.peers.get_mut(key)) else { return };
         let Some(reporter) = peer.reporter(track) else { return };
         let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
-        let cname = &self.cname;
+        let cname = &self.setup.cname;
         self.outbox.report(route, srtp, |out| write(reporter, cname, out));
     }
 
@@ -455,7 +474,7 @@ impl Worker {
         if now >= peer.expires {
             return self.end(key, EndReason::Expired, now);
         }
-        if let Some(reason) = peer.silent_for(&self.limits, now) {
+        if let Some(reason) = peer.silent_for(&self.setup.limits, now) {
             return self.end(key, reason, now);
         }
         if peer.dtls.poll_timeout().is_some_and(|due| due <= now) {
@@ -474,7 +493,7 @@ impl Worker {
 
     pub(super) fn room_due(&mut self, place: u32, now: Instant) {
         let Some(live) = self.rooms.at(place) else { return };
-        if live.publisher.is_none() && now >= live.vacant_since + self.limits.publisher_grace {
+        if live.publisher.is_none() && now >= live.vacant_since + self.setup.limits.publisher_grace {
             let viewers: Vec<_> =
                 self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
             for key in viewers {
@@ -486,7 +505,7 @@ impl Worker {
         if live.held && live.hold.until().is_none_or(|until| until <= now) {
             return self.forward(place, now);
         }
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.cname, None);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
         live.room.handle_timeout(now, &mut sink);
         sink.finish();
         self.after_room(place, now);
@@ -494,14 +513,14 @@ impl Worker {
 
     pub(super) fn arm_peer(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get_mut(key) {
-            let deadline = peer.deadline(&self.limits);
+            let deadline = peer.deadline(&self.setup.limits);
             self.timers.arm(Timer::Peer(key.index()), deadline, &mut peer.armed);
         }
     }
 
     fn arm_room(&mut self, place: u32) {
         if let Some(live) = self.rooms.at(place)
-            && let Some(deadline) = live.deadline(self.limits.publisher_grace)
+            && let Some(deadline) = live.deadline(self.setup.limits.publisher_grace)
         {
             self.timers.arm(Timer::Room(place), deadline, &mut live.armed);
         }

@@ -20,6 +20,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            arena: SendArena::new(),
+            tally: Tally::default(),
+            control: Vec::with_capacity(SendArena::MAX_DATAGRAM),
+        }
+    }
+
     /// Sends everything that waits.
     pub(super) fn flush(&mut self) {
         if self.arena.is_empty() {

@@ -1,25 +1,20 @@
 //! Starting and stopping the shard threads of a relay.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(feature = "test-tap")]
 use std::sync::Arc;
-use std::sync::mpsc::{TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::TrySendError;
+use std::time::Duration;
 
 use latchkey_relay_core::RoomConfig;
 use tokio::sync::mpsc;
 
-use crate::batch::{SendArena, Socket, SocketOptions, Waker};
+use crate::batch::{Socket, SocketOptions, Waker};
 use crate::shard::command::{Command, Fingerprint, SessionEnd, ShardHandle};
-use crate::shard::counters::{ShardCounters, Tally};
 use crate::shard::neighbours;
-use crate::shard::peer::Peers;
-use crate::shard::rooms::Rooms;
-use crate::shard::sink::Outbox;
-use crate::shard::timers::Timers;
-use crate::shard::worker::Worker;
+use crate::shard::worker::{Setup, Worker};
 use crate::srtp::SrtpProfile;
 use crate::transport::certificate::{Certificate, CertificateError};
 use crate::transport::dtls::Identity;
@@ -201,45 +196,20 @@ impl Shards {
             local_addr,
             fingerprint: certificate.fingerprint(),
         };
+        let setup = Setup {
+            limits: config.limits,
+            room_config: config.room,
+            identity,
+            cname,
+            ends: config.ends,
+            #[cfg(feature = "test-tap")]
+            tap: config.tap,
+        };
         let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
         for (index, ((socket, neighbours), waker)) in parts.enumerate() {
-            let (sender, commands) = sync_channel(COMMANDS);
-            let counters = Arc::new(ShardCounters::default());
             let (receive, send) = socket.buffer_sizes();
             tracing::info!(shard = index, address = %local_addr, gso = socket.sends_trains(), receive, send, "shard starts");
-            let worker = Worker {
-                index,
-                limits: config.limits.clone(),
-                room_config: config.room.clone(),
-                identity: identity.clone(),
-                cname: cname.clone(),
-                outbox: Outbox {
-                    socket,
-                    arena: SendArena::new(),
-                    tally: Tally::default(),
-                    control: Vec::with_capacity(2_048),
-                },
-                commands,
-                waker: waker.clone(),
-                neighbours,
-                counters: counters.clone(),
-                ends: config.ends.clone(),
-                #[cfg(feature = "test-tap")]
-                tap: config.tap.clone(),
-                peers: Peers::default(),
-                rooms: Rooms::default(),
-                timers: Timers::default(),
-                by_address: HashMap::new(),
-                last_owner: None,
-                by_ufrag: HashMap::new(),
-                by_session: HashMap::new(),
-                pending: Vec::new(),
-                ended: HashMap::new(),
-                cuts: HashMap::new(),
-                publishers: 0,
-                draining: false,
-                next_sweep: Instant::now(),
-            };
+            let (worker, handle) = Worker::new(index, setup.clone(), socket, neighbours, waker);
             // An error here drops `shards`, which stops those that run.
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
@@ -247,7 +217,7 @@ impl Shards {
                 .spawn(move || worker.run())
                 .map_err(StartError::Thread)?;
             shards.threads.push(thread);
-            shards.handles.push(ShardHandle { index, commands: sender, waker, counters });
+            shards.handles.push(handle);
         }
         Ok(shards)
     }
@@ -320,7 +290,5 @@ fn random_cname() -> Result<String, getrandom::Error> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Commands that wait for one shard at most.
-const COMMANDS: usize = 1_024;
 /// The DTLS parser recurses over fragments; `transport::dtls` bounds them far below this.
 const STACK: usize = 8 << 20;

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Commands, TryRecvError};
+use std::sync::mpsc::{Receiver as Commands, TryRecvError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay_core::RoomConfig;
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use tokio::sync::mpsc;
 
-use crate::batch::{Receiver, Waker};
-use crate::shard::command::{Command, EndReason, SessionEnd, SessionId};
+use crate::batch::{Receiver, Socket, Waker};
+use crate::shard::command::{Command, EndReason, SessionEnd, SessionId, ShardHandle};
 use crate::shard::counters::{Event, Gauge, ShardCounters};
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
@@ -21,22 +21,30 @@ use crate::shard::start::Limits;
 use crate::shard::timers::{Timer, Timers};
 use crate::transport::dtls::Identity;
 
-/// Everything that one shard owns. Nobody else touches it while it runs.
-pub(super) struct Worker {
-    pub(super) index: usize,
+/// What all shards of a relay have in common.
+#[derive(Clone)]
+pub(super) struct Setup {
     pub(super) limits: Limits,
     pub(super) room_config: RoomConfig,
     pub(super) identity: Identity,
     /// Names this run of the relay in RTCP (RFC 7022).
     pub(super) cname: String,
-    pub(super) outbox: Outbox,
-    pub(super) commands: Commands<Command>,
-    pub(super) waker: Waker,
-    pub(super) neighbours: Neighbours,
-    pub(super) counters: Arc<ShardCounters>,
     pub(super) ends: Option<mpsc::UnboundedSender<SessionEnd>>,
     #[cfg(feature = "test-tap")]
     pub(super) tap: Option<crate::shard::start::Tap>,
+}
+
+/// Everything that one shard owns. Nobody else touches it while it runs.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) setup: Setup,
+    pub(super) outbox: Outbox,
+    commands: Commands<Command>,
+    waker: Waker,
+    counters: Arc<ShardCounters>,
+    pub(super) neighbours: Neighbours,
+    /// The datagram at hand came by a neighbour.
+    pub(super) taking_over: bool,
 
     pub(super) peers: Peers,
     pub(super) rooms: Rooms,
@@ -54,7 +62,7 @@ pub(super) struct Worker {
     pub(super) cuts: HashMap<(RoomId, DeviceHandle), (SystemTime, Instant)>,
     pub(super) publishers: usize,
     pub(super) draining: bool,
-    pub(super) next_sweep: Instant,
+    next_sweep: Instant,
 }
 
 /// Whether the thread goes on.
@@ -65,6 +73,44 @@ pub(super) enum Flow {
 }
 
 impl Worker {
+    /// A shard without peers, and the handle to ask it by.
+    pub(super) fn new(
+        index: usize,
+        setup: Setup,
+        socket: Socket,
+        neighbours: Neighbours,
+        waker: Waker,
+    ) -> (Self, ShardHandle) {
+        let (sender, commands) = sync_channel(COMMANDS);
+        let counters = Arc::new(ShardCounters::default());
+        let handle =
+            ShardHandle { index, commands: sender, waker: waker.clone(), counters: Arc::clone(&counters) };
+        let worker = Self {
+            index,
+            setup,
+            outbox: Outbox::new(socket),
+            commands,
+            waker,
+            counters,
+            neighbours,
+            taking_over: false,
+            peers: Peers::default(),
+            rooms: Rooms::default(),
+            timers: Timers::default(),
+            by_address: HashMap::new(),
+            last_owner: None,
+            by_ufrag: HashMap::new(),
+            by_session: HashMap::new(),
+            pending: Vec::new(),
+            ended: HashMap::new(),
+            cuts: HashMap::new(),
+            publishers: 0,
+            draining: false,
+            next_sweep: Instant::now(),
+        };
+        (worker, handle)
+    }
+
     /// Runs until a stop command.
     pub(super) fn run(mut self) {
         let mut receiver = Receiver::new();
@@ -126,9 +172,11 @@ impl Worker {
     /// Takes what other shards handed over.
     fn take_over(&mut self) {
         let now = Instant::now();
+        self.taking_over = true;
         while let Some((mut bytes, route, received)) = self.neighbours.receive() {
             self.datagram(&mut bytes, route, received, now);
         }
+        self.taking_over = false;
         self.forward_pending(now);
     }
 
@@ -170,7 +218,7 @@ impl Worker {
                 }
                 Timer::Room(place) => {
                     if self.rooms.at(place).is_some_and(|room| room.armed.fired(deadline)) {
-                        self.room_due(place, now);
+                        self.guarded(place, now, |worker| worker.room_due(place, now));
                     }
                 }
             }
@@ -197,3 +245,5 @@ const ROUNDS: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often what has expired is thrown away.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Commands that wait for one shard at most.
+const COMMANDS: usize = 1_024;

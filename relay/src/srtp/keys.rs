@@ -1,5 +1,8 @@
 //! Profiles, master keys out of DTLS (RFC 5764 section 4.2) and session keys out of those (RFC 3711 section 4.3).
 
+use std::fmt;
+use std::str::FromStr;
+
 use aws_lc_rs::aead::{AES_128_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::hmac;
@@ -34,7 +37,7 @@ impl SrtpProfile {
         2 * (KEY + self.salt_len())
     }
 
-    /// The metric label.
+    /// Its name in configuration, logs and metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Aes128CmSha1 => "sha1_80",
@@ -47,6 +50,28 @@ impl SrtpProfile {
             Self::Aes128CmSha1 => 14,
             Self::Aes128Gcm => 12,
         }
+    }
+}
+
+/// Nobody here speaks a profile of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write gcm128 or sha1_80")]
+pub struct UnknownProfile;
+
+impl fmt::Display for SrtpProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl FromStr for SrtpProfile {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Aes128CmSha1, Self::Aes128Gcm]
+            .into_iter()
+            .find(|profile| profile.label() == text)
+            .ok_or(UnknownProfile)
     }
 }
 

@@ -10,7 +10,7 @@ mod replay;
 mod seal;
 
 pub use control::{ControlOpener, ControlSealer};
-pub use keys::{MasterKey, SrtpProfile, from_keying_material};
+pub use keys::{MasterKey, SrtpProfile, UnknownProfile, from_keying_material};
 pub use open::Opener;
 pub use seal::{Plain, Sealer};
 

@@ -1,7 +1,7 @@
 //! A WebRTC client of another make (str0m) on a socket of its own, joined to a shard without HTTP.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay::shard::command::{
@@ -54,6 +54,8 @@ pub(crate) struct Join {
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) codec: Codec,
     pub(crate) session: Duration,
+    /// Where the client finds the relay, when that is not simply its address.
+    pub(crate) relay: Option<IpAddr>,
 }
 
 impl Join {
@@ -66,6 +68,7 @@ impl Join {
             fingerprint: None,
             codec: Codec::Vp8,
             session: Duration::from_secs(3600),
+            relay: None,
         }
     }
 }
@@ -85,7 +88,8 @@ pub(crate) fn ask<T>(future: impl Future<Output = T>) -> T {
 
 impl Client {
     pub(crate) fn join(shards: &Shards, handle: &ShardHandle, join: &Join) -> Result<Self, JoinError> {
-        let relay = shards.local_addr();
+        let mut relay = shards.local_addr();
+        relay.set_ip(join.relay.unwrap_or(relay.ip()));
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let local = socket.local_addr().unwrap();
@@ -241,7 +245,7 @@ impl Client {
                 payload: packet.payload.to_vec(),
             }),
             Event::KeyframeRequest(request) if request.kind == KeyframeRequestKind::Pli => {
-                self.key_frames_wanted += 1
+                self.key_frames_wanted += 1;
             }
             _ => {}
         }

@@ -133,9 +133,7 @@ fn ten_thousand_forged_packets_and_none_is_forwarded() {
             run_for(&mut [&mut publisher, &mut viewer], Duration::from_millis(1));
         }
     }
-    let rise = |tally: &latchkey_relay::shard::counters::Tally, reason| {
-        tally.dropped(reason) - before.dropped(reason)
-    };
+    let rise = |tally: &Tally, reason| tally.dropped(reason) - before.dropped(reason);
     let refused = |tally: &Tally| rise(tally, DropReason::Auth) + rise(tally, DropReason::Replay);
     let seen =
         counters(&shards, |tally| refused(tally) >= 5_000 && rise(tally, DropReason::UnknownPeer) >= 5_000);
@@ -143,9 +141,7 @@ fn ten_thousand_forged_packets_and_none_is_forwarded() {
     assert_eq!(refused(&seen), 5_000);
     assert!(rise(&seen, DropReason::Auth) > 4_900);
     assert_eq!(rise(&seen, DropReason::UnknownPeer), 5_000);
-    let video = |tally: &latchkey_relay::shard::counters::Tally, direction| {
-        tally.packets(direction, PacketKind::Video)
-    };
+    let video = |tally: &Tally, direction| tally.packets(direction, PacketKind::Video);
     assert_eq!(video(&seen, Direction::In), video(&before, Direction::In));
     assert_eq!(video(&seen, Direction::Out), video(&before, Direction::Out));
     run_for(&mut [&mut publisher, &mut viewer], Duration::from_millis(50));

@@ -1,5 +1,6 @@
 //! What is published arrives at every viewer, unchanged and in order.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use latchkey_relay::shard::command::Role;
@@ -174,4 +175,29 @@ fn several_shards_on_one_port_serve_a_room_together() {
     let seen = counters(&shards, |tally| tally.event(Event::HandedOver) > 0);
     println!("handed over: {}", seen.event(Event::HandedOver));
     assert_eq!(ask(shards.handles()[1].tracks_of(Join::new(Role::View, 2).room)), Ok(None));
+}
+
+#[test]
+fn one_port_serves_both_address_families() {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    if std::net::UdpSocket::bind(any).is_err() {
+        println!("no IPv6 here: not tested");
+        return;
+    }
+    let shards = start(|config| config.bind = any);
+    let handle = &shards.handles()[0];
+    let at = |ip: IpAddr, role, device| Join { relay: Some(ip), ..Join::new(role, device) };
+    let mut publisher =
+        Client::join(&shards, handle, &at(Ipv6Addr::LOCALHOST.into(), Role::Publish, 1)).unwrap();
+    let mut viewer = Client::join(&shards, handle, &at(Ipv4Addr::LOCALHOST.into(), Role::View, 2)).unwrap();
+    let mut camera = vp8();
+    let mut sent = 0;
+    let seen = run(&mut [&mut publisher, &mut viewer], |clients| {
+        if clients.iter().all(|client| client.connected) {
+            clients[0].send(&camera.frame(sent == 0, 1_000));
+            sent += 1;
+        }
+        clients[1].received.len() >= 30
+    });
+    assert!(seen, "{} of {sent}", viewer.received.len());
 }

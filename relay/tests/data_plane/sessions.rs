@@ -115,7 +115,7 @@ fn a_restarted_publisher_goes_on_for_the_same_viewers() {
     let (mut new, sent) = publisher(&shards, &mut second);
     assert_eq!(ask(shards.handles()[0].leave(old.session)), Err(CommandError::Ended(EndReason::Replaced)));
     assert!(run(&mut [&mut new, &mut viewer], |clients| clients[1].received.len() >= before + sent.len()));
-    let mut packets = viewer.received.clone();
+    let mut packets = viewer.received;
     packets.sort_by_key(|packet| packet.sequence);
     assert!(packets.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1), "numbers go on");
     let fresh: Vec<_> = packets[before..].iter().map(|packet| packet.payload.clone()).collect();
