@@ -32,11 +32,10 @@ test-tools: toolchain
 comma := ,
 
 demo: toolchain ## a server, a household, a camera and two viewers on this machine (DEMO_SECONDS=20 ends by itself)
-	@$(CARGO) build --quiet --locked --bins
+	@$(CARGO) build --locked --bins
 	@$(CARGO) run --quiet --locked -p latchkey-loadtest --bin latchkey-demo -- $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: test-tools lint ## every test, lint and law; what CI runs
-	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --no-fail-fast
 	@echo "latchkey: all tests passed"
 

@@ -87,7 +87,8 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
 
     let clip = options.clip.to_string_lossy().into_owned();
     let mut sending = camera.camera(dir.path(), &[&clip])?;
-    say("camera", &format!("plays {clip}; each frame is sealed once, for everybody"));
+    let title = options.clip.file_name().unwrap_or_default().to_string_lossy();
+    say("camera", &format!("plays {title} over and over; each frame is sealed once, for everybody"));
     let mut viewers = [
         Watching::start(&household.admin, "Ada's phone", dir.path(), &camera)?,
         Watching::start(&tablet, "Kitchen tablet", dir.path(), &camera)?,
