@@ -25,6 +25,7 @@ mod store;
 
 pub use crate::config::ServerConfig;
 pub use crate::config::sources::{Arguments, ConfigError, Suggestion};
+pub use crate::grant_key::GrantKeyError;
 pub use crate::http::openapi::document as openapi_document;
 pub use crate::ready_file::ReadyFile;
 pub use crate::relay_side::RelaySide;
