@@ -76,7 +76,7 @@ fn a_joining_viewer_gets_a_picture_without_a_new_key_frame() {
     let mut late = viewer(&shards, 2, &mut [&mut publisher]);
     // Nothing more is sent: all of it comes from what the room kept.
     assert!(run(&mut [&mut publisher, &mut late], |clients| clients[1].received.len() >= sent.len()));
-    assert_eq!(received(&late), payloads(&sent));
+    assert!(received(&late) == payloads(&sent));
     assert_eq!(publisher.key_frames_wanted, 0);
 }
 
@@ -143,7 +143,7 @@ fn lost_packets_are_repeated() {
     }
     let all = payloads(&sent);
     assert!(run(&mut [&mut publisher, &mut viewer], |clients| clients[1].received.len() >= all.len()));
-    assert_eq!(received(&viewer), all);
+    assert!(received(&viewer) == all);
     let seen = counters(&shards, |tally| tally.event(Event::RtxPackets) > 0);
     assert!(seen.event(Event::NackedPackets) > 0 && seen.event(Event::RtxPackets) > 0);
 }
