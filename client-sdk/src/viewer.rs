@@ -4,6 +4,7 @@
 //! keeps a relay connection; the *media* task puts frames together and opens them. What opens is authentic,
 //! complete and in order, and decoding can start with the first frame that is handed on.
 
+mod failure;
 mod keeper;
 mod link;
 mod media;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use latchkey_e2ee::key_schedule::EpochKeys;
-use latchkey_e2ee::open::{FrameOpener, OpenError, Opened};
+use latchkey_e2ee::open::{FrameOpener, Opened};
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope;
 use latchkey_wire::sframe_header::SframeHeader;
@@ -22,6 +22,7 @@ use crate::observer::{FrameObserver, WireFrame};
 use crate::stats::{RateWindow, ViewerStats};
 use crate::story::Step;
 use crate::transport::IncomingPacket;
+use crate::viewer::failure::{Failure, words};
 use crate::viewer::link::{Arrival, Line, LinkCounters};
 use crate::viewer::output::Output;
 use crate::viewer::waiting::{Waiting, WaitingFrame};
@@ -360,41 +361,6 @@ impl Track {
             needs_key: codec.kind() == MediaKind::Video,
             blind_since: None,
         }
-    }
-}
-
-enum Failure {
-    /// Padding: nothing is missing.
-    Empty,
-    UnknownEpoch,
-    Reason(&'static str),
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        Self::Reason(match error {
-            OpenError::UnknownEpoch => return Self::UnknownEpoch,
-            OpenError::Malformed => "malformed",
-            OpenError::NotTheCamera => "not_the_camera",
-            OpenError::Replayed => "replayed",
-            OpenError::SessionOver => "session_over",
-            OpenError::TooManySessions => "too_many_sessions",
-            OpenError::AuthenticationFailed => "authentication_failed",
-            OpenError::UnknownFormat => "unknown_format",
-            _ => "other",
-        })
-    }
-}
-
-/// Returns a reason for failing as people read it.
-fn words(reason: &str) -> &str {
-    match reason {
-        "malformed" => "they are not sealed frames of this version",
-        "not_the_camera" => "they do not claim to be from the camera",
-        "session_over" | "too_many_sessions" => "the camera restarted too often under one key",
-        "authentication_failed" => "they are not authentic under the group's key",
-        "unknown_format" => "this program is too old for them",
-        other => other,
     }
 }
 
