@@ -83,7 +83,9 @@ impl Door {
         let accepted = shard.join(join_request(&admitted, role, &offer, &negotiation)).await?;
         let session = accepted.session;
         let transport_section = transport_section(&offer, &negotiation);
-        self.sessions.add(session, Session { role, lease, ticket, transport_section, ice_generation: 0 });
+        let codecs = negotiation.codecs();
+        let entry = Session { role, lease, ticket, transport_section, codecs, ice_generation: 0 };
+        self.sessions.add(session, entry);
         // A cut that came while the shard was asked found no leg to end, or one that this ends once more.
         if self.admission.is_cut(&admitted, SystemTime::now()) {
             let _ = shard.leave(session).await;

@@ -8,7 +8,7 @@ use dashmap::DashMap;
 
 use crate::admission::crowd::Ticket;
 use crate::registry::RoomLease;
-use crate::shard::command::{Role, SessionEnd, SessionId};
+use crate::shard::command::{EndReason, Role, SessionEnd, SessionId};
 
 /// All sessions of the relay.
 #[derive(Default)]
@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) ticket: Ticket,
     /// mid and media name of the section that carries the transport, for the answer to an ICE restart.
     pub(crate) transport_section: (String, String),
+    /// Names of the codecs agreed on, for people: a publisher shown out is told of which media it is the talk.
+    pub(crate) codecs: String,
     /// How often ICE was restarted, from 0; the session's entity tag.
     pub(crate) ice_generation: u32,
 }
@@ -68,8 +70,14 @@ impl Sessions {
     }
 
     /// Notes that a session has ended.
-    pub(crate) fn end(&self, end: SessionEnd, now: Instant) {
+    pub(crate) fn end(&self, mut end: SessionEnd, now: Instant) {
         let id = end.session;
+        if end.reason == EndReason::NotSealed
+            && let Some(session) = self.running.get(&id)
+        {
+            let what = end.detail.as_deref().unwrap_or("the media is not end-to-end encrypted");
+            end.detail = Some(format!("{}: {what}", session.codecs));
+        }
         let mut ended = self.ended();
         ended.forget(now);
         if ended.how.insert(id, end).is_none() {

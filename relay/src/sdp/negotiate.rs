@@ -104,6 +104,15 @@ impl Negotiation {
     pub(crate) fn legs(&self, offer: &Offer) -> Vec<MediaLeg> {
         self.lines.iter().zip(&offer.media).map(|(line, media)| line.leg(media)).collect()
     }
+
+    /// Names of the codecs agreed on, for people.
+    pub(crate) fn codecs(&self) -> String {
+        let active = self.lines.iter().filter_map(|line| match line {
+            Line::Active(active) => Some(active.codec.sdp_name()),
+            Line::Idle { .. } | Line::Refused => None,
+        });
+        active.collect::<Vec<_>>().join(" and ")
+    }
 }
 
 impl Line {

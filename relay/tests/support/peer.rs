@@ -1,0 +1,198 @@
+//! A WebRTC client of another make (str0m) that comes in by WHIP or WHEP, on a socket of its own.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::grant::Scope;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpWrite;
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+use crate::support::{House, LIMIT, PHONE, ROOM, Session};
+
+/// One client with one video and one audio section.
+pub struct Peer {
+    rtc: Rtc,
+    socket: UdpSocket,
+    mids: HashMap<MediaKind, Mid>,
+    /// What the answer chose for each kind: codec name and payload type.
+    pub chosen: HashMap<MediaKind, (Codec, u8)>,
+    sequence: HashMap<MediaKind, u64>,
+    pub connected: bool,
+    pub packets: Vec<Packet>,
+}
+
+/// One packet that came.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    pub kind: MediaKind,
+    pub sequence: u64,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload: Vec<u8>,
+}
+
+impl Peer {
+    /// Offers `codecs`, joins the house's room and applies the answer.
+    pub async fn join(house: &House, scope: Scope, codecs: &[Codec]) -> (Self, Session) {
+        let (mut peer, offer, pending) = Self::offer(scope, codecs);
+        let (path, grant) = match scope {
+            Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
+            _ => (format!("/whep/{ROOM}"), house.view_grant()),
+        };
+        let session = Session::of(house, house.join(&path, &grant, &offer).await).await;
+        peer.accept(pending, &session.answer);
+        (peer, session)
+    }
+
+    fn offer(scope: Scope, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let has = |codec| codecs.contains(&codec);
+        let mut rtc = RtcConfig::new()
+            .clear_codecs()
+            .enable_h264(has(Codec::H264))
+            .enable_vp8(has(Codec::Vp8))
+            .enable_vp9(has(Codec::Vp9))
+            .enable_av1(has(Codec::Av1))
+            .enable_opus(has(Codec::Opus), false)
+            .set_rtp_mode(true)
+            .build(Instant::now());
+        rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
+        let direction = if scope == Scope::Publish { Direction::SendOnly } else { Direction::RecvOnly };
+        let mut api = rtc.sdp_api();
+        let mut mids = HashMap::new();
+        for (kind, media) in [
+            (MediaKind::Video, str0m::media::MediaKind::Video),
+            (MediaKind::Audio, str0m::media::MediaKind::Audio),
+        ] {
+            if codecs.iter().any(|codec| codec.kind() == kind) {
+                mids.insert(kind, api.add_media(media, direction, None, None, None));
+            }
+        }
+        let (offer, pending) = api.apply().unwrap();
+        let peer = Self {
+            rtc,
+            socket,
+            mids,
+            chosen: HashMap::new(),
+            sequence: HashMap::new(),
+            connected: false,
+            packets: Vec::new(),
+        };
+        (peer, offer.to_sdp_string(), pending)
+    }
+
+    fn accept(&mut self, pending: SdpPendingOffer, answer: &str) {
+        for section in answer.split("\r\nm=").skip(1) {
+            let map = section.lines().find_map(|line| line.strip_prefix("a=rtpmap:")).unwrap();
+            let (payload_type, name) = map.split_once(' ').unwrap();
+            let codec = Codec::from_sdp_name(name.split('/').next().unwrap()).unwrap();
+            self.chosen.insert(codec.kind(), (codec, payload_type.parse().unwrap()));
+        }
+        self.rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(answer).unwrap()).unwrap();
+    }
+
+    /// Sends the payloads of one frame, the marker on the last.
+    pub fn send(&mut self, kind: MediaKind, timestamp: u32, payloads: &[Vec<u8>]) {
+        let (_, payload_type) = self.chosen[&kind];
+        let mid = self.mids[&kind];
+        for (index, payload) in payloads.iter().enumerate() {
+            let next = self.sequence.entry(kind).or_insert(1_000);
+            *next += 1;
+            let write = RtpWrite::new(
+                payload_type.into(),
+                (*next).into(),
+                timestamp,
+                Instant::now(),
+                payload.clone(),
+            );
+            let write = write.marker(index + 1 == payloads.len()).nackable(kind == MediaKind::Video);
+            self.rtc.direct_api().stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+            // str0m hands written packets out only after a look at the clock.
+            self.step();
+        }
+    }
+
+    /// Does what can be done now without waiting.
+    pub fn step(&mut self) {
+        let mut buffer = [0; 2048];
+        let destination = self.socket.local_addr().unwrap();
+        self.tick();
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((len, source)) => self.take(&buffer[..len], source, destination),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // An ICMP answer to an earlier datagram.
+                Err(_) => {}
+            }
+        }
+        self.tick();
+    }
+
+    fn take(&mut self, bytes: &[u8], source: SocketAddr, destination: SocketAddr) {
+        let Ok(contents) = bytes.try_into() else { return };
+        let input =
+            Input::Receive(Instant::now(), Receive { proto: Protocol::Udp, source, destination, contents });
+        if self.rtc.is_alive() && self.rtc.accepts(&input) {
+            let _ = self.rtc.handle_input(input);
+            self.drain();
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.rtc.is_alive() {
+            let _ = self.rtc.handle_input(Input::Timeout(Instant::now()));
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        while self.rtc.is_alive() {
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) => {
+                    let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+                }
+                Ok(Output::Event(event)) => self.note(event),
+                Ok(Output::Timeout(_)) | Err(_) => return,
+            }
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Connected => self.connected = true,
+            Event::RtpPacket(packet) => {
+                let payload_type = *packet.header.payload_type;
+                let kind =
+                    self.chosen.iter().find(|(_, chosen)| chosen.1 == payload_type).map(|(kind, _)| *kind);
+                self.packets.push(Packet {
+                    kind: kind.expect("the relay sends what it answered"),
+                    sequence: *packet.seq_no,
+                    timestamp: packet.header.timestamp,
+                    marker: packet.header.marker,
+                    payload: packet.payload.to_vec(),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Steps all peers until `done` says so, and gives other tasks their turn; panics after the limit.
+pub async fn run(peers: &mut [&mut Peer], what: &str, mut done: impl FnMut(&mut [&mut Peer]) -> bool) {
+    let until = Instant::now() + LIMIT;
+    loop {
+        peers.iter_mut().for_each(|peer| peer.step());
+        if done(peers) {
+            return;
+        }
+        assert!(Instant::now() < until, "{what}: not within {} s", LIMIT.as_secs());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
