@@ -291,13 +291,14 @@ async fn what_cannot_be_sent_is_refused_in_one_sentence() {
     ]);
     let cases = [
         (folder.join("missing.mp4"), "check the path"),
-        (folder.to_owned(), "cannot read"),
+        (folder.to_owned(), "is a folder, not a file"),
+        ("/dev/zero".into(), "is a device, not a file"),
         (text, "is not a file that can be sent"),
-        (empty, "is not a file that can be sent"),
+        (empty, "is empty"),
         (encode(folder, "mpeg4.mp4", &["-c:v", "mpeg4"]), "libx264 -bf 0"),
         (encode(folder, "h265.mp4", &["-c:v", "libx265", "-x265-params", "log-level=none"]), "H.265"),
         (encode(folder, "h265.h265", &["-c:v", "libx265", "-x265-params", "log-level=none"]), "H.265"),
-        (encode(folder, "film.mkv", &["-c:v", "libx264"]), "is not a file that can be sent"),
+        (encode(folder, "film.mkv", &["-c:v", "libx264"]), "is a Matroska or WebM file"),
         (vorbis, "libopus"),
     ];
     for (path, advice) in cases {

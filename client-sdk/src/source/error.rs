@@ -23,6 +23,30 @@ pub enum SourceError {
         /// The file.
         path: PathBuf,
     },
+    /// There is nothing in the file.
+    #[error("{} is empty: check the path given to --source, or make the file anew", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A disk, a terminal, a webcam: something that is read without end, or not at all.
+    #[error("{} is {what}, not a file: give a file, or the rtsp:// address of a camera", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A container that is not read here, though what is in it may be sent.
+    #[error("{} is {container}, which is not read: {advice}", path.display())]
+    OtherContainer {
+        /// The file.
+        path: PathBuf,
+        /// The container found.
+        container: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The bytes are no container that is read here.
     #[error(
         "{} is not a file that can be sent: give an MP4 or raw H.264 file, an IVF file (VP8, VP9, AV1) or an Ogg Opus file",
@@ -77,7 +101,7 @@ pub enum SourceError {
     NothingToSend {
         /// The file or address.
         name: String,
-        /// What was left out, and why.
+        /// What it holds, and what to do.
         notes: String,
     },
     /// Two sources give the same kind of track.

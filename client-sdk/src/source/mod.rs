@@ -2,6 +2,7 @@
 
 mod annexb;
 pub mod error;
+mod foreign;
 mod ivf;
 mod mp4;
 mod ogg;
@@ -10,6 +11,8 @@ mod reel;
 mod rtsp;
 pub mod spec;
 
+use std::fs::{File, FileType};
+use std::io::Read;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -103,12 +106,25 @@ async fn open_reel(input: &Input, options: &SourceOptions) -> Result<Reel, Sourc
 fn read_file(path: &Path, fps: Option<f64>) -> Result<Reel, SourceError> {
     let unreadable =
         |error: std::io::Error| SourceError::Unreadable { path: path.into(), reason: error.to_string() };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MOST_BYTES {
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    if let Some(what) = not_a_file(&about.file_type()) {
+        return Err(SourceError::NotAFile { path: path.into(), what });
+    }
+    if about.len() > MOST_BYTES {
         return Err(SourceError::TooLarge { path: path.into() });
     }
-    let bytes = Bytes::from(std::fs::read(path).map_err(unreadable)?);
+    // A pipe does not say its length beforehand.
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0) + 1);
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(SourceError::TooLarge { path: path.into() });
+    }
+    let bytes = Bytes::from(bytes);
     let subject = Subject::new(path);
+    if bytes.is_empty() {
+        return Err(SourceError::Empty { path: path.into() });
+    }
     if ivf::recognises(&bytes) {
         ivf::read(&subject, &bytes)
     } else if ogg::recognises(&bytes) {
@@ -119,9 +135,23 @@ fn read_file(path: &Path, fps: Option<f64>) -> Result<Reel, SourceError> {
         Err(subject.wrong_codec("H.265", reel::MAKE_H264))
     } else if annexb::recognises(&bytes) {
         annexb::read(&subject, &bytes, fps)
+    } else if let Some((container, advice)) = foreign::container(&bytes) {
+        Err(SourceError::OtherContainer { path: path.into(), container, advice })
     } else {
         Err(SourceError::UnknownContainer { path: path.into() })
     }
+}
+
+/// Returns what a path is that cannot be read like a file; pipes can.
+fn not_a_file(kind: &FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    kind.is_dir().then_some("a folder")
 }
 
 /// What to say about an H.264 stream that cannot be sent.

@@ -30,7 +30,7 @@ impl SourceSpec {
     ///
     /// Fails with [`SourceError::NoneNamed`], [`SourceError::BadAddress`] or [`SourceError::PasswordInAddress`].
     pub fn parse<S: AsRef<str>>(values: &[S]) -> Result<Self, SourceError> {
-        if values.is_empty() {
+        if values.is_empty() || values.iter().any(|value| value.as_ref().is_empty()) {
             return Err(SourceError::NoneNamed);
         }
         let inputs = values.iter().map(|value| Input::parse(value.as_ref())).collect::<Result<_, _>>()?;

@@ -42,10 +42,7 @@ pub(crate) fn read(subject: &Subject, bytes: &Bytes) -> Result<Reel, SourceError
     if reel.frames.is_empty() {
         return Err(SourceError::NothingToSend {
             name: subject.name(),
-            notes: match reel.info.notes.is_empty() {
-                true => "it holds neither H.264 video nor Opus audio".into(),
-                false => reel.info.notes.join(" "),
-            },
+            notes: format!("it holds {}; {GIVE_VIDEO_OR_OPUS}", held(&tracks)),
         });
     }
     finish(&mut reel);
@@ -257,6 +254,21 @@ fn sample_bytes(subject: &Subject, bytes: &Bytes, sample: &Sample) -> Result<Byt
     }
 }
 
+/// What stands in a file without anything to send, in a few words.
+fn held(tracks: &[Track<'_>]) -> &'static str {
+    let sounds = |wanted: Option<[u8; 4]>| {
+        let mut sounds = tracks.iter().filter(|track| track.handler == *b"soun");
+        sounds.any(|track| wanted.is_none_or(|wanted| track.entry.is_some_and(|entry| entry.kind == wanted)))
+    };
+    if sounds(Some(*b"mp4a")) {
+        "AAC audio only"
+    } else if sounds(None) {
+        "audio only, and not Opus"
+    } else {
+        "neither video nor audio"
+    }
+}
+
 fn left_out(subject: &Subject, track: &Track<'_>) -> Option<String> {
     let name = subject.name();
     let entry = track.entry.map(|entry| entry.kind);
@@ -273,3 +285,6 @@ fn left_out(subject: &Subject, track: &Track<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+/// Advice about a file without anything to send.
+const GIVE_VIDEO_OR_OPUS: &str = "give a file with H.264 video, or make its sound Opus, for example with `ffmpeg -i <file> -vn -c:a libopus sound.ogg`";
