@@ -25,7 +25,8 @@ use crate::registry::Registry;
 use crate::sessions::Sessions;
 use crate::shard::command::SessionEnd;
 use crate::shard::{MAX_SHARDS, Shards, ShardsConfig};
-use crate::{http, ops};
+use crate::http;
+use crate::ops;
 
 /// A running relay. Dropping it ends it at once; [`shutdown`](Relay::shutdown) ends it in order.
 pub struct Relay {
@@ -169,13 +170,11 @@ impl Relay {
     }
 
     /// The door's routes (`/whip/…`, `/whep/…`), to be merged into a host's own router.
-    #[must_use]
     pub fn door_router(&self) -> Router {
         http::router(&self.door)
     }
 
     /// The private routes (`/metrics`, `/livez`, …). Never merge them into a public router.
-    #[must_use]
     pub fn ops_router(&self) -> Router {
         ops::router(&self.door)
     }
@@ -308,6 +307,7 @@ fn shards_config(config: &RelayConfig, ends: mpsc::UnboundedSender<SessionEnd>) 
     let mut shards = ShardsConfig {
         bind: config.bind,
         shards: if config.shards == 0 { cores.min(MAX_SHARDS) } else { config.shards },
+        srtp_profiles: config.srtp_profiles.clone(),
         ends: Some(ends),
         ..ShardsConfig::default()
     };

@@ -12,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::srtp::SrtpProfile;
+
 /// Everything a relay can be told. The default runs on one machine with free choice of ports left to the
 /// operator; a relay in a test or inside `latchkey-server` fills it in by hand.
 ///
@@ -33,6 +35,8 @@ pub struct RelayConfig {
     pub public_address: Vec<PublicAddress>,
     /// Media threads, each with a socket of its own on the port. 0: one for each core.
     pub shards: usize,
+    /// SRTP profiles that may be agreed on, best first. One that is left out is refused, and so are clients that know no other.
+    pub srtp_profiles: Vec<SrtpProfile>,
     /// Name of this relay (or its cluster); grants must carry it as `aud`.
     pub audience: String,
     /// Public keys whose grants open the door, `kid:base64url`.
@@ -67,6 +71,7 @@ impl Default for RelayConfig {
             ops: Some(SocketAddr::new(here, 9600)),
             public_address: Vec::new(),
             shards: 0,
+            srtp_profiles: vec![SrtpProfile::Aes128Gcm, SrtpProfile::Aes128CmSha1],
             audience: "latchkey".to_owned(),
             grant_keys: Vec::new(),
             grant_key_files: Vec::new(),
@@ -207,7 +212,7 @@ macro_rules! serde_as_text {
     )+};
 }
 
-serde_as_text!(PublicAddress, GrantKey);
+serde_as_text!(PublicAddress, GrantKey, SrtpProfile);
 
 /// `"off"` stands for `None`, so that a file or flag can close a port that is open by default.
 pub(crate) mod off_or_address {

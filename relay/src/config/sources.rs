@@ -12,6 +12,7 @@ use figment::providers::{Format, Serialized, Toml};
 use serde::Serialize;
 
 use crate::config::{GrantKey, PublicAddress, RelayConfig};
+use crate::srtp::SrtpProfile;
 
 /// Blind relay for end-to-end-encrypted cameras: publishers come in by WHIP, viewers by WHEP, and nobody here holds a key.
 ///
@@ -58,6 +59,10 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_SHARDS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     shards: Option<usize>,
+    /// SRTP profiles that may be agreed on, best first: gcm128, sha1_80 (five times the CPU; browsers know both) [default: gcm128,sha1_80]
+    #[arg(long, env = "LATCHKEY_RELAY_SRTP_PROFILES", value_name = "NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    srtp_profiles: Vec<SrtpProfile>,
     /// Name of this relay or its cluster, which grants must carry as aud [default: latchkey]
     #[arg(long, env = "LATCHKEY_RELAY_AUDIENCE", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

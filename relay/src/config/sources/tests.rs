@@ -37,6 +37,8 @@ fn the_file_beats_the_defaults_and_flags_beat_the_file() {
     assert_eq!(config.bind, RelayConfig::default().bind);
     let config = with_file(text, &["--public-address", "198.51.100.1,stun:stun.example.org:3478"]).unwrap();
     assert_eq!(config.public_address.len(), 2, "a list is replaced, not joined");
+    let config = with_file("srtp_profiles = [\"gcm128\"]\n", &["--srtp-profiles", "sha1_80,gcm128"]).unwrap();
+    assert_eq!(config.srtp_profiles, [SrtpProfile::Aes128CmSha1, SrtpProfile::Aes128Gcm]);
 }
 
 #[test]
@@ -88,6 +90,7 @@ fn a_wrong_value_is_refused_by_its_key() {
         ("bind = \"somewhere\"\n", "bind"),
         ("door = \"9601\"\n", "door"),
         ("grant_keys = [\"nokey\"]\n", "grant_keys"),
+        ("srtp_profiles = [\"aes\"]\n", "srtp_profiles"),
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
