@@ -3,8 +3,7 @@
 use latchkey_wire::rtcp::ReceptionReport;
 use latchkey_wire::shape::Refusal;
 
-use crate::subscription::SubscriberId;
-use crate::track::TrackId;
+use crate::id::{SubscriberId, TrackId};
 
 /// Taken from [`Room::poll_event`](crate::room::Room::poll_event) after every call that may have caused one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@
 
 pub mod config;
 pub mod event;
+pub mod id;
 pub mod room;
 pub mod sink;
 pub mod stats;
@@ -41,8 +42,9 @@ mod upstream;
 pub use config::RoomConfig;
 pub use event::{Event, MissingPackets, StartedFrom};
 pub use header::Mid;
+pub use id::{SubscriberId, TrackId};
 pub use room::{PublishError, Room, SubscribeError};
 pub use sink::{Outgoing, OutgoingKind, SenderReport, Sink};
 pub use stats::{DropReason, Stats};
-pub use subscription::{Origin, RtxParams, SubscriberId, SubscriptionParams};
-pub use track::{TrackId, TrackParams};
+pub use subscription::{Origin, RtxParams, SubscriptionParams};
+pub use track::TrackParams;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::event::{Event, MissingPackets};
+use crate::id::TrackId;
 use crate::stats::Stats;
-use crate::track::TrackId;
 
 /// Counters and events. The queue keeps its memory, so that a busy room allocates nothing.
 #[derive(Debug)]

@@ -10,13 +10,14 @@ use latchkey_wire::shape::Refusal;
 
 use crate::config::RoomConfig;
 use crate::event::{Event, StartedFrom};
+use crate::id::{SubscriberId, TrackId};
 use crate::news::News;
 use crate::pace::Pace;
 use crate::roster::{Leg, Roster};
 use crate::sink::Sink;
 use crate::stats::{DropReason, Stats};
-use crate::subscription::{SubscriberId, Subscription, SubscriptionParams};
-use crate::track::{Track, TrackId, TrackParams};
+use crate::subscription::{Subscription, SubscriptionParams};
+use crate::track::{Track, TrackParams};
 use crate::train::Train;
 
 /// A room. See the [crate documentation](crate) for how a shell drives it.

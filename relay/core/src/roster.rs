@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::event::StartedFrom;
-use crate::subscription::{SubscriberId, Subscription};
-use crate::track::TrackId;
+use crate::id::{SubscriberId, TrackId};
+use crate::subscription::Subscription;
 
 /// All viewers with their legs.
 #[derive(Debug, Default)]

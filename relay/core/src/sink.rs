@@ -1,6 +1,6 @@
 //! Where a room puts what it sends: one trait, implemented by the shell, monomorphised, called viewer by viewer.
 
-use crate::subscription::SubscriberId;
+use crate::id::SubscriberId;
 
 /// Takes what a [`Room`](crate::room::Room) sends.
 ///

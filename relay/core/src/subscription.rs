@@ -9,17 +9,14 @@ use crate::budget::Budget;
 use crate::config::RoomConfig;
 use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
 use crate::history::{Facts, Found, Parts};
+use crate::id::{SubscriberId, TrackId};
 use crate::munger::Munger;
 use crate::pace::Chunk;
 use crate::selector::{Choice, Selector};
 use crate::sink::{Outgoing, OutgoingKind, SenderReport, Sink};
 use crate::stats::DropReason;
-use crate::track::{Track, TrackId};
+use crate::track::Track;
 use crate::train::Train;
-
-/// Names a viewer; chosen by the shell, which gets it back with every packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubscriberId(pub u64);
 
 /// What the relay agreed with a viewer for one m-line.
 #[derive(Clone, Copy, Debug)]

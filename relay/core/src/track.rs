@@ -15,15 +15,12 @@ use crate::event::{Event, MissingPackets};
 use crate::gop::GopCache;
 use crate::header::Widest;
 use crate::history::{Found, History};
+use crate::id::TrackId;
 use crate::keyframe::KeyFrames;
 use crate::news::News;
 use crate::report::{Reception, SourceClock};
 use crate::timeline::Timeline;
 use crate::upstream::Missing;
-
-/// Names a track within its room, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TrackId(pub u8);
 
 /// What the relay agreed with a publisher for one m-line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What one viewer gets in one call: opened in the sink with its first packet, closed at the end, counted in between.
 
 use crate::event::Event;
+use crate::id::SubscriberId;
 use crate::news::News;
 use crate::sink::{Outgoing, SenderReport, Sink};
 use crate::stats::Stats;
-use crate::subscription::SubscriberId;
 
 /// Passes packets of one viewer on to the sink.
 pub(crate) struct Train<'a, S: Sink> {
