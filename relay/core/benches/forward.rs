@@ -7,8 +7,6 @@
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
@@ -21,12 +19,13 @@ fn main() {
         camera.max_payload = 1040;
         let (mut now, mut room, mut sink) = (Instant::now(), Room::new(RoomConfig::default()), Arena::new());
         let track = room.publish(camera.params(), now).expect("an empty room has a place");
-        let before = ALLOCATED.load(Ordering::Relaxed);
-        for viewer in 0..viewers {
-            room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now)
-                .expect("the track is there");
-        }
-        let per_viewer = (ALLOCATED.load(Ordering::Relaxed) - before) / viewers as usize;
+        let joining = allocation_counter::measure(|| {
+            for viewer in 0..viewers {
+                room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now)
+                    .expect("the track is there");
+            }
+        });
+        let per_viewer = joining.bytes_current / viewers as i64;
         let frames: Vec<_> = (0..300).map(|index| camera.frame(index % 60 == 0, 10_300).packets).collect();
         let (mut ingesting, mut forwarding) = (Duration::ZERO, Duration::ZERO);
         for (index, packets) in frames.iter().enumerate() {
@@ -87,26 +86,3 @@ impl Sink for Arena {
 
     fn end(&mut self, _: SubscriberId) {}
 }
-
-struct Counting;
-
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;

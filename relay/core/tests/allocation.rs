@@ -4,58 +4,60 @@
 
 mod simulation;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
 use latchkey_wire::codec::Codec;
 use simulation::Camera;
 
 const VIEWERS: u64 = 100;
+/// Batches until every viewer is live and every buffer has its size.
+const WARM_UP: usize = 20;
 
 #[test]
 fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
     let mut camera = Camera::new(Codec::H264, 1);
-    let mut now = std::time::Instant::now() + Duration::from_secs(60);
+    let mut now = Instant::now() + Duration::from_secs(60);
     let mut room = Room::new(RoomConfig::default());
     let track = room.publish(camera.params(), now).unwrap();
     for viewer in 0..VIEWERS {
         room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now).unwrap();
     }
-    let batches: Vec<Vec<Vec<u8>>> =
-        (0..1300).map(|index| camera.frame(index % 60 == 0, 1700).packets).collect();
-    let mut counter = Counter::default();
-    let mut before = 0;
-    let mut forwarded = 0;
-    for (index, batch) in batches.iter().enumerate() {
-        if index == 20 {
-            before = allocations();
-            (forwarded, counter) = (0, Counter::default());
-        }
-        for (place, packet) in batch.iter().enumerate() {
-            // The publisher's own loss is one in twenty too: the last packet but one of every second frame.
-            if !(index % 2 == 1 && place + 2 == batch.len()) {
-                let _ = room.ingest(packet, now);
-                forwarded += 1;
+    let mut batches: Vec<Vec<Vec<u8>>> = Vec::new();
+    let frames = allocation_counter::measure(|| {
+        batches = (0..1300).map(|index| camera.frame(index % 60 == 0, 1700).packets).collect();
+    });
+    assert!(frames.count_total > 0, "the counter counts: the frames were allocated");
+    let mut run = |batches: &[Vec<Vec<u8>>], counter: &mut Counter| {
+        let mut forwarded = 0;
+        for (index, batch) in batches.iter().enumerate() {
+            for (place, packet) in batch.iter().enumerate() {
+                // The publisher's own loss is one in twenty too: the last packet but one of every second frame.
+                if !(index % 2 == 1 && place + 2 == batch.len()) {
+                    let _ = room.ingest(packet, now);
+                    forwarded += 1;
+                }
             }
+            room.forward(now, counter);
+            for viewer in 0..VIEWERS {
+                let newest = counter.newest[viewer as usize];
+                let lost = (0..batch.len() as u16).filter(|step| step % 20 == viewer as u16 % 20);
+                let lost = lost.map(|step| newest.wrapping_sub(step));
+                room.nack(SubscriberId(viewer), simulation::media_ssrc(viewer), lost, now, counter);
+            }
+            now += Duration::from_millis(33);
+            while room.poll_timeout().is_some_and(|due| due <= now) {
+                room.handle_timeout(now, counter);
+            }
+            while room.poll_event().is_some() {}
         }
-        room.forward(now, &mut counter);
-        for viewer in 0..VIEWERS {
-            let newest = counter.newest[viewer as usize];
-            let lost = (0..batch.len() as u16).filter(|step| step % 20 == viewer as u16 % 20);
-            let lost = lost.map(|step| newest.wrapping_sub(step));
-            room.nack(SubscriberId(viewer), simulation::media_ssrc(viewer), lost, now, &mut counter);
-        }
-        now += Duration::from_millis(33);
-        while room.poll_timeout().is_some_and(|due| due <= now) {
-            room.handle_timeout(now, &mut counter);
-        }
-        while room.poll_event().is_some() {}
-    }
-    let allocated = allocations() - before;
+        forwarded
+    };
+    run(&batches[..WARM_UP], &mut Counter::default());
+    let (mut counter, mut forwarded) = (Counter::default(), 0);
+    let info = allocation_counter::measure(|| forwarded = run(&batches[WARM_UP..], &mut counter));
+    let allocated = info.count_total;
     println!("{forwarded} in, {} out, {} repairs, {allocated} allocations", counter.media, counter.repairs);
-    assert!(before > 0, "the counter counts: the frames above were allocated");
     assert!(forwarded >= 10_000, "{forwarded} packets came in");
     assert!(counter.media >= 90 * forwarded, "{} went out", counter.media);
     assert!(
@@ -99,49 +101,3 @@ impl Sink for Counter {
 
     fn end(&mut self, _: SubscriberId) {}
 }
-
-/// Counts what this thread allocates; others (the test runner's) do not matter.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
-
-fn count() {
-    // The thread-local may be gone while a thread ends.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system allocator unchanged; counting touches no memory of the allocation.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
