@@ -5,9 +5,11 @@
 //!                     STUN, DTLS, RTCP -> transport, session
 //! ```
 
+mod admit;
 mod bucket;
 pub mod command;
 pub mod counters;
+mod forward;
 mod hold;
 mod ingress;
 mod neighbours;

@@ -1,0 +1,225 @@
+//! Who may come in: publishers, viewers, and what their media sections mean to the room.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use latchkey_relay_core::{Mid, Origin, RtxParams, SubscriptionParams, TrackId, TrackParams};
+use latchkey_wire::codec::Codec;
+use latchkey_wire::extension::{ExtensionKind, ExtensionMap as WireMap};
+use latchkey_wire::id::{DeviceHandle, RoomId};
+use zeroize::Zeroizing;
+
+use crate::shard::command::{
+    EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role, SessionId,
+};
+use crate::shard::counters::Event;
+use crate::shard::peer::{Admitted, Leg, Peer};
+use crate::shard::worker::Worker;
+use crate::transport::dtls::Dtls;
+use crate::transport::ice::{Credentials, IceLite};
+
+impl Worker {
+    /// Lets a peer in whose grant was verified.
+    pub(super) fn join(&mut self, request: JoinRequest, now: Instant) -> Result<JoinAccepted, JoinError> {
+        if self.draining {
+            return Err(JoinError::Draining);
+        }
+        let left =
+            request.session_expires.duration_since(SystemTime::now()).map_err(|_| JoinError::Expired)?;
+        if self.is_cut(&request) {
+            return Err(JoinError::CutOff);
+        }
+        if self.peers.len() >= self.setup.limits.sessions_per_shard {
+            return Err(JoinError::Full);
+        }
+        let session = SessionId::random().map_err(|_| JoinError::Unavailable)?;
+        let local = Credentials::random(self.index).map_err(|_| JoinError::Unavailable)?;
+        let remote = Credentials { ufrag: request.remote.ufrag, pwd: Zeroizing::new(request.remote.pwd) };
+        let (room, media) = match request.role {
+            Role::Publish => self.admit_publisher(request.room, request.device, request.media, now)?,
+            Role::View => self.admit_viewer(request.room, request.media)?,
+        };
+        let admitted = Admitted {
+            session,
+            device: request.device,
+            role: request.role,
+            room,
+            granted_at: request.granted_at,
+            expires: now + left.min(LONGEST_SESSION),
+            media,
+            ice: IceLite::new(local.clone(), remote),
+            dtls: Dtls::new(self.setup.identity.clone(), request.remote.fingerprint),
+        };
+        let key = self.peers.insert(Peer::new(admitted, &self.setup.limits, now));
+        self.by_session.insert(session, key);
+        self.by_ufrag.insert(local.ufrag.clone(), key);
+        if request.role == Role::Publish {
+            self.publishers += 1;
+        }
+        if let Some(live) = self.rooms.at(room) {
+            live.members += 1;
+            if request.role == Role::Publish {
+                live.publisher = Some(key);
+            }
+        }
+        self.outbox.tally.add(Event::SessionOpened, 1);
+        self.arm_peer(key);
+        self.arm_room(room);
+        tracing::info!(?session, room = ?request.room, device = ?request.device, role = ?request.role, "session opened");
+        Ok(JoinAccepted { session, ufrag: local.ufrag, pwd: local.pwd.to_string() })
+    }
+
+    fn admit_publisher(
+        &mut self,
+        id: RoomId,
+        device: DeviceHandle,
+        media: Vec<MediaLeg>,
+        now: Instant,
+    ) -> Result<(u32, Vec<Leg>), JoinError> {
+        let mut kinds = Vec::new();
+        for leg in media.iter().filter(|leg| leg.codec.is_some()) {
+            if kinds.contains(&leg.kind) {
+                return Err(JoinError::Unusable("more than one media section of a kind"));
+            }
+            kinds.push(leg.kind);
+        }
+        if kinds.is_empty() {
+            return Err(JoinError::NoCommonMedia);
+        }
+        let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
+        let former = self.rooms.at(place).and_then(|live| live.publisher);
+        if let Some(former) = former {
+            if self.peers.get(former).is_some_and(|peer| peer.device != device) {
+                return Err(JoinError::RoomTaken);
+            }
+            self.end(former, EndReason::Replaced, now);
+        }
+        // Ending it may have removed an empty room.
+        let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
+        let live = self.rooms.at(place).expect("a room that was just found");
+        let mut changed = Vec::new();
+        for track in live.room.tracks().collect::<Vec<_>>() {
+            let goes_on = live
+                .room
+                .track(track)
+                .is_some_and(|old| media.iter().any(|leg| leg.codec == Some(old.codec)));
+            if !goes_on {
+                changed.push(track);
+                live.room.unpublish(track);
+            }
+        }
+        let mut legs = Vec::with_capacity(media.len());
+        for params in media {
+            let track = match params.codec {
+                Some(codec) => {
+                    let offered = track_params(&params, codec);
+                    Some(match live.track_with(codec) {
+                        Some(track) => {
+                            live.room.replace(track, offered).map_err(|_| JoinError::Unavailable)?;
+                            track
+                        }
+                        None => live.room.publish(offered, now).map_err(|_| JoinError::Full)?,
+                    })
+                }
+                None => None,
+            };
+            legs.push(Leg { params, track });
+        }
+        if !changed.is_empty() {
+            self.end_viewers_of(place, &changed, now);
+        }
+        Ok((place, legs))
+    }
+
+    fn admit_viewer(&mut self, id: RoomId, media: Vec<MediaLeg>) -> Result<(u32, Vec<Leg>), JoinError> {
+        let place = self.rooms.find(&id).ok_or(JoinError::NoPublisher)?;
+        let live =
+            self.rooms.at(place).filter(|live| live.publisher.is_some()).ok_or(JoinError::NoPublisher)?;
+        let mut legs = Vec::with_capacity(media.len());
+        for params in media {
+            let track = params.codec.and_then(|codec| live.track_with(codec));
+            if track.is_some() && Mid::new(&params.mid).is_none() {
+                return Err(JoinError::Unusable("a mid longer than 16 bytes"));
+            }
+            legs.push(Leg { params, track });
+        }
+        if legs.iter().all(|leg| leg.track.is_none()) {
+            return Err(JoinError::NoCommonMedia);
+        }
+        // The publisher is one of the members.
+        if live.members > self.setup.room_config.subscribers {
+            return Err(JoinError::Full);
+        }
+        Ok((place, legs))
+    }
+
+    fn is_cut(&self, request: &JoinRequest) -> bool {
+        self.cuts
+            .get(&(request.room, request.device))
+            .is_some_and(|(before, _)| request.granted_at <= *before)
+    }
+
+    fn end_viewers_of(&mut self, place: u32, tracks: &[TrackId], now: Instant) {
+        let concerned: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.room == place && peer.role == Role::View)
+            .filter(|(_, peer)| {
+                peer.media.iter().any(|leg| leg.track.is_some_and(|track| tracks.contains(&track)))
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in concerned {
+            self.end(key, EndReason::MediaChanged, now);
+        }
+    }
+}
+
+fn track_params(leg: &MediaLeg, codec: Codec) -> TrackParams {
+    TrackParams {
+        codec,
+        payload_type: leg.payload_type,
+        rtx_payload_type: leg.rtx_payload_type,
+        ssrc: leg.remote_ssrc,
+        extensions: wire_map(&leg.extensions),
+        nack: leg.feedback.nack,
+    }
+}
+
+pub(super) fn subscription_params(leg: &MediaLeg) -> Option<SubscriptionParams> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).ok()?;
+    Some(SubscriptionParams {
+        ssrc: leg.local_ssrc,
+        payload_type: leg.payload_type,
+        rtx: leg.rtx_payload_type.map(|payload_type| RtxParams { ssrc: leg.local_rtx_ssrc, payload_type }),
+        mid: Mid::new(&leg.mid)?,
+        extensions: wire_map(&leg.extensions),
+        origin: Origin {
+            sequence: u16::from_be_bytes([random[0], random[1]]),
+            rtx_sequence: u16::from_be_bytes([random[2], random[3]]),
+            timestamp: u32::from_be_bytes([random[4], random[5], random[6], random[7]]),
+        },
+    })
+}
+
+fn wire_map(map: &ExtensionMap) -> WireMap {
+    let mut wire = WireMap::new();
+    let entries = [
+        (ExtensionKind::Mid, map.mid),
+        (ExtensionKind::AbsCaptureTime, map.abs_capture_time),
+        (ExtensionKind::DependencyDescriptor, map.dependency_descriptor),
+        (ExtensionKind::TransportCc, map.transport_cc),
+        (ExtensionKind::PlayoutDelay, map.playout_delay),
+        (ExtensionKind::AbsSendTime, map.abs_send_time),
+    ];
+    for (kind, id) in entries {
+        if let Some(id) = id {
+            // An id that is taken or reserved leaves the extension out, as if it had not been negotiated.
+            let _ = wire.insert(kind, id);
+        }
+    }
+    wire
+}
+
+/// Deadlines far away are shortened, because adding them to the clock could overflow.
+const LONGEST_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -1,0 +1,173 @@
+//! What a room does on its shard: forwards, asks its publisher, and is looked at when it is due.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use latchkey_relay_core::{Event as RoomEvent, TrackId};
+use latchkey_wire::rtcp;
+
+use crate::shard::command::EndReason;
+use crate::shard::counters::Event;
+use crate::shard::peer::PeerKey;
+use crate::shard::sink::Forwarding;
+use crate::shard::timers::Timer;
+use crate::shard::worker::Worker;
+
+impl Worker {
+    /// Forwards what every room got in this batch, unless it pays to wait for the rest of a frame.
+    pub(super) fn forward_pending(&mut self, now: Instant) {
+        let mut places = std::mem::take(&mut self.pending);
+        for place in places.drain(..) {
+            let Some(live) = self.rooms.at(place) else { continue };
+            if live.hold.wants_more(live.room.subscriber_count(), now) {
+                live.pending = false;
+                live.held = true;
+                self.arm_room(place);
+            } else {
+                self.guarded(place, now, |worker| worker.forward(place, now));
+            }
+        }
+        self.pending = places;
+    }
+
+    /// Does something with a room. A panic there is a bug of ours that must not take the shard down: the room's sessions
+    /// end, all others go on.
+    pub(super) fn guarded(&mut self, place: u32, now: Instant, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            self.give_up(place, now);
+        }
+    }
+
+    /// Ends every session of a room whose state cannot be trusted any more.
+    pub(super) fn give_up(&mut self, place: u32, now: Instant) {
+        tracing::error!("a fault of the relay in one room: its sessions end, all others go on");
+        // A packet that is not sealed yet may lie there.
+        self.outbox.arena.clear();
+        let members: Vec<_> =
+            self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
+        self.rooms.remove(place);
+        for key in members {
+            self.end(key, EndReason::Fault, now);
+        }
+    }
+
+    /// Sends what a room has for its viewers.
+    pub(super) fn forward(&mut self, place: u32, now: Instant) {
+        let Some(live) = self.rooms.at(place) else { return };
+        live.hold.release();
+        live.pending = false;
+        live.held = false;
+        let received = live.received.take();
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received);
+        live.room.forward(now, &mut sink);
+        sink.finish();
+        self.after_room(place, now);
+    }
+
+    /// Carries out what a room asks for, and notes when it wants to be called next.
+    pub(super) fn after_room(&mut self, place: u32, now: Instant) {
+        loop {
+            let Some(live) = self.rooms.at(place) else { return };
+            let Some(event) = live.room.poll_event() else { break };
+            let publisher = live.publisher;
+            match event {
+                RoomEvent::KeyFrameWanted { track, ssrc } => {
+                    self.tell(publisher, track, |reporter, _, out| rtcp::write_pli(reporter, ssrc, out));
+                    self.outbox.tally.add(Event::PliOut, 1);
+                }
+                RoomEvent::PacketsMissing { track, ssrc, missing } => {
+                    self.tell(publisher, track, |reporter, _, out| {
+                        rtcp::write_nack(reporter, ssrc, missing.as_slice(), out);
+                    });
+                    self.outbox.tally.add(Event::NackOut, 1);
+                }
+                RoomEvent::Reception { track, report } => {
+                    self.tell_plainly(publisher, track, |reporter, cname, out| {
+                        rtcp::write_receiver_report(reporter, &[report], cname, out);
+                    });
+                }
+                RoomEvent::TrackRefused { reason, .. } => {
+                    if let Some(key) = publisher {
+                        self.end_because(key, EndReason::NotSealed, Some(reason.to_string()), now);
+                    }
+                }
+                RoomEvent::ViewingStarted { subscriber, track, from } => {
+                    if let Some(peer) =
+                        self.peers.get_mut(PeerKey::of(subscriber)).filter(|peer| !peer.viewing)
+                    {
+                        peer.viewing = true;
+                        let after = now.saturating_duration_since(peer.joined);
+                        self.outbox.tally.joined(after);
+                        tracing::info!(session = ?peer.session, ?track, ?from, after_ms = after.as_millis() as u64, "first packet sent");
+                    }
+                }
+                RoomEvent::TrackAccepted { track } => {
+                    tracing::info!(?track, "the publisher's media is sealed");
+                }
+                _ => {}
+            }
+        }
+        if let Some(live) = self.rooms.at(place) {
+            let stats = live.room.take_stats();
+            let tally = &mut self.outbox.tally;
+            tally.add(Event::NackedPackets, stats.nacks_received);
+            tally.add(Event::PliIn, stats.key_frame_requests_received);
+        }
+        self.arm_room(place);
+    }
+
+    /// Sends feedback to a room's publisher, after an empty receiver report: not everyone takes feedback alone (RFC 5506).
+    fn tell(
+        &mut self,
+        publisher: Option<PeerKey>,
+        track: TrackId,
+        write: impl FnOnce(u32, &str, &mut Vec<u8>),
+    ) {
+        self.tell_plainly(publisher, track, |reporter, cname, out| {
+            rtcp::write_receiver_report(reporter, &[], cname, out);
+            write(reporter, cname, out);
+        });
+    }
+
+    fn tell_plainly(
+        &mut self,
+        publisher: Option<PeerKey>,
+        track: TrackId,
+        write: impl FnOnce(u32, &str, &mut Vec<u8>),
+    ) {
+        let Some(peer) = publisher.and_then(|key| self.peers.get_mut(key)) else { return };
+        let Some(reporter) = peer.reporter(track) else { return };
+        let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
+        let cname = &self.setup.cname;
+        self.outbox.report(route, srtp, |out| write(reporter, cname, out));
+    }
+
+    pub(super) fn room_due(&mut self, place: u32, now: Instant) {
+        let Some(live) = self.rooms.at(place) else { return };
+        if live.publisher.is_none() && now >= live.vacant_since + self.setup.limits.publisher_grace {
+            let viewers: Vec<_> =
+                self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
+            for key in viewers {
+                self.end(key, EndReason::PublisherGone, now);
+            }
+            self.rooms.remove(place);
+            return;
+        }
+        if live.held && live.hold.until().is_none_or(|until| until <= now) {
+            return self.forward(place, now);
+        }
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
+        live.room.handle_timeout(now, &mut sink);
+        sink.finish();
+        self.after_room(place, now);
+    }
+
+    /// Makes sure that the room is looked at when it wants to be.
+    pub(super) fn arm_room(&mut self, place: u32) {
+        if let Some(live) = self.rooms.at(place)
+            && let Some(deadline) = live.deadline(self.setup.limits.publisher_grace)
+        {
+            self.timers.arm(Timer::Room(place), deadline, &mut live.armed);
+        }
+    }
+}
