@@ -100,9 +100,9 @@ mod tests {
         missing.passed_over(5, 8, at(0)).unwrap();
         missing.arrived(6);
         assert_eq!(missing.next_due(), Some(at(10)));
-        assert_eq!(asked(&mut missing, at(9)), []);
+        assert!(asked(&mut missing, at(9)).is_empty());
         assert_eq!(asked(&mut missing, at(10)), [5, 7]);
-        assert_eq!(asked(&mut missing, at(11)), []);
+        assert!(asked(&mut missing, at(11)).is_empty());
         missing.arrived(5);
         assert_eq!(asked(&mut missing, at(70)), [7]);
     }
