@@ -18,6 +18,7 @@
 
 mod blob;
 mod camera;
+mod clock;
 mod engine;
 mod error;
 mod key_packages;
@@ -26,13 +27,12 @@ mod list_ref;
 mod member;
 mod outcome;
 mod policy;
+mod storage;
 
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};
+pub use engine::MAX_MESSAGE_BYTES;
 pub use error::{GroupError, Refusal};
 pub use key_packages::KeyPackages;
 pub use list_ref::ListRef;
 pub use member::Member;
 pub use outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
-
-/// Largest MLS message that is read, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;

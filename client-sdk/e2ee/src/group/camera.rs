@@ -9,13 +9,14 @@ use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::{Change, Engine, parse, unix_seconds};
+use super::clock::unix_seconds;
+use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
-use super::key_packages::Shelf;
-use super::library::{StateShelf, client};
+use super::library::client;
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed};
 use super::policy::{Policy, device_of};
+use super::storage::{PackageShelf, StateShelf};
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;
 use crate::kid::SenderSession;
@@ -40,7 +41,7 @@ impl CameraGroup {
         let policy = Policy::new(camera, lists);
         let state = StateShelf::default();
         let client =
-            client(policy.clone(), Shelf::default(), state.clone(), Some((device, lists.household())));
+            client(policy.clone(), PackageShelf::default(), state.clone(), Some((device, lists.household())));
         let named = ListRef::naming(head, unix_seconds(now));
         let group = client.create_group_with_id(
             GroupId::new(camera, generation).0.to_vec(),

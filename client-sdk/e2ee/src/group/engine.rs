@@ -1,7 +1,5 @@
 //! What camera and members have in common: one MLS group under our policy, saved as one blob.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::group::proposal::Proposal;
@@ -10,14 +8,13 @@ use mls_rs::time::MlsTime;
 use mls_rs::{CipherSuiteProvider, Group, MlsMessage, MlsMessageDescription};
 use zeroize::Zeroizing;
 
-use super::MAX_MESSAGE_BYTES;
 use super::blob::{BlobReader, BlobWriter};
 use super::error::{GroupError, Refusal, mls};
-use super::key_packages::Shelf;
-use super::library::{Mls, StateShelf, client, suite};
+use super::library::{Mls, client, suite};
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
 use super::policy::{Policy, device_of};
+use super::storage::{PackageShelf, StateShelf};
 use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
 
 /// What a commit is to do.
@@ -235,7 +232,7 @@ impl Engine {
         let state = StateShelf::holding(blob.field()?);
         let pending = PendingCommit::read(blob)?;
         let policy = Policy::new(camera, lists);
-        let client = client(policy.clone(), Shelf::default(), state.clone(), None);
+        let client = client(policy.clone(), PackageShelf::default(), state.clone(), None);
         let group = client.load_group(&group_id).map_err(|_| GroupError::Unreadable)?;
         if pending.is_some() != group.has_pending_commit() {
             return Err(GroupError::Unreadable);
@@ -309,10 +306,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<MlsMessage, GroupError> {
     MlsMessage::from_bytes(bytes).map_err(|_| GroupError::Malformed)
 }
 
-pub(super) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 /// Finds out which Welcome is for which device: by the reference of its key package.
 fn welcomes(
     messages: &[MlsMessage],
@@ -339,5 +332,7 @@ fn key_package_ref(
     reference.ok_or(GroupError::Malformed)
 }
 
+/// Largest MLS message that is read, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Proposals that are kept until the next commit.
 const MAX_PROPOSALS: usize = 128;

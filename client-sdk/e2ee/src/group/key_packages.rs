@@ -1,27 +1,24 @@
 //! Key packages that wait on the server, and the secrets to join with them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use latchkey_api::device_list::ListChain;
-use mls_rs::KeyPackageStorage;
-use mls_rs::mls_rs_codec::{MlsDecode as _, MlsEncode as _};
-use mls_rs::storage_provider::KeyPackageData;
 use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::engine::unix_seconds;
+use super::clock::unix_seconds;
 use super::error::{GroupError, mls};
 use super::library::client;
 use super::policy::Policy;
+use super::storage::{PackageShelf, Packages};
 use crate::identity::DeviceIdentity;
 
 /// The secrets of a device's unused key packages. Each is erased when a group was joined with it, the
 /// last-resort one when a new one takes its place.
 #[derive(Default)]
-pub struct KeyPackages(Shelf);
+pub struct KeyPackages(PackageShelf);
 
 impl KeyPackages {
     /// Returns an empty store.
@@ -103,10 +100,10 @@ impl KeyPackages {
             let id = blob.field()?.to_vec();
             inner.packages.insert(id, Zeroizing::new(blob.field()?.to_vec()));
         }
-        Ok(Self(Shelf(Arc::new(Mutex::new(inner)))))
+        Ok(Self(PackageShelf::holding(inner)))
     }
 
-    pub(super) fn shelf(&self) -> Shelf {
+    pub(super) fn shelf(&self) -> PackageShelf {
         self.0.clone()
     }
 
@@ -129,57 +126,6 @@ impl KeyPackages {
         let shelf = self.0.lock();
         let id = shelf.packages.keys().find(|id| !before.contains(id)).cloned();
         Ok((id.ok_or(GroupError::Unreadable)?, message))
-    }
-}
-
-/// The store as the library holds it.
-#[derive(Clone, Default)]
-pub(super) struct Shelf(Arc<Mutex<Packages>>);
-
-#[derive(Default)]
-struct Packages {
-    packages: BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>,
-    last_resort: Option<Vec<u8>>,
-}
-
-impl Shelf {
-    fn lock(&self) -> MutexGuard<'_, Packages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl KeyPackageStorage for Shelf {
-    type Error = ShelfError;
-
-    fn delete(&mut self, id: &[u8]) -> Result<(), ShelfError> {
-        let mut shelf = self.lock();
-        if shelf.last_resort.as_deref() != Some(id) {
-            shelf.packages.remove(id);
-        }
-        Ok(())
-    }
-
-    fn insert(&mut self, id: Vec<u8>, package: KeyPackageData) -> Result<(), ShelfError> {
-        let data = package.mls_encode_to_vec().map_err(|_| ShelfError)?;
-        self.lock().packages.insert(id, Zeroizing::new(data));
-        Ok(())
-    }
-
-    fn get(&self, id: &[u8]) -> Result<Option<KeyPackageData>, ShelfError> {
-        let shelf = self.lock();
-        let Some(data) = shelf.packages.get(id) else { return Ok(None) };
-        KeyPackageData::mls_decode(&mut data.as_slice()).map(Some).map_err(|_| ShelfError)
-    }
-}
-
-/// A stored key package is not readable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a stored key package is not readable")]
-pub(super) struct ShelfError;
-
-impl mls_rs::error::IntoAnyError for ShelfError {
-    fn into_dyn_error(self) -> Result<Box<dyn std::error::Error + Send + Sync>, Self> {
-        Ok(Box::new(self))
     }
 }
 

@@ -9,10 +9,11 @@ use super::blob::{BlobReader, BlobWriter};
 use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
 use super::key_packages::KeyPackages;
-use super::library::{StateShelf, client};
+use super::library::client;
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed};
 use super::policy::Policy;
+use super::storage::StateShelf;
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;
 

@@ -7,8 +7,8 @@ use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
 use mls_rs::mls_rules::ProposalSource;
 use mls_rs::{Client, Group};
 
-use super::super::key_packages::Shelf;
-use super::super::library::{Mls, StateShelf, client};
+use super::super::library::{Mls, client};
+use super::super::storage::{PackageShelf, StateShelf};
 use super::*;
 use crate::identity::{DeviceIdentity, HouseholdRoot};
 
@@ -37,7 +37,8 @@ fn scene() -> Scene {
     let policy = Policy::new(camera.device(), &chain);
     let named = ListRef::naming(chain.head().unwrap(), NOW);
     let identity = Some((&camera, chain.household()));
-    let client: Client<Mls> = client(policy.clone(), Shelf::default(), StateShelf::default(), identity);
+    let client: Client<Mls> =
+        client(policy.clone(), PackageShelf::default(), StateShelf::default(), identity);
     let id = GroupId::new(camera.device(), 0).0.to_vec();
     let group = client.create_group_with_id(id, named.to_extensions(), Default::default(), None).unwrap();
     Scene { policy, group, named, camera, viewer, household: chain.household() }
