@@ -7,6 +7,7 @@ mod doctor;
 mod failure;
 mod household;
 mod show;
+mod usage;
 mod view;
 
 use std::io::Write;
@@ -23,7 +24,11 @@ use crate::cli::failure::Failure;
 
 /// Reads the command line, runs it, and returns the exit code.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::answer(&error),
+    };
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "latchkey: {failure}");
@@ -83,13 +88,14 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// Folder of this device's keys; one folder is one device
+    /// Folder of this device's keys; one folder is one device [env: LATCHKEY_HOME=] [default:
+    /// ~/.local/share/latchkey]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     home: Option<PathBuf>,
     /// Say everything as JSON, one object per line
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Settings file (TOML); by default latchkey/config.toml in the folder for settings, if there
+    /// Settings file (TOML) [default: ~/.config/latchkey/config.toml, if it is there]
     #[arg(
         long,
         global = true,
@@ -105,7 +111,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Found a household: the first thing to do
+    /// Make a new household: the first thing to do
     Household {
         #[command(subcommand)]
         command: HouseholdCommand,
@@ -136,7 +142,7 @@ enum HouseholdCommand {
     Twelve words are shown once. Write them down: they are the only way back when all admins are lost."
 )]
 struct CreateArgs {
-    /// Address of the signaling server
+    /// Address of the server, which `latchkey-server` prints when it starts [env: LATCHKEY_SERVER=]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// What this device is called; the server cannot read it
@@ -196,14 +202,15 @@ struct CameraArgs {
     /// File (MP4, raw H.264, IVF, Ogg Opus; starts over at its end) or rtsp:// address; again for sound
     #[arg(long, value_name = "FILE|URL")]
     source: Vec<String>,
-    /// File with the RTSP camera's password, or user:password; else LATCHKEY_SOURCE_PASSWORD
+    /// File with the RTSP camera's password, or user:password [env: LATCHKEY_SOURCE_USER and
+    /// LATCHKEY_SOURCE_PASSWORD hold them, too]
     #[arg(long, value_name = "FILE", visible_alias = "password-file")]
     source_password_file: Option<PathBuf>,
-    /// How the RTSP camera sends its packets
-    #[arg(long, value_enum)]
+    /// How the RTSP camera sends its packets [default: tcp]
+    #[arg(long, value_enum, value_name = "HOW")]
     source_transport: Option<SourceTransport>,
-    /// Frames per second of a raw H.264 file that does not say it
-    #[arg(long)]
+    /// Frames per second of a raw H.264 file that does not say it [default: 25]
+    #[arg(long, value_name = "N")]
     fps: Option<f64>,
     /// End at the end of the file instead of starting over
     #[arg(long)]
@@ -282,16 +289,18 @@ async fn stop_after(seconds: Option<f64>) {
 }
 
 const EXAMPLES: &str = "\
-From nothing to a picture:
-  latchkey-server &                                                       the server, with a relay inside
+From nothing to a picture, each --home a device of its own:
+  latchkey-server &
   latchkey --home ./ada household create --server http://127.0.0.1:9601 --name Ada
-  latchkey --home ./ada invite --role camera --name \"Front door\"          prints a code and waits
-  latchkey --home ./door join -                                           in another terminal: paste the code
+  latchkey --home ./ada invite --role camera --name \"Front door\"
+  latchkey --home ./door join -       in another terminal: paste the code
   latchkey --home ./door camera --source door.mp4
   latchkey --home ./ada view \"Front door\" --out - | ffplay -
 
-Settings come from flags, then LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG, LATCHKEY_SERVER, then the
-settings file. When something does not work: latchkey doctor.";
+Settings come from flags, then from LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG
+and LATCHKEY_SERVER, then from the settings file.
+Exit codes: 0 well; 2 what was given must be changed; 1 anything else, try again.
+When there is no picture: latchkey doctor";
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::camera::{Camera, CameraConfig, CameraHandle};
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::cli::show::{Lines, Show};
+use crate::cli::show::{Lines, Show, nothing};
 use crate::cli::{CameraArgs, SourceTransport, stop_after, told_to_stop};
 use crate::event::Event;
 use crate::source::spec::{Credentials, RtspTransport, SourceOptions, SourceSpec};
@@ -46,13 +46,16 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
             () = &mut told => break None,
         }
     };
-    let stats = camera.stats();
+    let (stats, story) = (camera.stats(), camera.story());
+    let sealed = stats.aead_calls;
     camera.stop().await;
     show.event(&Event::Sending(stats));
     show.event(&Event::Ended { reason: reason.clone().unwrap_or_else(|| "stopped".to_owned()) });
     show.finish();
     match reason {
         Some(reason) if reason.contains("removed") => Err(Failure::other(reason)),
+        // A camera that never sent anything has failed, whoever stopped it.
+        _ if sealed == 0 => Err(Failure::other(nothing("nothing was sent", &story))),
         _ => Ok(()),
     }
 }

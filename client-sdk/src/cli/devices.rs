@@ -62,25 +62,32 @@ fn write(json: bool, version: u64, lines: &[Line]) -> std::io::Result<()> {
         let object = serde_json::json!({ "event": "devices", "list_version": version, "devices": lines });
         return writeln!(out, "{object}");
     }
-    let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).max(4);
-    writeln!(out, "{:<width$}  ROLE    ID                      RIGHTS", "NAME")?;
-    for line in lines {
-        let live = match line.live {
-            Some(true) => "live",
-            Some(false) => "not connected",
-            None => "",
-        };
-        let this = if line.this_device { "(this device)" } else { "" };
-        let mut about = line.rights.join(" ");
-        for part in [live, this] {
-            if !part.is_empty() && !about.is_empty() {
-                about.push_str("  ");
-            }
-            about.push_str(part);
-        }
-        writeln!(out, "{:<width$}  {:<6}  {}  {about}", line.name, line.role, line.device)?;
+    let rows: Vec<[String; 5]> = lines.iter().map(Line::row).collect();
+    let heads = ["NAME", "ROLE", "RIGHTS", "NOW", "ID"].map(str::to_owned);
+    let widths: [usize; 5] = std::array::from_fn(|column| {
+        let widths = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    });
+    for row in [&heads].into_iter().chain(&rows) {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     writeln!(out, "\nlist version {version}; names are sealed, the server cannot read them")
+}
+
+impl Line {
+    /// The cells of the table.
+    fn row(&self) -> [String; 5] {
+        let now = match (self.this_device, self.live) {
+            (true, _) => "(this device)",
+            (false, Some(true)) => "live",
+            (false, Some(false)) => "not connected",
+            (false, None) => "",
+        };
+        let rights = if self.rights.is_empty() { "-".to_owned() } else { self.rights.join(" ") };
+        [self.name.clone(), self.role.to_owned(), rights, now.to_owned(), self.device.clone()]
+    }
 }
 
 /// Returns a role in one word.

@@ -1,106 +1,128 @@
 //! `doctor`: goes the whole way as a real client does, and says where it ends, why, and what to do.
 
-use std::io::Write;
+mod report;
+
+use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use latchkey_api::device_list::Role;
 use latchkey_api::session::SessionScope;
 use latchkey_wire::codec::Codec;
-use serde_json::json;
-use tokio::time::timeout;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{sleep, timeout};
 
-use crate::cli::DoctorArgs;
 use crate::cli::config::Settings;
+use crate::cli::doctor::report::{Check, Report};
 use crate::cli::failure::Failure;
+use crate::cli::{DoctorArgs, told_to_stop};
 use crate::door::relay_door;
+use crate::event::Event;
 use crate::home::{Home, HomeError};
-use crate::story::Step;
+use crate::story::{Step, StepState};
 use crate::transport::LinkEvent;
 use crate::transport::webrtc::Publisher;
 use crate::vault::VaultError;
-use crate::viewer::{Viewer, ViewerConfig};
+use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: DoctorArgs) -> Result<(), Failure> {
-    let mut report = Report { json: settings.json, failed: false };
+    let mut report = Report::begin(settings.json);
+    let outcome = examine(&mut report, settings, args).await;
+    let said = report.end();
+    outcome.and(said)
+}
+
+async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> Result<(), Failure> {
     let began = Instant::now();
-    let mut home = Home::look(&settings.home)?;
+    let mut home = match this_device(&settings.home) {
+        Ok(home) => home,
+        Err(error) => {
+            report.bad(Check::DEVICE, began.elapsed(), &error.to_string(), None);
+            return Err(error.into());
+        }
+    };
     let role = home.role()?;
-    report.ok(
-        "device",
-        began,
-        &format!("{} {:?}", super::devices::role_name(role), home.label(home.entry()?)),
-    );
+    let about = format!("{} {:?}", super::devices::role_name(role), home.label(home.entry()?));
+    report.ok(Check::DEVICE, began.elapsed(), &about);
 
     let began = Instant::now();
     let signaling = home.signaling();
+    report.doing("signing in at the server ...");
     if let Err(error) = signaling.sign_in().await {
-        report.bad("signed in at the server", &error.to_string(), Step::Signalling.advice());
-        return report.end();
+        report.bad_step(Step::Signalling, began.elapsed(), &error.to_string());
+        return Ok(());
     }
-    report.ok("signed in at the server", began, home.server().url().as_str());
+    report.ok(Step::Signalling.into(), began.elapsed(), home.server().url().as_str());
 
     let began = Instant::now();
-    match home.refresh(&signaling).await {
-        Ok(_) => {
-            let list = home.list()?;
-            let about =
-                format!("version {}, {} devices, verified from the root", list.version, list.devices.len());
-            report.ok("device list", began, &about);
-        }
-        Err(error) => {
-            report.bad("device list", &error.to_string(), "do not trust this server before you know why");
-            return report.end();
-        }
+    if let Err(error) = home.refresh(&signaling).await {
+        let advice =
+            matches!(error, HomeError::List(_)).then_some("do not trust this server before you know why");
+        report.bad(Check::LIST, began.elapsed(), &error.to_string(), advice);
+        return Ok(());
     }
-    if home.entry().is_err() {
-        report.bad("on the list", &HomeError::NotListed.to_string(), "ask an admin for a new invite");
-        return report.end();
+    if let Err(error) = home.entry() {
+        report.bad(Check::LIST, began.elapsed(), &error.to_string(), None);
+        return Ok(());
     }
+    let list = home.list()?;
+    let about = format!("version {}, {} devices, verified from the root", list.version, list.devices.len());
+    report.ok(Check::LIST, began.elapsed(), &about);
+
     match Home::open(&settings.home) {
         Ok(held) => drop(held),
         Err(HomeError::Vault(VaultError::InUse(_))) => {
-            report.note("this device is running in another process: the media path is not tried, look at what that one shows, or stop it and run the doctor again");
-            return report.end();
+            report.note("this device is running in another process: look at what that one shows, or stop it and run the doctor again; the way of the media is not tried");
+            return Ok(());
         }
         Err(error) => return Err(error.into()),
     }
     if role == Role::Camera {
-        as_camera(&mut report, &home, args.patience).await;
-    } else {
-        as_viewer(&mut report, settings, &home, args).await?;
+        as_camera(report, &home, args.patience).await;
+        return Ok(());
     }
-    report.end()
+    as_viewer(report, settings, &home, args).await
+}
+
+/// Reads what is kept of this device and checks that its last known list has it.
+fn this_device(dir: &Path) -> Result<Home, HomeError> {
+    let home = Home::look(dir)?;
+    home.entry()?;
+    Ok(home)
 }
 
 /// Opens a publishing session and sends nothing: shows that the relay can be reached from the camera.
 async fn as_camera(report: &mut Report, home: &Home, patience: f64) {
     let began = Instant::now();
     let signaling = home.signaling();
+    report.doing("asking for leave to send ...");
     let door = match signaling.open_session(home.device(), SessionScope::Publish).await {
         Ok(opened) => relay_door(opened, SessionScope::Publish),
-        Err(error) => return report.bad("leave to send", &error.to_string(), Step::Signalling.advice()),
+        Err(error) => return report.bad_step(Step::Relay, began.elapsed(), &error.to_string()),
     };
-    report.ok("leave to send", began, "");
-    let began = Instant::now();
     let connected = match door {
         Ok(door) => Publisher::connect(home.server().http().clone(), door, &[Codec::H264]).await,
         Err(error) => Err(error),
     };
     let (publisher, mut events) = match connected {
         Ok(connected) => connected,
-        Err(error) => return report.bad(Step::Relay.title(), &error.to_string(), Step::Relay.advice()),
+        Err(error) => return report.bad_step(Step::Relay, began.elapsed(), &error.to_string()),
     };
-    report.ok(Step::Relay.title(), began, "");
+    report.ok(Step::Relay.into(), began.elapsed(), "");
+    report.doing("looking for a path to the relay ...");
     let mut next = Step::Ice;
     let secured = timeout(Duration::from_secs_f64(patience), async {
         while let Some(event) = events.recv().await {
             match event {
-                LinkEvent::PathFound => {
-                    report.ok(Step::Ice.title(), began, "");
+                LinkEvent::PathFound if next == Step::Ice => {
+                    report.ok(Step::Ice.into(), began.elapsed(), "");
                     next = Step::Dtls;
                 }
                 LinkEvent::Secured => {
-                    report.ok(Step::Dtls.title(), began, "");
+                    if next == Step::Ice {
+                        report.ok(Step::Ice.into(), began.elapsed(), "");
+                    }
+                    report.ok(Step::Dtls.into(), began.elapsed(), "");
                     return true;
                 }
                 LinkEvent::Closed => return false,
@@ -111,9 +133,12 @@ async fn as_camera(report: &mut Report, home: &Home, patience: f64) {
     })
     .await;
     match secured {
-        Ok(true) => report.note("the way from this camera to the relay is open; `latchkey camera` can send"),
-        Ok(false) => report.bad(next.title(), "the relay closed the connection", next.advice()),
-        Err(_) => report.bad(next.title(), &format!("nothing within {patience} s"), next.advice()),
+        Ok(true) => {
+            report.note("the way from this camera to the relay is open; `latchkey camera` can send");
+            report.well();
+        }
+        Ok(false) => report.bad_step(next, began.elapsed(), "the relay closed the connection"),
+        Err(_) => report.bad_step(next, began.elapsed(), "nothing came back over UDP"),
     }
     publisher.close().await;
 }
@@ -125,39 +150,34 @@ async fn as_viewer(
     home: &Home,
     args: DoctorArgs,
 ) -> Result<(), Failure> {
-    let camera = match args.camera {
-        Some(camera) => camera,
-        None => {
-            let mut cameras = home.list()?.cameras();
-            match (cameras.next(), cameras.next()) {
-                (Some(only), None) => only.device.to_string(),
-                (None, _) => {
-                    report.note("this household has no camera yet: add one with `latchkey invite --role camera --name NAME`");
-                    return Ok(());
-                }
-                _ => {
-                    return Err(Failure::usage(
-                        "there are several cameras: name one, like `latchkey doctor \"Front door\"`",
-                    ));
-                }
-            }
-        }
+    let Some(camera) = camera_to_try(home, args.camera)? else {
+        report.note(
+            "this household has no camera yet: add one with `latchkey invite --role camera --name NAME`",
+        );
+        return Ok(());
     };
+    report.doing("connecting ...");
+    let began = Instant::now();
     let viewer = Viewer::start(ViewerConfig::new(&settings.home, camera)).await?;
-    viewer.wait_first_frame(Duration::from_secs_f64(args.patience)).await;
+    let reasons = follow(report, &viewer, Duration::from_secs_f64(args.patience)).await;
     let story = viewer.story();
     let stats = viewer.stats();
     viewer.stop().await;
-    // Steps may come in another order than they are listed: all that is done is shown.
-    for step in Step::ALL.into_iter().skip(1) {
-        if let Some(after) = story.done_after(step) {
-            report.done(step.title(), after, "");
+    let open: Vec<Step> = MEDIA.into_iter().filter(|step| !report.has(*step)).collect();
+    for step in &open {
+        let reason = match story.state(*step) {
+            StepState::Trying { reason } => Some(reason),
+            _ => reasons.get(step),
+        };
+        match reason {
+            Some(reason) => report.bad_step(*step, began.elapsed(), reason),
+            None if open.first() == Some(step) => {
+                report.bad_step(*step, began.elapsed(), "nothing was heard of it");
+            }
+            None => {}
         }
     }
-    if let Some(step) = story.open_step() {
-        let reason = story.open_reason().unwrap_or("nothing was heard of it");
-        report.bad(step.title(), reason, step.advice());
-    } else if let Some(age) = stats.age_ms.filter(|age| age.abs() > 10_000) {
+    if let Some(age) = stats.age_ms.filter(|age| age.abs() > CLOCKS_APART) {
         report.note(&format!(
             "the picture is {age} ms old by the clocks of camera and this machine: set both clocks"
         ));
@@ -165,43 +185,64 @@ async fn as_viewer(
     Ok(())
 }
 
-/// Prints steps as they come.
-struct Report {
-    json: bool,
-    failed: bool,
-}
-
-impl Report {
-    fn ok(&self, step: &str, began: Instant, about: &str) {
-        self.done(step, began.elapsed(), about);
+/// Returns the camera that is named, or the only one; nothing when there is none.
+fn camera_to_try(home: &Home, named: Option<String>) -> Result<Option<String>, Failure> {
+    if let Some(named) = named {
+        return Ok(Some(home.find_camera(&named)?.to_string()));
     }
-
-    fn done(&self, step: &str, after: Duration, about: &str) {
-        let ms = after.as_millis();
-        let object = json!({ "event": "doctor", "step": step, "ok": true, "ms": ms as u64, "about": about });
-        self.write(&object, &format!("  ok    {step:<28} {ms:>6} ms  {about}"));
-    }
-
-    fn bad(&mut self, step: &str, reason: &str, advice: &str) {
-        self.failed = true;
-        let object =
-            json!({ "event": "doctor", "step": step, "ok": false, "reason": reason, "advice": advice });
-        self.write(&object, &format!("  FAIL  {step:<28} {reason}\n        what to do: {advice}"));
-    }
-
-    fn note(&self, text: &str) {
-        self.write(&json!({ "event": "note", "text": text }), &format!("  note  {text}"));
-    }
-
-    fn write(&self, object: &serde_json::Value, line: &str) {
-        let mut out = std::io::stdout();
-        let _ = if self.json { writeln!(out, "{object}") } else { writeln!(out, "{}", line.trim_end()) };
-    }
-
-    fn end(self) -> Result<(), Failure> {
-        if self.failed {
-            return Err(Failure::other("the doctor found something; see above"));
+    let mut cameras = home.list()?.cameras();
+    match (cameras.next(), cameras.next()) {
+        (None, _) => Ok(None),
+        (Some(only), None) => Ok(Some(only.device.to_string())),
+        _ => {
+            Err(Failure::usage("there are several cameras: name one, like `latchkey doctor \"Front door\"`"))
         }
-        Ok(())
     }
 }
+
+/// Reports steps as they are done, until the first frame, the end of patience, or Ctrl-C.
+///
+/// Returns the last reason heard for each step that was not done at some time.
+async fn follow(report: &mut Report, viewer: &ViewerHandle, patience: Duration) -> HashMap<Step, String> {
+    let mut reasons = HashMap::new();
+    let mut events = viewer.events();
+    let (limit, told) = (sleep(patience), told_to_stop());
+    tokio::pin!(limit, told);
+    loop {
+        let story = viewer.story();
+        let done = MEDIA.into_iter().filter_map(|step| Some((step, story.done_after(step)?)));
+        let mut news: Vec<(Step, Duration)> = done.filter(|(step, _)| !report.has(*step)).collect();
+        news.sort_by_key(|(_, after)| *after);
+        for (step, after) in news {
+            report.ok(step.into(), after, "");
+        }
+        if report.has(Step::FirstFrame) {
+            return reasons;
+        }
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(Event::Trying { step, reason }) => {
+                    report.doing(&format!("{}: {reason} ...", step.title()));
+                    reasons.insert(step, reason);
+                }
+                Ok(Event::Reconnecting { reason }) => report.doing(&format!("connecting again: {reason} ...")),
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return reasons,
+            },
+            ended = viewer.wait() => {
+                if let Ended::Removed(reason) = ended {
+                    reasons.insert(story.open_step().unwrap_or(Step::Relay), reason);
+                }
+                return reasons;
+            }
+            () = &mut limit => return reasons,
+            () = &mut told => return reasons,
+        }
+    }
+}
+
+/// The steps after signing in.
+const MEDIA: [Step; 6] =
+    [Step::Relay, Step::Ice, Step::Dtls, Step::FirstPacket, Step::KeyKnown, Step::FirstFrame];
+/// Milliseconds of age, in either direction, that no network explains.
+const CLOCKS_APART: i64 = 10_000;

@@ -42,9 +42,20 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
+    /// One line, without the numbers that operating systems give their errors.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+        f.write_str(&plain(&self.sentence))
     }
+}
+
+/// Returns a sentence as people read it: one line, without ` (os error 2)`.
+pub(super) fn plain(sentence: &str) -> String {
+    let mut plain = sentence.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    while let Some(at) = plain.find(OS_ERROR) {
+        let Some(end) = plain[at..].find(')') else { break };
+        plain.replace_range(at..=at + end, "");
+    }
+    plain
 }
 
 impl From<VaultError> for Failure {
@@ -145,5 +156,19 @@ fn home_usage(error: &HomeError) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+const OS_ERROR: &str = " (os error ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_one_line_without_numbers_of_the_system() {
+        let sentence = "cannot read a (b): No such file or directory (os error 2); check\n  it (os error";
+        assert_eq!(plain(sentence), "cannot read a (b): No such file or directory; check it (os error");
+        assert_eq!(plain("refused (os error 111)): try"), "refused): try");
     }
 }

@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
-use crate::cli::{CreateArgs, InviteArgs, JoinArgs};
-use crate::home::Home;
+use crate::cli::{CreateArgs, InviteArgs, JoinArgs, told_to_stop};
+use crate::home::{Home, HomeError};
 use crate::household::{self, Invitation, InviteCode};
+use crate::vault::{Vault, VaultError};
 
 pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
     let server = args.server.or_else(|| settings.server.clone()).ok_or_else(|| {
@@ -34,7 +35,10 @@ pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), 
             writeln!(out, "They are shown once, and are the only way back if all admins are lost:\n")
         })
         .and_then(|()| writeln!(out, "    {}\n", phrase.words()))
-        .and_then(|()| writeln!(out, "Next: latchkey invite --role camera --name \"Front door\""));
+        .and_then(|()| {
+            let home = settings.home_flag();
+            writeln!(out, "Next: latchkey {home}invite --role camera --name \"Front door\"")
+        });
     written.map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
 }
 
@@ -55,7 +59,7 @@ pub(super) async fn invite(settings: &Settings, args: InviteArgs) -> Result<(), 
     show.doing("waiting for the new device ...");
     let invited = tokio::select! {
         invited = invitation.wait(&mut home) => invited,
-        () = super::told_to_stop() => {
+        () = told_to_stop() => {
             show.finish();
             return Err(Failure::other("stopped; nobody has joined, and the code is good no more"));
         }
@@ -76,10 +80,24 @@ pub(super) async fn join(settings: &Settings, args: JoinArgs) -> Result<(), Fail
         "-" => read_code()?,
         code => Zeroizing::new(code.to_owned()),
     };
+    // Terminals and mail programs break long lines.
+    let text = Zeroizing::new(text.split_whitespace().collect::<String>());
     let code: InviteCode = text.parse()?;
     let show = Show::new(settings.json, Lines::Stdout);
     show.doing("waiting for the admin's answer ...");
-    let joined = household::join(&settings.home, &code, PATIENCE).await;
+    let joined = tokio::select! {
+        joined = household::join(&settings.home, &code, PATIENCE) => joined,
+        () = told_to_stop() => {
+            show.finish();
+            // With a vault there this device has been answered, or was here before.
+            if matches!(Home::look(&settings.home), Err(HomeError::Vault(VaultError::Missing(_)))) {
+                Vault::discard(&settings.home);
+            }
+            return Err(Failure::other(
+                "stopped while joining: ask for a new code (`latchkey invite`)",
+            ));
+        }
+    };
     show.finish();
     let home = joined?;
     let entry = home.entry()?;

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::cli::failure::plain;
 use crate::event::Event;
 use crate::stats::{CameraStats, ViewerStats};
+use crate::story::{Step, Story};
 
 /// Where JSON lines go. Media on standard output moves them to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,28 @@ impl Show {
             Some(bar) => bar.set_message(text.to_owned()),
             None if !self.json => self.say(text),
             None => {}
+        }
+    }
+
+    /// Shows what is going on now where there is a live line, and nowhere else.
+    pub(super) fn live(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Writes to standard output: the line for people, or the object for programs.
+    pub(super) fn print(&self, object: &impl Serialize, line: &str) {
+        if self.json {
+            return self.object(object);
+        }
+        let write = || {
+            // A reader that has gone is no reason to stop.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
@@ -73,17 +97,19 @@ impl Show {
         }
         match event {
             Event::Step { step, ms } => self.say(&format!("{ms:>6} ms  {}", step.title())),
-            Event::Trying { step, reason } => self.say(&format!("  waiting  {}: {reason}", step.title())),
-            Event::Reconnecting { reason } => self.say(&format!("reconnect  {reason}")),
+            Event::Trying { step, reason } => {
+                self.say(&format!("  waiting  {}: {}", step.title(), plain(reason)));
+            }
+            Event::Reconnecting { reason } => self.say(&format!("reconnect  {}", plain(reason))),
             Event::NewEpoch { epoch, members } => {
                 self.say(&format!("new epoch  {epoch}, held by {members} devices"));
             }
             Event::FirstFrameOpened { .. } => {}
             Event::Stats(stats) => self.figures(&viewer_line(stats)),
             Event::Sending(stats) => self.figures(&camera_line(stats)),
-            Event::Note { text } => self.say(&format!("     note  {text}")),
-            Event::Alarm { reason } => self.say(&format!("    ALARM  {reason}")),
-            Event::Ended { reason } => self.say(&format!("    ended  {reason}")),
+            Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
+            Event::Alarm { reason } => self.say(&format!("    ALARM  {}", plain(reason))),
+            Event::Ended { reason } => self.say(&format!("    ended  {}", plain(reason))),
         }
     }
 
@@ -105,6 +131,19 @@ impl Show {
             self.say(line);
         }
     }
+}
+
+/// Returns what to do when a step does not come about, unless the reason says it already.
+pub(super) fn what_to_do(step: Step, reason: &str) -> Option<&'static str> {
+    (!reason.contains(": check ")).then(|| step.advice())
+}
+
+/// Returns the sentence with which a command ends that came to nothing: at which step, why, and what to do.
+pub(super) fn nothing(what: &str, story: &Story) -> String {
+    let Some(step) = story.open_step() else { return format!("{what}: it was stopped too early") };
+    let reason = story.open_reason().map_or(format!("no {}", step.title()), ToOwned::to_owned);
+    let advice = what_to_do(step, &reason).map_or(String::new(), |advice| format!("; {advice}"));
+    format!("{what}: {reason}{advice}")
 }
 
 fn live_line() -> ProgressBar {

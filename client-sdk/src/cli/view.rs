@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::cli::show::{Lines, Show};
+use crate::cli::show::{Lines, Show, nothing};
 use crate::cli::{ViewArgs, stop_after, told_to_stop};
 use crate::event::Event;
 use crate::sink::Target;
@@ -84,15 +84,12 @@ fn outcome(
         Some(Ended::Output(error)) => Err(error.into()),
         Some(Ended::Removed(reason)) => Err(Failure::other(reason)),
         None if wanted.is_some_and(|wanted| opened < wanted) || opened == 0 => {
-            let Some(step) = story.open_step() else {
-                return Err(Failure::other(format!("only {opened} frames were opened in that time")));
-            };
-            let reason = story.open_reason().unwrap_or("nothing was heard of it");
-            Err(Failure::other(format!(
-                "no picture: {} did not come about ({reason}); {}",
-                step.title(),
-                step.advice()
-            )))
+            if story.open_step().is_none() {
+                return Err(Failure::other(format!(
+                    "only {opened} frames were opened in that time: give it more"
+                )));
+            }
+            Err(Failure::other(nothing("no picture", story)))
         }
         None => Ok(()),
     }

@@ -1,0 +1,140 @@
+//! What the doctor writes: one line for each step, in words or as JSON, and how it ends.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::failure::{Failure, plain};
+use crate::cli::show::{Lines, Show, what_to_do};
+use crate::story::Step;
+
+/// One line of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    name: &'static str,
+    title: &'static str,
+}
+
+impl Check {
+    /// What is kept of this device can be read.
+    pub(super) const DEVICE: Self = Self { name: "device", title: "device" };
+    /// The server's lists follow those this device knows.
+    pub(super) const LIST: Self = Self { name: "device_list", title: "device list" };
+
+    /// All lines in their order.
+    fn all() -> impl Iterator<Item = Self> {
+        let [signalling, media @ ..] = Step::ALL;
+        [Self::DEVICE, signalling.into(), Self::LIST].into_iter().chain(media.into_iter().map(Self::from))
+    }
+}
+
+impl From<Step> for Check {
+    fn from(step: Step) -> Self {
+        let name = match step {
+            Step::Signalling => "signalling",
+            Step::Relay => "relay",
+            Step::Ice => "ice",
+            Step::Dtls => "dtls",
+            Step::FirstPacket => "first_packet",
+            Step::KeyKnown => "key_known",
+            Step::FirstFrame => "first_frame",
+        };
+        Self { name, title: step.title() }
+    }
+}
+
+/// Writes lines as they come, and what was not reached at the end.
+pub(super) struct Report {
+    show: Show,
+    written: Vec<Check>,
+    /// The first line that was bad, and why.
+    bad: Option<(Check, String)>,
+    /// Nothing more is to come.
+    well: bool,
+}
+
+impl Report {
+    pub(super) fn begin(json: bool) -> Self {
+        Self { show: Show::new(json, Lines::Stdout), written: Vec::new(), bad: None, well: false }
+    }
+
+    /// Shows on a terminal what is waited for.
+    pub(super) fn doing(&self, text: &str) {
+        self.show.live(&plain(text));
+    }
+
+    /// Returns whether the step has its line.
+    pub(super) fn has(&self, step: Step) -> bool {
+        self.written.contains(&step.into())
+    }
+
+    pub(super) fn ok(&mut self, check: Check, after: Duration, about: &str) {
+        let ms = milliseconds(after);
+        let object = json!({ "event": "doctor", "step": check.name, "ok": true, "ms": ms, "about": about });
+        self.write(check, &object, &format!("  ok    {:<26}{ms:>7} ms  {about}", check.title));
+    }
+
+    pub(super) fn bad_step(&mut self, step: Step, after: Duration, reason: &str) {
+        self.bad(step.into(), after, reason, what_to_do(step, reason));
+    }
+
+    pub(super) fn bad(&mut self, check: Check, after: Duration, reason: &str, advice: Option<&str>) {
+        let (ms, reason) = (milliseconds(after), plain(reason));
+        let object = json!({
+            "event": "doctor", "step": check.name, "ok": false, "ms": ms, "reason": reason, "advice": advice,
+        });
+        let mut line = format!("  FAIL  {:<26}{ms:>7} ms  {reason}", check.title);
+        if let Some(advice) = advice {
+            line.push_str(&format!("\n        what to do: {advice}"));
+        }
+        self.write(check, &object, &line);
+        self.bad.get_or_insert((check, reason));
+    }
+
+    pub(super) fn note(&self, text: &str) {
+        self.show.print(&json!({ "event": "note", "text": text }), &format!("  note  {text}"));
+    }
+
+    /// Says that steps without a line were not meant to be gone.
+    pub(super) fn well(&mut self) {
+        self.well = true;
+    }
+
+    /// Writes what was not reached; fails with one sentence about the first line that was bad.
+    pub(super) fn end(mut self) -> Result<(), Failure> {
+        let why = if self.bad.is_some() { "not reached" } else { "not tried" };
+        let open = Check::all().filter(|check| !self.well && !self.written.contains(check));
+        for check in open.collect::<Vec<_>>() {
+            let object = json!({ "event": "doctor", "step": check.name, "ok": false, "reached": false });
+            self.write(check, &object, &format!("  -     {:<26}            {why}", check.title));
+        }
+        self.show.finish();
+        match self.bad {
+            Some((check, reason)) => Err(Failure::other(format!("{}: {reason}", check.title))),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, check: Check, object: &Value, line: &str) {
+        self.written.push(check);
+        self.show.print(object, line.trim_end());
+    }
+}
+
+fn milliseconds(after: Duration) -> u64 {
+    u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn steps_have_the_names_that_events_give_them() {
+        for step in Step::ALL {
+            assert_eq!(serde_json::to_value(step).unwrap(), Check::from(step).name);
+        }
+        assert_eq!(Check::all().count(), Step::ALL.len() + 2);
+    }
+}
