@@ -19,6 +19,7 @@
 mod blob;
 mod camera;
 mod clock;
+mod credential;
 mod engine;
 mod error;
 mod key_packages;
@@ -27,6 +28,8 @@ mod list_ref;
 mod member;
 mod outcome;
 mod policy;
+mod proposals;
+mod sessions;
 mod storage;
 
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};

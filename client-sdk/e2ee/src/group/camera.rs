@@ -10,12 +10,14 @@ use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
 use super::clock::unix_seconds;
+use super::credential::device_of;
 use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
 use super::library::client;
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed};
-use super::policy::{Policy, device_of};
+use super::policy::Policy;
+use super::sessions::Sessions;
 use super::storage::{PackageShelf, StateShelf};
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;
@@ -196,8 +198,7 @@ impl CameraGroup {
     pub fn save(&self) -> Zeroizing<Vec<u8>> {
         let mut blob = BlobWriter::new(MAGIC, self.engine.saved_len());
         self.engine.save(&mut blob);
-        blob.field(&self.sessions.next.to_be_bytes());
-        blob.field(&self.sessions.lap_epoch.map_or(Vec::new(), |epoch| epoch.to_be_bytes().to_vec()));
+        self.sessions.save(&mut blob);
         blob.finish()
     }
 
@@ -208,13 +209,9 @@ impl CameraGroup {
     pub fn restore(bytes: &[u8], lists: &ListChain) -> Result<Self, GroupError> {
         let mut blob = BlobReader::new(MAGIC, bytes)?;
         let engine = Engine::read(&mut blob, lists)?;
-        let next = u16::from_be_bytes(blob.fixed()?);
-        let lap_epoch = match blob.field()? {
-            [] => None,
-            epoch => Some(u64::from_be_bytes(epoch.try_into().map_err(|_| GroupError::Unreadable)?)),
-        };
+        let sessions = Sessions::read(&mut blob)?;
         blob.end()?;
-        Ok(Self { engine, sessions: Sessions { next, lap_epoch } })
+        Ok(Self { engine, sessions })
     }
 
     /// The reference to a list at `now`; neither time nor list fall below what the group has.
@@ -344,30 +341,6 @@ pub struct Synced {
 }
 
 type Add = (DeviceId, MlsMessage);
-
-/// Counts the runs of the camera. A lap of 65536 may begin once per epoch.
-#[derive(Default)]
-struct Sessions {
-    next: u16,
-    lap_epoch: Option<u64>,
-}
-
-impl Sessions {
-    fn next(&mut self, epoch: u64) -> Result<SenderSession, GroupError> {
-        if self.next == 0 {
-            if self.lap_epoch == Some(epoch) {
-                return Err(GroupError::SessionsExhausted);
-            }
-            self.lap_epoch = Some(epoch);
-        }
-        let mut random = [0; 2];
-        getrandom::fill(&mut random).map_err(|_| GroupError::NoRandomness)?;
-        // Relays refuse session 0: frames in the clear would look like it.
-        let session = u32::from(self.next) << 16 | u32::from(u16::from_be_bytes(random).max(1));
-        self.next = self.next.wrapping_add(1);
-        Ok(SenderSession(session))
-    }
-}
 
 const MAGIC: [u8; 4] = *b"LKC1";
 /// Keys that are older than this are renewed by the next sync.

@@ -9,11 +9,12 @@ use mls_rs::{CipherSuiteProvider, Group, MlsMessage, MlsMessageDescription};
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
+use super::credential::device_of;
 use super::error::{GroupError, Refusal, mls};
 use super::library::{Mls, client, suite};
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
-use super::policy::{Policy, device_of};
+use super::policy::Policy;
 use super::storage::{PackageShelf, StateShelf};
 use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
 

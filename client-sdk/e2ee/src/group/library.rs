@@ -9,8 +9,9 @@ use mls_rs::identity::SigningIdentity;
 use mls_rs::{CipherSuite, CipherSuiteProvider, Client, CryptoProvider as _};
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 
+use super::credential::credential;
 use super::list_ref::LIST_EXTENSION;
-use super::policy::{Policy, credential};
+use super::policy::Policy;
 use super::storage::{PackageShelf, StateShelf};
 use crate::identity::DeviceIdentity;
 

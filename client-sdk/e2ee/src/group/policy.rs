@@ -7,21 +7,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use latchkey_api::device_list::{DeviceList, ListChain, MAX_DEVICES, Right, Role};
 use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
-use mls_rs::group::proposal::{
-    AddProposal, ExternalInit, PreSharedKeyProposal, ReInitProposal, RemoveProposal, UpdateProposal,
-};
-use mls_rs::group::{GroupContext, Roster, Sender};
-use mls_rs::identity::basic::BasicCredential;
-use mls_rs::identity::{Credential, CredentialType, SigningIdentity};
-use mls_rs::mls_rules::{
-    CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle, ProposalInfo,
-};
+use mls_rs::group::{GroupContext, Roster};
+use mls_rs::identity::{CredentialType, SigningIdentity};
+use mls_rs::mls_rules::{CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle};
 use mls_rs::time::MlsTime;
 use mls_rs::{ExtensionList, IdentityProvider, MlsRules};
 use mls_rs_core::identity::MemberValidationContext;
 
+use super::credential::{device_of, parse_credential};
 use super::error::Refusal;
 use super::list_ref::ListRef;
+use super::proposals::{check_kinds, leave_out_foreign, renewed_list, roster_after};
 
 /// The rules of one camera's group, shared between the library's hooks and the group that owns them.
 #[derive(Clone)]
@@ -276,84 +272,6 @@ impl MlsRules for Policy {
     }
 }
 
-/// The credential of a device: household id, then device id.
-pub(super) fn credential(household: HouseholdId, device: DeviceId) -> Credential {
-    BasicCredential::new([household.0, device.0].concat()).into_credential()
-}
-
-/// The device that a leaf claims to be.
-pub(super) fn device_of(identity: &SigningIdentity) -> Result<DeviceId, Refusal> {
-    parse_credential(identity).map(|(_, device)| device)
-}
-
-fn parse_credential(identity: &SigningIdentity) -> Result<(HouseholdId, DeviceId), Refusal> {
-    let Credential::Basic(basic) = &identity.credential else { return Err(Refusal::BadCredential) };
-    let (household, device) = basic.identifier.split_first_chunk::<16>().ok_or(Refusal::BadCredential)?;
-    let device = <[u8; 16]>::try_from(device).map_err(|_| Refusal::BadCredential)?;
-    Ok((HouseholdId(*household), DeviceId(device)))
-}
-
-/// Refuses proposals that have no place in our groups.
-fn check_kinds(proposals: &ProposalBundle) -> Result<(), Refusal> {
-    if !proposals.psk_proposals().is_empty() {
-        return Err(Refusal::ForbiddenProposal("pre-shared key"));
-    }
-    if !proposals.reinit_proposals().is_empty() {
-        return Err(Refusal::ForbiddenProposal("reinitialisation"));
-    }
-    if !proposals.external_init_proposals().is_empty() {
-        return Err(Refusal::ExternalCommit);
-    }
-    if !proposals.custom_proposals().is_empty() {
-        return Err(Refusal::ForbiddenProposal("custom"));
-    }
-    if !proposals.add_proposals().iter().all(ProposalInfo::is_by_value) {
-        return Err(Refusal::ForbiddenProposal("add by reference"));
-    }
-    if !proposals.remove_proposals().iter().all(ProposalInfo::is_by_value) {
-        return Err(Refusal::ForbiddenProposal("remove by reference"));
-    }
-    if !proposals.update_proposals().iter().all(|update| matches!(update.sender(), Sender::Member(_))) {
-        return Err(Refusal::ExternalSender);
-    }
-    Ok(())
-}
-
-/// Leaves out of a commit of our own what others proposed and we would refuse, so that nobody can keep a
-/// commit from being made.
-fn leave_out_foreign(
-    by_camera: bool,
-    roster: &Roster<'_>,
-    proposals: &mut ProposalBundle,
-) -> Result<(), Refusal> {
-    fn own<T>(proposal: &ProposalInfo<T>) -> Result<bool, Refusal> {
-        Ok(proposal.is_by_value())
-    }
-    let keeps_identity = |update: &ProposalInfo<UpdateProposal>| match update.sender() {
-        Sender::Member(sender) => roster
-            .member_with_index(*sender)
-            .is_ok_and(|leaf| leaf.signing_identity == *update.proposal.signing_identity()),
-        _ => false,
-    };
-    proposals.retain_by_type::<AddProposal, _, _>(own)?;
-    proposals.retain_by_type::<RemoveProposal, _, _>(own)?;
-    proposals.retain_by_type::<ExtensionList, _, _>(own)?;
-    proposals.retain_by_type::<PreSharedKeyProposal, _, _>(own)?;
-    proposals.retain_by_type::<ReInitProposal, _, _>(own)?;
-    proposals.retain_by_type::<ExternalInit, _, _>(own)?;
-    proposals.retain_custom(own)?;
-    proposals.retain_by_type::<UpdateProposal, _, _>(|update| Ok(by_camera && keeps_identity(update)))
-}
-
-/// The list that the commit names: exactly one, by the committer itself.
-fn renewed_list(proposals: &ProposalBundle, committer: u32) -> Result<ListRef, Refusal> {
-    let [renewal] = proposals.group_context_ext_proposals() else { return Err(Refusal::ListNotRenewed) };
-    if !renewal.is_by_value() || *renewal.sender() != Sender::Member(committer) {
-        return Err(Refusal::ListNotRenewed);
-    }
-    ListRef::from_extensions(&renewal.proposal)
-}
-
 fn check_order(before: ListRef, named: ListRef) -> Result<(), Refusal> {
     let (from, to) = (before.list.version, named.list.version);
     if to < from {
@@ -363,33 +281,6 @@ fn check_order(before: ListRef, named: ListRef) -> Result<(), Refusal> {
         return Err(Refusal::TimeFell);
     }
     Ok(())
-}
-
-/// The leaves after the commit. New leaves get numbers of their own above all others: where the library
-/// will really put them does not matter here, only that it is not leaf 0, which the camera keeps.
-fn roster_after(
-    roster: &Roster<'_>,
-    proposals: &ProposalBundle,
-) -> Result<Vec<(u32, SigningIdentity)>, Refusal> {
-    let mut leaves: Vec<_> =
-        roster.members_iter().map(|member| (member.index, member.signing_identity)).collect();
-    for update in proposals.update_proposals() {
-        let Sender::Member(sender) = update.sender() else { return Err(Refusal::ExternalSender) };
-        let leaf = leaves.iter_mut().find(|(index, _)| index == sender);
-        let leaf = leaf.ok_or(Refusal::ForbiddenProposal("update of an empty leaf"))?;
-        if leaf.1 != *update.proposal.signing_identity() {
-            return Err(Refusal::IdentityChanged);
-        }
-    }
-    for removal in proposals.remove_proposals() {
-        leaves.retain(|(index, _)| *index != removal.proposal.to_remove());
-    }
-    let mut next = leaves.iter().map(|(index, _)| *index).max().unwrap_or(0);
-    for add in proposals.add_proposals() {
-        next += 1;
-        leaves.push((next, add.proposal.signing_identity().clone()));
-    }
-    Ok(leaves)
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use latchkey_api::device_list::{Reason, Signer};
+use mls_rs::group::Sender;
 use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
+use mls_rs::identity::basic::BasicCredential;
 use mls_rs::mls_rules::ProposalSource;
 use mls_rs::{Client, Group};
 
+use super::super::credential::credential;
 use super::super::library::{Mls, client};
 use super::super::storage::{PackageShelf, StateShelf};
 use super::*;
