@@ -1,39 +1,32 @@
-//! The binary `latchkey-relay`: one relay, told by flags, environment and file what to be; it ends on SIGTERM or Ctrl-C.
+//! The binary `latchkey-relay`: one relay, told by flags, environment and file what to be, until SIGTERM or Ctrl-C.
 
-use std::io::Write as _;
+use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 
 use latchkey_relay::{Arguments, Relay, RelayConfig};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::of_process();
-    let outcome = arguments.resolve().map_err(anyhow::Error::from).and_then(|config| {
-        if arguments.print_config {
-            return Ok(std::io::stdout().write_all(config.to_toml().as_bytes())?);
-        }
-        run(config)
-    });
-    if let Err(error) = outcome {
-        let _ = writeln!(std::io::stderr(), "latchkey-relay: {error}");
-        return ExitCode::from(2);
-    }
-    ExitCode::SUCCESS
+    let Err(error) = obey(&Arguments::of_process()) else { return ExitCode::SUCCESS };
+    let _ = writeln!(stderr(), "latchkey-relay: {error}");
+    ExitCode::from(2)
+}
+
+fn obey(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = arguments.resolve()?;
+    if arguments.print_config { Ok(stdout().write_all(config.to_toml().as_bytes())?) } else { run(config) }
 }
 
 #[tokio::main]
 async fn run(config: RelayConfig) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.json {
-        log.json().init()
-    } else {
-        log.init()
-    }
-    let drain_time = config.drain_time();
-    let relay = Relay::start(config).await?;
+    let log = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(EnvFilter::try_new(&config.log)?);
+    let started = if config.json { log.json().try_init() } else { log.try_init() };
+    started.map_err(anyhow::Error::from_boxed)?;
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let drain_time = config.drain_time();
+    let relay = Relay::start(config).await?;
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => tokio::select! {

@@ -136,7 +136,7 @@ const PROBATION: usize = 8;
 
 /// The payloads of a frame as any WebRTC client sends it.
 fn in_clear(codec: Codec, number: u32) -> Vec<Vec<u8>> {
-    let key = number % 30 == 0;
+    let key = number.is_multiple_of(30);
     let frame = bitstream(codec, key, number);
     if codec == Codec::Av1 {
         // One OBU element without its size field (AV1 RTP specification, section 4.4); keys begin a sequence.

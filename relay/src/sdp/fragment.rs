@@ -45,7 +45,7 @@ impl Fragment {
                 "ice-ufrag" => ufrag = ufrag.or(Some(value)),
                 "ice-pwd" => pwd = pwd.or(Some(value)),
                 "candidate" if candidates.len() < MAX_CANDIDATES => {
-                    candidates.extend(candidate::parse(value))
+                    candidates.extend(candidate::parse(value));
                 }
                 _ => {}
             }

@@ -151,7 +151,8 @@ impl Active {
         let feedback = Feedback {
             nack: video && offered("nack"),
             pli: video && offered("nack pli"),
-            transport_cc: extensions.transport_cc.is_some() && offered("transport-cc"),
+            // Accepted only once the shards send that feedback: a sender that waits for it in vain stays at its lowest rate.
+            transport_cc: false,
         };
         let rtx = if feedback.nack { rtx_for(media, payload.payload_type) } else { None };
         Ok(Self { codec, rtx, accepted, extensions, feedback, ssrcs: LocalSsrcs::draw()?, payload })
@@ -217,7 +218,6 @@ fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap,
             (DEPENDENCY_DESCRIPTOR, _) if media.kind == Some(MediaKind::Video) => {
                 &mut map.dependency_descriptor
             }
-            (TRANSPORT_CC, _) => &mut map.transport_cc,
             (PLAYOUT_DELAY, Role::View) if media.kind == Some(MediaKind::Video) => &mut map.playout_delay,
             _ => continue,
         };
@@ -242,5 +242,4 @@ const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const DEPENDENCY_DESCRIPTOR: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";

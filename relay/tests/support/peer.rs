@@ -13,7 +13,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use crate::support::{House, LIMIT, PHONE, ROOM, Session};
+use crate::support::{House, LIMIT, ROOM, Session};
 
 /// One client with one video and one audio section.
 pub struct Peer {

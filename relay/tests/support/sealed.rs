@@ -68,7 +68,7 @@ impl Track {
 
     /// Every 30th frame is a key frame.
     pub fn next(&mut self, sealer: &mut FrameSealer) -> SealedFrame {
-        let key = self.codec == Codec::Opus || self.number % 30 == 0;
+        let key = self.codec == Codec::Opus || self.number.is_multiple_of(30);
         let plain = bitstream(self.codec, key, self.number);
         let mut clear = Vec::new();
         self.envelope.build(key, &plain, &mut clear).unwrap();
