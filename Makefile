@@ -28,8 +28,10 @@ toolchain:
 
 test-tools: toolchain
 	$(call need,command -v ffmpeg && command -v ffprobe,ffmpeg)
-	$(call need,/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0'); from gi.repository import GstRtspServer",python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+	$(call need,/usr/bin/python3 -c "$(gstreamer_probe)",python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+# The RTSP server of the tests, and the elements that its pipelines name.
 comma := ,
+gstreamer_probe := import gi; gi.require_version('GstRtspServer'$(comma) '1.0'); from gi.repository import Gst$(comma) GstRtspServer; Gst.init(None); assert all(map(Gst.ElementFactory.find$(comma) ['qtdemux'$(comma) 'h264parse'$(comma) 'rtph264pay'$(comma) 'opusenc'$(comma) 'rtpopuspay'$(comma) 'mulawenc']))
 
 demo: toolchain ## a server, a household, a camera and two viewers on this machine (DEMO_SECONDS=20 ends by itself)
 	@$(CARGO) build --locked --bins
