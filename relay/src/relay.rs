@@ -19,14 +19,14 @@ use crate::admission::Admission;
 use crate::admission::crowd::{Crowd, CrowdLimits};
 use crate::config::{GrantKey, GrantKeyError, RelayConfig};
 use crate::door::{Door, RelayTransport};
+use crate::http;
 use crate::metrics::DoorCounters;
+use crate::ops;
 use crate::public_address::{self, DiscoveryError};
 use crate::registry::Registry;
 use crate::sessions::Sessions;
 use crate::shard::command::SessionEnd;
 use crate::shard::{MAX_SHARDS, Shards, ShardsConfig};
-use crate::http;
-use crate::ops;
 
 /// A running relay. Dropping it ends it at once; [`shutdown`](Relay::shutdown) ends it in order.
 pub struct Relay {
@@ -114,7 +114,10 @@ impl Relay {
         Self::start_with(config, |shards| shards.tap = Some(tap)).await
     }
 
-    async fn start_with(config: RelayConfig, adjust: impl FnOnce(&mut ShardsConfig)) -> Result<Self, StartError> {
+    async fn start_with(
+        config: RelayConfig,
+        adjust: impl FnOnce(&mut ShardsConfig),
+    ) -> Result<Self, StartError> {
         let verifier = grant_verifier(&config)?;
         let door_listener = listen(config.door, "door").await?;
         let ops_listener = listen(config.ops, "ops port").await?;

@@ -95,6 +95,32 @@ async fn a_viewer_that_comes_later_starts_with_a_key_frame() {
 }
 
 #[tokio::test]
+async fn ipv6_works_like_ipv4_and_one_socket_serves_both() {
+    for (bind, public) in [("[::1]:0", None), ("[::]:0", Some("::1")), ("[::]:0", Some("127.0.0.1"))] {
+        let house = House::with(|config| {
+            config.bind = bind.parse().unwrap();
+            config.public_address = public.into_iter().map(|address| address.parse().unwrap()).collect();
+        })
+        .await;
+        let (mut sealer, mut opener) = household();
+        let (mut camera, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8]).await;
+        let (mut phone, _) = Peer::join(&house, Scope::View, &[Codec::Vp8]).await;
+        let mut track = Track::new(Codec::Vp8);
+        run(&mut [&mut camera, &mut phone], "a picture", |peers| {
+            if peers.iter().all(|peer| peer.connected) {
+                let frame = track.next(&mut sealer);
+                peers[0].send(MediaKind::Video, frame.timestamp, &frame.payloads);
+            }
+            peers[1].packets.iter().filter(|packet| packet.marker).count() >= 10
+        })
+        .await;
+        let opened = open_all(&mut opener, Codec::Vp8, &phone.packets);
+        assert!(opened.len() >= 10, "{bind} {public:?}");
+        house.relay.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn publishers_without_end_to_end_encryption_are_shown_out_with_a_reason() {
     for codec in Codec::ALL {
         let house = House::new().await;

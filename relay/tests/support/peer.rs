@@ -40,7 +40,7 @@ pub struct Packet {
 impl Peer {
     /// Offers `codecs`, joins the house's room and applies the answer.
     pub async fn join(house: &House, scope: Scope, codecs: &[Codec]) -> (Self, Session) {
-        let (mut peer, offer, pending) = Self::offer(scope, codecs);
+        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], scope, codecs);
         let (path, grant) = match scope {
             Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
             _ => (format!("/whep/{ROOM}"), house.view_grant()),
@@ -50,8 +50,8 @@ impl Peer {
         (peer, session)
     }
 
-    fn offer(scope: Scope, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    fn offer(relay: SocketAddr, scope: Scope, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
+        let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let has = |codec| codecs.contains(&codec);
         let mut rtc = RtcConfig::new()
