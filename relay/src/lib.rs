@@ -26,7 +26,9 @@ pub mod shard;
 pub mod srtp;
 pub mod transport;
 
-pub use crate::config::sources::{Arguments, ConfigError, Suggestion};
+pub use crate::config::arguments::Arguments;
+pub use crate::config::sources;
+pub use crate::config::sources::ConfigError;
 pub use crate::config::{GrantKey, GrantKeyError, PublicAddress, PublicAddressError, RelayConfig};
 pub use crate::public_address::DiscoveryError;
 pub use crate::relay::{Relay, RelayControl, StartError};

@@ -24,7 +24,7 @@ mod server;
 mod store;
 
 pub use crate::config::ServerConfig;
-pub use crate::config::sources::{Arguments, ConfigError, Suggestion};
+pub use crate::config::arguments::Arguments;
 pub use crate::grant_key::GrantKeyError;
 pub use crate::http::openapi::document as openapi_document;
 pub use crate::ready_file::ReadyFile;

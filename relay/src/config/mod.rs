@@ -1,6 +1,7 @@
 //! What the relay can be told: one flat struct, read from flags, environment, a TOML file and defaults.
 
-pub(crate) mod sources;
+pub(crate) mod arguments;
+pub mod sources;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,122 +1,26 @@
 //! Where a configuration comes from: flags beat environment, environment beats the file, the file beats the defaults.
+//!
+//! It serves every server of the project: each brings its flags and defaults, what is read and said is the same.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser};
+use clap::Command;
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::config::{GrantKey, PublicAddress, RelayConfig};
-use crate::srtp::SrtpProfile;
-
-/// Blind relay for end-to-end-encrypted cameras: publishers come in by WHIP, viewers by WHEP, and nobody here holds a key.
-///
-/// It needs the public key of whoever signs grants, and UDP to the media port:
-///
-///   latchkey-relay --grant-key signer-1:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
-///
-/// Behind a NAT or in a container, name the address that clients reach: --public-address 203.0.113.7, or let a STUN server
-/// find it: --public-address stun:stun.example.org:3478. With --config FILE the same names, with _ for -, stand in a TOML
-/// file; --print-config shows what results.
-#[derive(Debug, Parser)]
-#[command(name = "latchkey-relay", version, max_term_width = 100)]
-pub struct Arguments {
-    /// Reads a TOML file; see relay.example.toml for all keys.
-    #[arg(long, env = "LATCHKEY_RELAY_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Prints the configuration that results from flags, environment, file and defaults, and ends.
-    #[arg(long)]
-    pub print_config: bool,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-/// One optional flag for each field of [`RelayConfig`]. None has a default here: a default would beat the file.
-#[derive(Debug, Default, Args, Serialize)]
-struct Flags {
-    /// UDP address for media: STUN, DTLS and SRTP share it. [::]:PORT serves IPv6 and IPv4 [default: 0.0.0.0:9602]
-    #[arg(long, env = "LATCHKEY_RELAY_BIND", value_name = "ADDRESS:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bind: Option<SocketAddr>,
-    /// TCP address of the door: /whip and /whep over HTTP; put TLS in front of it. "off" closes it [default: 0.0.0.0:9601]
-    #[arg(long, env = "LATCHKEY_RELAY_DOOR", value_name = "ADDRESS:PORT", value_parser = address_or_off)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    door: Option<String>,
-    /// TCP address of the private ops port: metrics, health, cut, drain. Whoever reaches it can cut viewers off [default: 127.0.0.1:9600]
-    #[arg(long, env = "LATCHKEY_RELAY_OPS", value_name = "ADDRESS:PORT", value_parser = address_or_off)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ops: Option<String>,
-    /// Address that answers name: an IP, IP:PORT for a forward that changes the port, or stun:HOST:PORT; several with commas [default: this machine's]
-    #[arg(long, env = "LATCHKEY_RELAY_PUBLIC_ADDRESS", value_name = "ADDRESS", value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    public_address: Vec<PublicAddress>,
-    /// Media threads; 0 means one for each core [default: 0]
-    #[arg(long, env = "LATCHKEY_RELAY_SHARDS", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shards: Option<usize>,
-    /// SRTP profiles that may be agreed on, best first: gcm128, sha1_80 (five times the CPU; browsers know both) [default: gcm128,sha1_80]
-    #[arg(long, env = "LATCHKEY_RELAY_SRTP_PROFILES", value_name = "NAME", value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    srtp_profiles: Vec<SrtpProfile>,
-    /// Name of this relay or its cluster, which grants must carry as aud [default: latchkey]
-    #[arg(long, env = "LATCHKEY_RELAY_AUDIENCE", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audience: Option<String>,
-    /// Public key whose grants open the door, as kid:base64url; several with commas
-    #[arg(
-        long = "grant-key",
-        env = "LATCHKEY_RELAY_GRANT_KEYS",
-        value_name = "KID:KEY",
-        value_delimiter = ','
-    )]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    grant_keys: Vec<GrantKey>,
-    /// File with such keys, one on each line; several with commas
-    #[arg(
-        long = "grant-key-file",
-        env = "LATCHKEY_RELAY_GRANT_KEY_FILES",
-        value_name = "FILE",
-        value_delimiter = ','
-    )]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    grant_key_files: Vec<PathBuf>,
-    /// Rooms at once [default: 10000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_ROOMS", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_rooms: Option<usize>,
-    /// Sessions at once [default: 20000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_sessions: Option<usize>,
-    /// Viewers of one room at once [default: 1000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_VIEWERS_PER_ROOM", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_viewers_per_room: Option<usize>,
-    /// Sessions of one device at once [default: 32]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_sessions_per_device: Option<usize>,
-    /// Longest SDP read, in bytes [default: 65536]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_SDP_BYTES", value_name = "BYTES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_sdp_bytes: Option<usize>,
-    /// Seconds that SIGTERM waits for sessions to leave [default: 10]
-    #[arg(long, env = "LATCHKEY_RELAY_DRAIN_SECONDS", value_name = "SECONDS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drain_seconds: Option<u64>,
-    /// What is logged, as in RUST_LOG: info, or latchkey_relay=debug [default: info]
-    #[arg(long, env = "LATCHKEY_RELAY_LOG", value_name = "FILTER")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
-    /// Logs one JSON object on each line [default: false]
-    #[arg(long, env = "LATCHKEY_RELAY_JSON", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json: Option<bool>,
+/// The sources of one program.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// Its name, whose `--help` lists what there is.
+    pub program: &'static str,
+    /// What its environment variables begin with: `LATCHKEY_RELAY_`.
+    pub variables: &'static str,
+    /// The TOML file, when one was named.
+    pub file: Option<&'a Path>,
 }
 
 /// Why there is no configuration. The operator's fault; each sentence says what to change.
@@ -163,83 +67,88 @@ pub enum ConfigError {
 
 /// The nearest valid name, if one is near, and where all of them are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion(Option<String>);
+pub struct Suggestion {
+    program: &'static str,
+    nearest: Option<String>,
+}
 
-impl Arguments {
-    /// Reads the arguments of this process. On `--help`, `--version` or a wrong flag it prints and ends the process (code 2
-    /// for a wrong flag).
-    #[must_use]
-    pub fn of_process() -> Self {
-        Self::parse()
-    }
-
-    /// Reads arguments given by hand, the program's name first; the environment counts, too.
-    ///
-    /// # Errors
-    /// When a flag is unknown or a value cannot be read; the text says which.
-    pub fn from_words<I: IntoIterator<Item = T>, T: Into<OsString> + Clone>(
-        words: I,
-    ) -> Result<Self, clap::Error> {
-        Self::try_parse_from(words)
-    }
-
-    /// Puts flags, environment, file and defaults together.
+impl Sources<'_> {
+    /// Puts flags, environment, file and defaults together. `command` is the parser that made `flags` from the command line
+    /// and the environment; `flags` leaves out what nobody said.
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn resolve(&self) -> Result<RelayConfig, ConfigError> {
+    pub fn resolve<C>(&self, command: &Command, flags: &impl Serialize) -> Result<C, ConfigError>
+    where
+        C: Default + Serialize + DeserializeOwned,
+    {
         let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        refuse_unknown_variables(ours)?;
-        let mut figment = Figment::from(Serialized::defaults(RelayConfig::default()));
-        if let Some(path) = &self.config {
+        self.refuse_unknown_variables(command, ours)?;
+        let mut figment = Figment::from(Serialized::defaults(C::default()));
+        if let Some(path) = self.file {
             figment = figment.merge(Toml::string(&read(path)?));
         }
-        figment.merge(Serialized::defaults(&self.flags)).extract().map_err(|error| self.explain(error))
+        figment.merge(Serialized::defaults(flags)).extract().map_err(|error| self.explain(error))
+    }
+
+    /// Says that `key` has a value which its type cannot refuse.
+    #[must_use]
+    pub fn refuse(&self, key: &str, reason: &str) -> ConfigError {
+        ConfigError::Value { place: self.place(), key: key.to_owned(), reason: reason.to_owned() }
+    }
+
+    /// Refuses names of variables that look like this program's and that no flag of `command` reads. Kubernetes sets variables
+    /// like `LATCHKEY_RELAY_SERVICE_HOST` for a Service named latchkey-relay; those are not ours.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownVariable`].
+    pub fn refuse_unknown_variables(
+        &self,
+        command: &Command,
+        names: impl Iterator<Item = String>,
+    ) -> Result<(), ConfigError> {
+        let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+        for name in names {
+            let Some(rest) = name.strip_prefix(self.variables) else { continue };
+            let of_kubernetes = rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_");
+            if !of_kubernetes && !known.contains(&name.as_str()) {
+                let suggestion = self.nearest(&name, known.iter().copied());
+                return Err(ConfigError::UnknownVariable { name, suggestion });
+            }
+        }
+        Ok(())
     }
 
     fn explain(&self, error: figment::Error) -> ConfigError {
-        let first = error.into_iter().next();
-        let place =
-            self.config.as_ref().map_or("the configuration".to_owned(), |path| path.display().to_string());
-        let Some(error) = first else {
-            return ConfigError::Value {
-                place,
-                key: "syntax".to_owned(),
-                reason: "cannot be read".to_owned(),
-            };
+        let Some(error) = error.into_iter().next() else {
+            return self.refuse(SYNTAX, "cannot be read");
         };
         if let Kind::UnknownField(key, known) = &error.kind {
-            let suggestion = Suggestion::nearest(key, known.iter().copied());
-            return ConfigError::UnknownKey { place, key: key.clone(), suggestion };
+            let suggestion = self.nearest(key, known.iter().copied());
+            return ConfigError::UnknownKey { place: self.place(), key: key.clone(), suggestion };
         }
-        let key = if error.path.is_empty() { "syntax".to_owned() } else { error.path.join(".") };
-        ConfigError::Value { place, key, reason: error.kind.to_string().trim_end().replace('\n', "; ") }
+        let key = if error.path.is_empty() { SYNTAX.to_owned() } else { error.path.join(".") };
+        self.refuse(&key, &error.kind.to_string().trim_end().replace('\n', "; "))
     }
-}
 
-impl RelayConfig {
-    /// This configuration as a TOML file.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("every field is a TOML value")
+    fn place(&self) -> String {
+        self.file.map_or("the configuration".to_owned(), |path| path.display().to_string())
     }
-}
 
-impl Suggestion {
-    fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Self {
+    fn nearest<'a>(&self, given: &str, known: impl Iterator<Item = &'a str>) -> Suggestion {
         let ranked = known.map(|name| (strsim::jaro_winkler(given, name), name));
-        let best = ranked.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.75);
-        Self(best.map(|(_, name)| name.to_owned()))
+        let best = ranked.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > ALIKE);
+        Suggestion { program: self.program, nearest: best.map(|(_, name)| name.to_owned()) }
     }
 }
 
 impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.nearest {
             Some(name) => write!(f, "; did you mean \"{name}\"? "),
             None => write!(f, "; "),
         }?;
-        write!(f, "latchkey-relay --help lists all")
+        write!(f, "{} --help lists all", self.program)
     }
 }
 
@@ -248,27 +157,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// Kubernetes sets variables like `LATCHKEY_RELAY_SERVICE_HOST` for a Service named latchkey-relay; those are not ours.
-fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    let command = Arguments::command();
-    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
-    for name in names {
-        let Some(rest) = name.strip_prefix("LATCHKEY_RELAY_") else { continue };
-        let of_kubernetes = rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_");
-        if !of_kubernetes && !known.contains(&name.as_str()) {
-            let suggestion = Suggestion::nearest(&name, known.iter().copied());
-            return Err(ConfigError::UnknownVariable { name, suggestion });
-        }
-    }
-    Ok(())
-}
-
-fn address_or_off(text: &str) -> Result<String, String> {
-    if text == "off" || text.parse::<SocketAddr>().is_ok() {
-        return Ok(text.to_owned());
-    }
-    Err("write address:port, for example 127.0.0.1:9600, or off".to_owned())
-}
-
-#[cfg(test)]
-mod tests;
+/// Stands for the key when the file is no TOML.
+const SYNTAX: &str = "syntax";
+/// Jaro-Winkler likeness, from 0 to 1, from which on a name is suggested for another.
+const ALIKE: f64 = 0.75;

@@ -1,6 +1,6 @@
 //! What the server can be told: one flat struct, read from flags, environment, a TOML file and defaults.
 
-pub(crate) mod sources;
+pub(crate) mod arguments;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,15 +1,12 @@
-//! Where a configuration comes from: flags beat environment, environment beats the file, the file beats the defaults.
+//! What the command line and the environment may say: a flag and a variable for each field, and what no type can refuse.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser};
-use figment::Figment;
-use figment::error::Kind;
-use figment::providers::{Format, Serialized, Toml};
 use latchkey_relay::PublicAddress;
+use latchkey_relay::sources::{ConfigError, Sources};
 use serde::Serialize;
 
 use crate::config::ServerConfig;
@@ -133,52 +130,6 @@ struct Flags {
     json: Option<bool>,
 }
 
-/// Why there is no configuration. The operator's fault; each sentence says what to change.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file named by `--config` cannot be read.
-    #[error("cannot read the configuration {path}: {reason}")]
-    Unreadable {
-        /// As given.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The file has a key that means nothing.
-    #[error("{place} has an unknown key \"{key}\"{suggestion}")]
-    UnknownKey {
-        /// The file, or what else it was read from.
-        place: String,
-        /// The key.
-        key: String,
-        /// The key that was probably meant.
-        suggestion: Suggestion,
-    },
-    /// An environment variable looks like ours and means nothing.
-    #[error("the environment has an unknown variable {name}{suggestion}")]
-    UnknownVariable {
-        /// The variable.
-        name: String,
-        /// The variable that was probably meant.
-        suggestion: Suggestion,
-    },
-    /// A value cannot be used.
-    #[error("{place}: {key}: {reason}")]
-    Value {
-        /// The file, or what else it was read from.
-        place: String,
-        /// The key, or `syntax` when the file is no TOML.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// The nearest valid name, if one is near, and where all of them are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion(Option<String>);
-
 impl Arguments {
     /// Reads the arguments of this process. On `--help`, `--version` or a wrong flag it prints and ends the process
     /// (code 2 for a wrong flag).
@@ -202,25 +153,14 @@ impl Arguments {
     /// # Errors
     /// See [`ConfigError`].
     pub fn resolve(&self) -> Result<ServerConfig, ConfigError> {
-        let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        refuse_unknown_variables(ours)?;
-        let mut figment = Figment::from(Serialized::defaults(ServerConfig::default()));
-        if let Some(path) = &self.config {
-            figment = figment.merge(Toml::string(&read(path)?));
-        }
-        let config: ServerConfig = figment
-            .merge(Serialized::defaults(&self.flags))
-            .extract()
-            .map_err(|error| self.explain(error))?;
+        let config = self.sources().resolve(&Self::command(), &self.flags)?;
         self.check(&config)?;
         Ok(config)
     }
 
     /// What no type can say.
     fn check(&self, config: &ServerConfig) -> Result<(), ConfigError> {
-        let wrong = |key: &str, reason: &str| {
-            Err(ConfigError::Value { place: self.place(), key: key.to_owned(), reason: reason.to_owned() })
-        };
+        let wrong = |key: &str, reason: &str| Err(self.sources().refuse(key, reason));
         for (key, rate) in [
             ("address_rate", config.address_rate),
             ("open_rate", config.open_rate),
@@ -251,25 +191,8 @@ impl Arguments {
         Ok(())
     }
 
-    fn place(&self) -> String {
-        self.config.as_ref().map_or("the configuration".to_owned(), |path| path.display().to_string())
-    }
-
-    fn explain(&self, error: figment::Error) -> ConfigError {
-        let place = self.place();
-        let Some(error) = error.into_iter().next() else {
-            return ConfigError::Value {
-                place,
-                key: "syntax".to_owned(),
-                reason: "cannot be read".to_owned(),
-            };
-        };
-        if let Kind::UnknownField(key, known) = &error.kind {
-            let suggestion = Suggestion::nearest(key, known.iter().copied());
-            return ConfigError::UnknownKey { place, key: key.clone(), suggestion };
-        }
-        let key = if error.path.is_empty() { "syntax".to_owned() } else { error.path.join(".") };
-        ConfigError::Value { place, key, reason: error.kind.to_string().trim_end().replace('\n', "; ") }
+    fn sources(&self) -> Sources<'_> {
+        Sources { program: "latchkey-server", variables: "LATCHKEY_SERVER_", file: self.config.as_deref() }
     }
 }
 
@@ -281,48 +204,9 @@ impl ServerConfig {
     }
 }
 
-impl Suggestion {
-    fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Self {
-        let ranked = known.map(|name| (strsim::jaro_winkler(given, name), name));
-        let best = ranked.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.75);
-        Self(best.map(|(_, name)| name.to_owned()))
-    }
-}
-
-impl fmt::Display for Suggestion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(name) => write!(f, "; did you mean \"{name}\"? "),
-            None => write!(f, "; "),
-        }?;
-        write!(f, "latchkey-server --help lists all")
-    }
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), reason: error.to_string() })
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| "write a number above 0".to_owned())
-}
-
-/// Kubernetes sets variables like `LATCHKEY_SERVER_SERVICE_HOST` for a Service named latchkey-server; those are not
-/// ours.
-fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    let command = Arguments::command();
-    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
-    for name in names {
-        let Some(rest) = name.strip_prefix("LATCHKEY_SERVER_") else { continue };
-        let of_kubernetes = rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_");
-        if !of_kubernetes && !known.contains(&name.as_str()) {
-            let suggestion = Suggestion::nearest(&name, known.iter().copied());
-            return Err(ConfigError::UnknownVariable { name, suggestion });
-        }
-    }
-    Ok(())
 }
 
 const HOURS_OF_A_YEAR: u64 = 8_760;

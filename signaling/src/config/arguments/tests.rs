@@ -68,7 +68,10 @@ fn an_unknown_key_is_refused_with_the_nearest_valid_one() {
 
 #[test]
 fn an_unknown_variable_is_refused_but_not_those_of_kubernetes() {
-    let names = |name: &str| refuse_unknown_variables(std::iter::once(name.to_owned()));
+    let names = |name: &str| {
+        let names = std::iter::once(name.to_owned());
+        arguments(&[]).sources().refuse_unknown_variables(&Arguments::command(), names)
+    };
     let said = names("LATCHKEY_SERVER_DATADIR").unwrap_err().to_string();
     assert!(said.contains("mean \"LATCHKEY_SERVER_DATA_DIR\"?"), "{said}");
     assert_eq!(names("LATCHKEY_SERVER_SERVICE_HOST"), Ok(()));

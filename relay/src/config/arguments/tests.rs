@@ -106,8 +106,11 @@ fn a_wrong_value_is_refused_by_its_key() {
 
 #[test]
 fn a_variable_that_means_nothing_is_refused_but_not_those_of_kubernetes() {
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into_iter();
-    let said = refuse_unknown_variables(names(&["PATH", "LATCHKEY_RELAY_SHARD"])).unwrap_err().to_string();
+    let check = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned());
+        arguments(&[]).sources().refuse_unknown_variables(&Arguments::command(), names)
+    };
+    let said = check(&["PATH", "LATCHKEY_RELAY_SHARD"]).unwrap_err().to_string();
     assert!(said.contains("LATCHKEY_RELAY_SHARD;") && said.contains("\"LATCHKEY_RELAY_SHARDS\""), "{said}");
     let fine = [
         "LATCHKEY_RELAY_SHARDS",
@@ -115,7 +118,7 @@ fn a_variable_that_means_nothing_is_refused_but_not_those_of_kubernetes() {
         "LATCHKEY_RELAY_PORT_9601_TCP",
         "LATCHKEY_SERVER_X",
     ];
-    assert_eq!(refuse_unknown_variables(names(&fine)), Ok(()));
+    assert_eq!(check(&fine), Ok(()));
 }
 
 #[test]
