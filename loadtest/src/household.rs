@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::place::Place;
 use crate::process::{Process, ProcessError};
 
 /// The longest that one step of an enrolment may take before it counts as failed.
@@ -28,6 +29,8 @@ pub struct Device {
     pub id: String,
     /// Its name, which only members can read.
     pub name: String,
+    /// Where its commands run.
+    pub place: Place,
 }
 
 /// A household with its first admin.
@@ -48,17 +51,27 @@ impl Household {
     /// # Errors
     /// [`ProcessError`] when a command is not built, fails, or takes longer than 30 s.
     pub fn create(dir: &Path, server: &str, name: &str) -> Result<Self, ProcessError> {
+        Self::create_at(&Place::default(), dir, server, name)
+    }
+
+    /// As [`Household::create`], with every device somewhere else; [`Device::moved_to`] moves one.
+    ///
+    /// # Errors
+    /// As [`Household::create`].
+    pub fn create_at(place: &Place, dir: &Path, server: &str, name: &str) -> Result<Self, ProcessError> {
         let home = dir.join("admin");
         let args =
             ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "household".as_ref(), "create".as_ref()];
         let rest = ["--server", server, "--name", name].map(std::ffi::OsStr::new);
-        let mut create = Process::start("create", "latchkey", dir, args.into_iter().chain(rest))?;
+        let mut create =
+            Process::start_at(place, "create", "latchkey", dir, args.into_iter().chain(rest), &[])?;
         let (id, device, words) = create.wait_for("household_created", STEP_LIMIT, |event| {
             let text = |key: &str| event[key].as_str().map(str::to_owned);
             is(event, "household_created").then_some((text("household")?, text("device")?, text("words")?))
         })?;
         create.wait(STEP_LIMIT)?;
-        Ok(Self { id, admin: Device { home, id: device, name: name.to_owned() }, words, dir: dir.to_owned() })
+        let admin = Device { home, id: device, name: name.to_owned(), place: place.clone() };
+        Ok(Self { id, admin, words, dir: dir.to_owned() })
     }
 
     /// Enrols a further device: the admin invites, the device joins, both commands end well.
@@ -83,23 +96,26 @@ impl Household {
             role.as_ref(),
         ];
         let label = ["--name".as_ref(), name.as_ref()];
-        let mut invite = Process::start(
+        let place = &self.admin.place;
+        let mut invite = Process::start_at(
+            place,
             &format!("invite-{folder}"),
             "latchkey",
             &self.dir,
             args.into_iter().chain(label),
+            &[],
         )?;
         let code = invite.wait_for("the invite code", STEP_LIMIT, |event| {
             is(event, "invite").then(|| event["code"].as_str().map(str::to_owned)).flatten()
         })?;
         let args = ["--home".as_ref(), home.as_os_str(), "--json".as_ref(), "join".as_ref(), code.as_ref()];
-        let mut join = Process::start(&format!("join-{folder}"), "latchkey", &self.dir, args)?;
+        let mut join = Process::start_at(place, &format!("join-{folder}"), "latchkey", &self.dir, args, &[])?;
         let id = join.wait_for("that it has joined", STEP_LIMIT, |event| {
             is(event, "joined").then(|| event["device"].as_str().map(str::to_owned)).flatten()
         })?;
         join.wait(STEP_LIMIT)?;
         invite.wait(STEP_LIMIT)?;
-        Ok(Device { home, id, name: name.to_owned() })
+        Ok(Device { home, id, name: name.to_owned(), place: place.clone() })
     }
 }
 
@@ -114,7 +130,7 @@ impl Device {
         for source in sources {
             args.extend(["--source".into(), (*source).into()]);
         }
-        Process::start(&self.log_name("camera"), "latchkey", dir, args)
+        self.start("camera", dir, args)
     }
 
     /// Starts `latchkey view` of `camera`, with further arguments such as `--out` and `--frames`.
@@ -130,12 +146,34 @@ impl Device {
             camera.into(),
         ];
         args.extend(more.iter().map(Into::into));
-        Process::start(&self.log_name("view"), "latchkey", dir, args)
+        self.start("view", dir, args)
     }
 
-    fn log_name(&self, command: &str) -> String {
+    /// Starts `latchkey doctor`, with further arguments such as the camera and `--patience`.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the command is not built or cannot be started.
+    pub fn doctor(&self, dir: &Path, more: &[&str]) -> Result<Process, ProcessError> {
+        let mut args: Vec<std::ffi::OsString> =
+            vec!["--home".into(), self.home.clone().into_os_string(), "--json".into(), "doctor".into()];
+        args.extend(more.iter().map(Into::into));
+        self.start("doctor", dir, args)
+    }
+
+    /// Returns the same device with its commands at `place`.
+    #[must_use]
+    pub fn moved_to(&self, place: &Place) -> Self {
+        Self { place: place.clone(), ..self.clone() }
+    }
+
+    fn start(
+        &self,
+        command: &str,
+        dir: &Path,
+        args: Vec<std::ffi::OsString>,
+    ) -> Result<Process, ProcessError> {
         let folder = self.home.file_name().unwrap_or_default().to_string_lossy();
-        format!("{command}-{folder}")
+        Process::start_at(&self.place, &format!("{command}-{folder}"), "latchkey", dir, args, &[])
     }
 }
 

@@ -5,5 +5,6 @@ pub mod demo;
 pub mod household;
 pub mod leak;
 pub mod outsider;
+pub mod place;
 pub mod process;
 pub mod server;

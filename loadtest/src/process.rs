@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use crate::place::Place;
+
 /// Why a process did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,7 +65,7 @@ impl Process {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        Self::start_with(name, program, dir, args, &[])
+        Self::start_at(&Place::default(), name, program, dir, args, &[])
     }
 
     /// As [`Process::start`], with variables of the environment beside the inherited ones.
@@ -81,11 +83,31 @@ impl Process {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
+        Self::start_at(&Place::default(), name, program, dir, args, environment)
+    }
+
+    /// As [`Process::start_with`], somewhere else.
+    ///
+    /// # Errors
+    /// [`ProcessError::NotBuilt`] and [`ProcessError::NotStarted`].
+    pub fn start_at<I, S>(
+        place: &Place,
+        name: &str,
+        program: &str,
+        dir: &Path,
+        args: I,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, ProcessError>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
         let path = binary(program)?;
         let failed = |source| ProcessError::NotStarted { name: name.to_owned(), source };
         let log = dir.join(format!("{name}.log"));
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
-        let mut child = Command::new(path)
+        let mut child = place
+            .command(path)
             .args(args)
             .envs(environment.iter().copied())
             // Ctrl-C in a terminal is meant for whoever started this process, not for all at once.

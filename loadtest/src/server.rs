@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::place::Place;
 use crate::process::{Process, ProcessError};
 
 /// The longest a start may take before it counts as failed.
@@ -23,11 +24,35 @@ pub struct Doors {
     pub ops_url: String,
 }
 
+/// How a server is started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where it runs.
+    pub place: Place,
+    /// TCP address of signaling and door.
+    pub listen: String,
+    /// UDP address of media.
+    pub media: String,
+    /// TCP address of the private ops port.
+    pub ops: String,
+    /// Further arguments, such as `--public-address` and its value.
+    pub more: Vec<String>,
+}
+
+/// All on this machine's loopback, on free ports.
+impl Default for Setup {
+    fn default() -> Self {
+        let any = || "127.0.0.1:0".to_owned();
+        Self { place: Place::default(), listen: any(), media: any(), ops: any(), more: Vec::new() }
+    }
+}
+
 /// A running server; killed when dropped.
 pub struct Server {
     process: Process,
     doors: Doors,
     dir: PathBuf,
+    setup: Setup,
 }
 
 impl Server {
@@ -36,40 +61,14 @@ impl Server {
     /// # Errors
     /// [`ProcessError`] when it is not built, ends, or is not ready within 30 s.
     pub fn start(dir: &Path) -> Result<Self, ProcessError> {
-        let any = "127.0.0.1:0".to_owned();
-        Self::start_on(dir, &any, &any, &any)
+        Self::start_with(dir, Setup::default())
     }
 
-    /// Kills the server as a power cut would (SIGKILL) and starts it again on the same ports and data.
+    /// As [`Server::start`], set up by hand.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn kill_and_restart(&mut self) -> Result<(), ProcessError> {
-        self.process.kill();
-        let port_of = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let (listen, ops) = (port_of(&self.doors.signaling_url), port_of(&self.doors.ops_url));
-        *self = Self::start_on(&self.dir.clone(), &listen, &self.doors.media.clone(), &ops)?;
-        Ok(())
-    }
-
-    /// Returns where the server can be reached.
-    #[must_use]
-    pub fn doors(&self) -> &Doors {
-        &self.doors
-    }
-
-    /// Returns the folder of database and grant key.
-    #[must_use]
-    pub fn data_dir(&self) -> PathBuf {
-        self.dir.join("data")
-    }
-
-    /// Returns the process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    fn start_on(dir: &Path, listen: &str, media: &str, ops: &str) -> Result<Self, ProcessError> {
+    pub fn start_with(dir: &Path, setup: Setup) -> Result<Self, ProcessError> {
         let ready = dir.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let data = dir.join("data");
@@ -77,17 +76,18 @@ impl Server {
             "--data-dir".as_ref(),
             data.as_os_str(),
             "--listen".as_ref(),
-            listen.as_ref(),
+            setup.listen.as_ref(),
             "--media".as_ref(),
-            media.as_ref(),
+            setup.media.as_ref(),
             "--ops".as_ref(),
-            ops.as_ref(),
+            setup.ops.as_ref(),
             "--shards".as_ref(),
             "1".as_ref(),
             "--ready-file".as_ref(),
             ready.as_os_str(),
         ];
-        let mut process = Process::start("server", "latchkey-server", dir, args)?;
+        let args = args.into_iter().chain(setup.more.iter().map(std::ffi::OsStr::new));
+        let mut process = Process::start_at(&setup.place, "server", "latchkey-server", dir, args, &[])?;
         let deadline = Instant::now() + START_LIMIT;
         let doors = loop {
             if let Some(doors) =
@@ -108,6 +108,55 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        Ok(Self { process, doors, dir: dir.to_owned() })
+        Ok(Self { process, doors, dir: dir.to_owned(), setup })
+    }
+
+    /// Kills the server as a power cut would (SIGKILL) and starts it again on the same ports and data.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn kill_and_restart(&mut self) -> Result<(), ProcessError> {
+        self.process.kill();
+        let port_of = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let setup = Setup {
+            listen: port_of(&self.doors.signaling_url),
+            media: self.doors.media.clone(),
+            ops: port_of(&self.doors.ops_url),
+            ..self.setup.clone()
+        };
+        self.restart_with(setup)
+    }
+
+    /// Kills the server and starts it again on the same data, set up in another way.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart_with(&mut self, setup: Setup) -> Result<(), ProcessError> {
+        self.process.kill();
+        *self = Self::start_with(&self.dir.clone(), setup)?;
+        Ok(())
+    }
+
+    /// Returns how it was started.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Returns where the server can be reached.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Returns the folder of database and grant key.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Returns the process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
