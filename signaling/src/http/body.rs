@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use latchkey_api::problem::ProblemCode;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -62,6 +63,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         let asked = Query::<T>::from_request_parts(parts, state).await;
         asked.map(|Query(query)| Self(query)).map_err(|_| bad("the query takes after=NUMBER only"))
     }
+}
+
+/// Where a reader stands; everything after it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    #[serde(default)]
+    pub(crate) after: u64,
 }
 
 fn bad(detail: impl Into<String>) -> Refusal {

@@ -10,9 +10,8 @@ use latchkey_api::id::GroupId;
 use latchkey_api::problem::{Problem, ProblemCode};
 
 use crate::app::{App, to_the_end};
-use crate::http::body::{Asked, Body, Named};
+use crate::http::body::{After, Asked, Body, Named};
 use crate::http::caller::SignedIn;
-use crate::http::households::After;
 use crate::http::refusal::Refusal;
 
 /// Brings the commit that ends an epoch, with welcomes and, where needed, the list it rests on.

@@ -8,20 +8,11 @@ use axum::http::StatusCode;
 use latchkey_api::household::{CreateHousehold, HouseholdCreated};
 use latchkey_api::list::{ListAccepted, Lists, PostList};
 use latchkey_api::problem::Problem;
-use serde::Deserialize;
 
 use crate::app::{App, to_the_end};
-use crate::http::body::{Asked, Body};
+use crate::http::body::{After, Asked, Body};
 use crate::http::caller::{Open, SignedIn};
 use crate::http::refusal::Refusal;
-
-/// Where a reader stands; everything after it is asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct After {
-    #[serde(default)]
-    pub(crate) after: u64,
-}
 
 /// Registers a household by its root key and the first list, which the root signed.
 #[utoipa::path(

@@ -10,9 +10,8 @@ use latchkey_api::mailbox::{MailAccepted, Mailbox, PostMail};
 use latchkey_api::problem::{Problem, ProblemCode};
 
 use crate::app::{App, to_the_end};
-use crate::http::body::{Asked, Body, Named};
+use crate::http::body::{After, Asked, Body, Named};
 use crate::http::caller::Open;
-use crate::http::households::After;
 use crate::http::refusal::Refusal;
 
 /// Puts a sealed message into a mailbox whose name (16 bytes) both sides know.
