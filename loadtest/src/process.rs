@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -222,8 +222,11 @@ impl Process {
 
     /// Asks the program to end (SIGINT, as Ctrl-C does) without waiting for it.
     pub fn interrupt(&self) {
-        // `kill` is a program of every POSIX system; a signal needs unsafe code otherwise.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        // One that has just ended cannot be asked any more, which is as good.
+        let _ = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.child),
+            rustix::process::Signal::INT,
+        );
     }
 
     /// Kills the program at once (SIGKILL) and reaps it.

@@ -1,4 +1,5 @@
 //! What a server sees and holds while it serves a household: no picture, no sound, no key and no name is in it.
+#![allow(clippy::print_stdout)] // figures are for whoever runs it
 
 mod support;
 
@@ -176,7 +177,7 @@ async fn what_the_relay_opens_is_sealed() {
     let tap = {
         let seen = seen.clone();
         Arc::new(move |packet: &[u8]| {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(packet)
+            seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(packet);
         })
     };
     let config = ServerConfig::loopback(dir.path().join("data"));

@@ -1,4 +1,5 @@
 //! The camera seals each frame once, however many watch, and every viewer gets the same ciphertext, byte for byte.
+#![allow(clippy::print_stdout)] // figures are for whoever runs it
 
 mod support;
 
@@ -101,7 +102,8 @@ async fn watch(camera: &Device, devices: &[Device]) {
         let figures = viewer.stats();
         viewer.stop().await;
         // What the camera sealed before it let this viewer in stays shut for it, as it should.
-        let failed: Vec<_> = figures.failed.iter().filter(|(reason, _)| **reason != "unknown_epoch").collect();
+        let failed: Vec<_> =
+            figures.failed.iter().filter(|(reason, _)| **reason != "unknown_epoch").collect();
         assert!(failed.is_empty(), "every frame opened: {failed:?}");
         assert_eq!(received.conflicts(), 0);
         for (name, hash) in received.all() {

@@ -1,4 +1,5 @@
 //! Nothing stays broken: a killed viewer, camera or server comes back, and the others with it, by themselves.
+#![allow(clippy::print_stdout)] // figures are for whoever runs it
 
 mod support;
 
@@ -87,7 +88,7 @@ async fn the_camera_is_killed() {
     let home = Home::new();
     let clip = clip().to_string_lossy().into_owned();
     let mut camera = home.camera.camera(home.path(), &[&clip]).expect("the camera starts");
-    let session = camera.wait_for("that it sends", LIMIT, |event| session(event)).expect("the camera sends");
+    let session = camera.wait_for("that it sends", LIMIT, session).expect("the camera sends");
     let mut viewer = Watching::start(&home.viewer, &home.camera).await;
     viewer.fresh_frames(10).await;
 
@@ -100,8 +101,7 @@ async fn the_camera_is_killed() {
         after.as_millis(),
         begin.elapsed().as_millis()
     );
-    let fresh =
-        camera.wait_for("that it sends", LIMIT, |event| self::session(event)).expect("the camera sends");
+    let fresh = camera.wait_for("that it sends", LIMIT, self::session).expect("the camera sends");
     assert_ne!(session, fresh, "a restarted camera seals under a session of its own");
     assert_eq!(viewer.handle.stats().failed_total(), 0, "{:?}", viewer.handle.stats());
 }

@@ -1,4 +1,5 @@
 //! What two viewers write is, picture by picture, what the camera was given: from a file, and from an RTSP camera.
+#![allow(clippy::print_stdout)] // figures are for whoever runs it
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Where a relay can stand: on IPv6, on both families at once, behind the NAT of a home or a container's.
+#![allow(clippy::print_stdout)] // figures are for whoever runs it
 
 #[path = "../support/mod.rs"]
 mod support;

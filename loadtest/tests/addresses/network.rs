@@ -53,7 +53,7 @@ impl Network {
             machine.run("ip", "link set lo up");
             machine
         });
-        // A namespace of users lives as long as the machines in it.
+        // The namespace of users, if there is one, lives as long as the machines in it.
         Self { machines: machines.into(), dir: dir.to_owned() }
     }
 
@@ -150,26 +150,20 @@ impl Machine {
     }
 
     fn made_by(owner: &Owner, name: &'static str) -> Result<Self, String> {
-        let mut enter = vec!["nsenter".to_owned()];
-        let holder = match owner {
-            Owner::Root => Holder::start(Command::new("unshare").args(["--net", "--mount"]).args(HOLD))?,
-            Owner::User(user) => {
-                let user = format!("--user=/proc/{}/ns/user", user.0.id());
-                enter.extend([user, "--preserve-credentials".to_owned()]);
-                Holder::start(
-                    Command::new(&enter[0])
-                        .args(&enter[1..])
-                        .args(["unshare", "--net", "--mount"])
-                        .args(HOLD),
-                )?
+        let mut command = match owner {
+            Owner::Root => Command::new("unshare"),
+            Owner::User(holder) => {
+                let mut command = holder.entered(&["user"]).command("unshare");
+                command.env("PATH", search_path());
+                command
             }
         };
-        let spaces = Path::new("/proc").join(holder.0.id().to_string()).join("ns");
-        enter.extend(["net", "mnt"].map(|space| {
-            let option = if space == "net" { "net" } else { "mount" };
-            format!("--{option}={}", spaces.join(space).display())
-        }));
-        Ok(Self { place: Place::entered_by(enter), name, holder })
+        let holder = Holder::start(command.args(["--net", "--mount"]).args(HOLD))?;
+        let place = match owner {
+            Owner::Root => holder.entered(&["net", "mount"]),
+            Owner::User(_) => holder.entered(&["user", "net", "mount"]),
+        };
+        Ok(Self { place, name, holder })
     }
 }
 
@@ -205,6 +199,19 @@ impl Holder {
         let mut complaint = String::new();
         let _ = holder.0.stderr.take().expect("a pipe").read_to_string(&mut complaint);
         Err(complaint.trim().to_owned())
+    }
+}
+
+impl Holder {
+    /// The place that these of its namespaces are.
+    fn entered(&self, spaces: &[&str]) -> Place {
+        let options = spaces.iter().flat_map(|space| {
+            let file = if *space == "mount" { "mnt" } else { space };
+            // Without the second a process would lose the groups that it has here, which only root may.
+            let keep = (*space == "user").then(|| "--preserve-credentials".to_owned());
+            [Some(format!("--{space}=/proc/{}/ns/{file}", self.0.id())), keep].into_iter().flatten()
+        });
+        Place::entered_by(std::iter::once("nsenter".to_owned()).chain(options))
     }
 }
 
