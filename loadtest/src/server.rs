@@ -116,7 +116,6 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn kill_and_restart(&mut self) -> Result<(), ProcessError> {
-        self.process.kill();
         let port_of = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let setup = Setup {
             listen: port_of(&self.doors.signaling_url),
@@ -124,23 +123,9 @@ impl Server {
             ops: port_of(&self.doors.ops_url),
             ..self.setup.clone()
         };
-        self.restart_with(setup)
-    }
-
-    /// Kills the server and starts it again on the same data, set up in another way.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
-    pub fn restart_with(&mut self, setup: Setup) -> Result<(), ProcessError> {
         self.process.kill();
         *self = Self::start_with(&self.dir.clone(), setup)?;
         Ok(())
-    }
-
-    /// Returns how it was started.
-    #[must_use]
-    pub fn setup(&self) -> &Setup {
-        &self.setup
     }
 
     /// Returns where the server can be reached.

@@ -40,7 +40,7 @@ impl Network {
     /// # Panics
     /// With a sentence for the person at the keyboard, when this system lets nobody make namespaces.
     pub(crate) fn of<const N: usize>(dir: &Path, names: [&'static str; N]) -> Self {
-        for (tool, package) in [("ip", "iproute2"), ("nft", "nftables"), ("nsenter", "util-linux")] {
+        for (tool, package) in [("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux")] {
             let there = search_path().split(':').any(|folder| Path::new(folder).join(tool).is_file());
             assert!(
                 there,
@@ -152,11 +152,7 @@ impl Machine {
     fn made_by(owner: &Owner, name: &'static str) -> Result<Self, String> {
         let mut command = match owner {
             Owner::Root => Command::new("unshare"),
-            Owner::User(holder) => {
-                let mut command = holder.entered(&["user"]).command("unshare");
-                command.env("PATH", search_path());
-                command
-            }
+            Owner::User(holder) => holder.entered(&["user"]).command("unshare"),
         };
         let holder = Holder::start(command.args(["--net", "--mount"]).args(HOLD))?;
         let place = match owner {
@@ -200,18 +196,20 @@ impl Holder {
         let _ = holder.0.stderr.take().expect("a pipe").read_to_string(&mut complaint);
         Err(complaint.trim().to_owned())
     }
-}
 
-impl Holder {
-    /// The place that these of its namespaces are.
+    /// The place that these of its namespaces are. A process there ends with the thread that started it, even when nobody
+    /// is left to end it.
     fn entered(&self, spaces: &[&str]) -> Place {
-        let options = spaces.iter().flat_map(|space| {
+        let mut words = vec!["nsenter".to_owned()];
+        for space in spaces {
             let file = if *space == "mount" { "mnt" } else { space };
-            // Without the second a process would lose the groups that it has here, which only root may.
-            let keep = (*space == "user").then(|| "--preserve-credentials".to_owned());
-            [Some(format!("--{space}=/proc/{}/ns/{file}", self.0.id())), keep].into_iter().flatten()
-        });
-        Place::entered_by(std::iter::once("nsenter".to_owned()).chain(options))
+            words.push(format!("--{space}=/proc/{}/ns/{file}", self.0.id()));
+        }
+        if spaces.contains(&"user") {
+            // Only root may give up the groups it has here.
+            words.push("--preserve-credentials".to_owned());
+        }
+        Place::entered_by(words.into_iter().chain(["setpriv", "--pdeathsig", "KILL"].map(str::to_owned)))
     }
 }
 
