@@ -146,7 +146,7 @@ struct CreateArgs {
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// What this device is called; the server cannot read it
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: String,
 }
 
@@ -158,7 +158,7 @@ struct InviteArgs {
     #[arg(long, value_enum)]
     role: InviteRole,
     /// What the new device will be called; the server cannot read it
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: String,
 }
 
@@ -184,7 +184,7 @@ impl From<InviteRole> for Role {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  latchkey --home ./door join -        then paste the code and press Enter\n  \
+    after_help = "Examples:\n  latchkey --home door join -          then paste the code and press Enter\n  \
     pbpaste | latchkey join -\n\n\
     On a machine with other users, use `-`: they can see what stands on a command line."
 )]
@@ -256,20 +256,37 @@ struct DoctorArgs {
     patience: f64,
 }
 
-/// Waits for Ctrl-C, or for what a service manager sends.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Listens from now on for Ctrl-C and for what a service manager sends, and waits for either when awaited.
+#[cfg(unix)]
+fn told_to_stop() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listening = signal(SignalKind::interrupt())
+        .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    async move {
+        // Without ears the signals end the process as they always do.
+        let Ok((mut interrupt, mut terminate)) = listening else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn told_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Err("write a name, like \"Front door\"".to_owned());
+    }
+    if name.contains(char::is_control) {
+        return Err("write a name on one line, without control characters".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -291,15 +308,15 @@ async fn stop_after(seconds: Option<f64>) {
 const EXAMPLES: &str = "\
 From nothing to a picture, each --home a device of its own:
   latchkey-server &
-  latchkey --home ./ada household create --server http://127.0.0.1:9601 --name Ada
-  latchkey --home ./ada invite --role camera --name \"Front door\"
-  latchkey --home ./door join -       in another terminal: paste the code
-  latchkey --home ./door camera --source door.mp4
-  latchkey --home ./ada view \"Front door\" --out - | ffplay -
+  latchkey --home ada household create --server http://127.0.0.1:9601 --name Ada
+  latchkey --home ada invite --role camera --name \"Front door\"
+  latchkey --home door join -         in another terminal: paste the code
+  latchkey --home door camera --source door.mp4
+  latchkey --home ada view \"Front door\" --out - | ffplay -
 
 Settings come from flags, then from LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG
 and LATCHKEY_SERVER, then from the settings file.
-Exit codes: 0 well; 2 what was given must be changed; 1 anything else, try again.
+Exit codes: 0 well; 2 what was given must be changed; 1 anything else.
 When there is no picture: latchkey doctor";
 
 #[cfg(test)]

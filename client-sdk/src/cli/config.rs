@@ -193,7 +193,11 @@ fn nearest(key: &str, known: &[&str], outside: bool) -> String {
     if outside && CAMERA_KEYS.contains(&key) {
         return format!("it belongs under [camera], as in `[camera]` and below it `{key} = ...`");
     }
-    let ranked = known.iter().map(|known| (strsim::jaro_winkler(key, known), known));
+    let likeness = |known: &str| match strsim::damerau_levenshtein(key, known) {
+        0 | 1 => 1.0,
+        _ => strsim::jaro_winkler(key, known),
+    };
+    let ranked = known.iter().map(|known| (likeness(known), known));
     match ranked.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.75) {
         Some((_, known)) => format!("did you mean {known:?}?"),
         None => format!("there are {}", known.join(", ")),

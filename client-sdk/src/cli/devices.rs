@@ -6,7 +6,7 @@ use latchkey_api::device_list::{DeviceEntry, Right, Role};
 use serde::Serialize;
 
 use crate::cli::config::Settings;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, plain};
 use crate::home::{Home, HomeError};
 
 /// One line of the table.
@@ -50,7 +50,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         })
         .collect();
     if let Some(warning) = warning {
-        let _ = writeln!(std::io::stderr(), "latchkey: {warning}");
+        let _ = writeln!(std::io::stderr(), "latchkey: {}", plain(&warning));
     }
     write(settings.json, list.version, &lines)
         .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
@@ -86,7 +86,9 @@ impl Line {
             (false, None) => "",
         };
         let rights = if self.rights.is_empty() { "-".to_owned() } else { self.rights.join(" ") };
-        [self.name.clone(), self.role.to_owned(), rights, now.to_owned(), self.device.clone()]
+        // Who named a device may not command the terminals of others.
+        let name = self.name.replace(char::is_control, "?");
+        [name, self.role.to_owned(), rights, now.to_owned(), self.device.clone()]
     }
 }
 

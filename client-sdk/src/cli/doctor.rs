@@ -134,8 +134,7 @@ async fn as_camera(report: &mut Report, home: &Home, patience: f64) {
     .await;
     match secured {
         Ok(true) => {
-            report.note("the way from this camera to the relay is open; `latchkey camera` can send");
-            report.well();
+            report.note("the way from this camera to the relay is open: `latchkey camera` can send");
         }
         Ok(false) => report.bad_step(next, began.elapsed(), "the relay closed the connection"),
         Err(_) => report.bad_step(next, began.elapsed(), "nothing came back over UDP"),
@@ -174,7 +173,7 @@ async fn as_viewer(
             None if open.first() == Some(step) => {
                 report.bad_step(*step, began.elapsed(), "nothing was heard of it");
             }
-            None => {}
+            None => report.unreached((*step).into()),
         }
     }
     if let Some(age) = stats.age_ms.filter(|age| age.abs() > CLOCKS_APART) {

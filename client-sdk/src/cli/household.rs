@@ -15,7 +15,8 @@ use crate::household::{self, Invitation, InviteCode};
 use crate::vault::{Vault, VaultError};
 
 pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
-    let server = args.server.or_else(|| settings.server.clone()).ok_or_else(|| {
+    let named = args.server.filter(|server| !server.is_empty()).or_else(|| settings.server.clone());
+    let server = named.ok_or_else(|| {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
     })?;
     let (home, phrase) = household::create(&settings.home, &server, &args.name).await?;
@@ -48,6 +49,7 @@ pub(super) async fn invite(settings: &Settings, args: InviteArgs) -> Result<(), 
     home.refresh(&signaling).await?;
     let invitation = Invitation::new(&home, args.role.into(), &args.name)?;
     let code = invitation.code().reveal();
+    let told = told_to_stop();
     if settings.json {
         print(&json!({ "event": "invite", "code": code.as_str() }));
     } else {
@@ -59,7 +61,7 @@ pub(super) async fn invite(settings: &Settings, args: InviteArgs) -> Result<(), 
     show.doing("waiting for the new device ...");
     let invited = tokio::select! {
         invited = invitation.wait(&mut home) => invited,
-        () = told_to_stop() => {
+        () = told => {
             show.finish();
             return Err(Failure::other("stopped; nobody has joined, and the code is good no more"));
         }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use latchkey_api::problem::ProblemCode;
 use serde::Serialize;
 
 use crate::cli::failure::plain;
@@ -25,25 +26,18 @@ pub(super) struct Show {
     /// The live line, on a terminal only.
     bar: Option<ProgressBar>,
     last_figures: Option<Instant>,
+    /// The last figures that only the live line showed.
+    unsaid: Option<String>,
 }
 
 impl Show {
     pub(super) fn new(json: bool, lines: Lines) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(live_line);
-        Self { json, lines, bar, last_figures: None }
-    }
-
-    /// Shows what is going on now, on the live line or as a line of its own.
-    pub(super) fn doing(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None if !self.json => self.say(text),
-            None => {}
-        }
+        Self { json, lines, bar, last_figures: None, unsaid: None }
     }
 
     /// Shows what is going on now where there is a live line, and nowhere else.
-    pub(super) fn live(&self, text: &str) {
+    pub(super) fn doing(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
         }
@@ -109,7 +103,12 @@ impl Show {
             Event::Sending(stats) => self.figures(&camera_line(stats)),
             Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
             Event::Alarm { reason } => self.say(&format!("    ALARM  {}", plain(reason))),
-            Event::Ended { reason } => self.say(&format!("    ended  {}", plain(reason))),
+            Event::Ended { reason } => {
+                if let Some(figures) = self.unsaid.take() {
+                    self.say(&figures);
+                }
+                self.say(&format!("    ended  {}", plain(reason)));
+            }
         }
     }
 
@@ -123,6 +122,7 @@ impl Show {
     fn figures(&mut self, line: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(line.to_owned());
+            self.unsaid = Some(line.to_owned());
             return;
         }
         let now = Instant::now();
@@ -135,7 +135,18 @@ impl Show {
 
 /// Returns what to do when a step does not come about, unless the reason says it already.
 pub(super) fn what_to_do(step: Step, reason: &str) -> Option<&'static str> {
-    (!reason.contains(": check ")).then(|| step.advice())
+    if reason.ends_with(&format!("({})", ProblemCode::SignInFailed.as_str())) {
+        return Some(
+            "this device was removed from the household, or is not on its list: ask an admin for a new invite and join with a new --home",
+        );
+    }
+    if reason.contains(": check ") {
+        return None;
+    }
+    let advice = step.advice();
+    // What the reason has said is not said again.
+    let said = advice.split_once(": ").filter(|(fact, _)| reason.starts_with(fact));
+    Some(said.map_or(advice, |(_, rest)| rest))
 }
 
 /// Returns the sentence with which a command ends that came to nothing: at which step, why, and what to do.
@@ -180,3 +191,18 @@ fn camera_line(stats: &CameraStats) -> String {
 
 /// How often figures get a line where there is no live one.
 const FIGURES_EVERY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_given_once() {
+        let known = "the camera has not let this device into its group yet: is it connected to the server?";
+        let advice = what_to_do(Step::KeyKnown, known).unwrap_or_default();
+        assert!(!advice.contains("has not let") && !advice.is_empty(), "{advice}");
+        assert_eq!(what_to_do(Step::Signalling, "it does not answer: check the address"), None);
+        let refused = what_to_do(Step::Relay, "the server refused: no (sign-in-failed)");
+        assert!(refused.is_some_and(|advice| advice.contains("ask an admin")));
+    }
+}

@@ -1,6 +1,7 @@
 //! `view`: watches until stopped, and writes what it opens.
 
-use serde_json::json;
+use std::fs::OpenOptions;
+use std::path::Path;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
@@ -38,8 +39,10 @@ pub(super) async fn run(settings: &Settings, args: ViewArgs) -> Result<(), Failu
     };
     show.event(&Event::Stats(last.clone()));
     let outcome = outcome(ended, wanted, &story, last.opened_video);
-    let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
-    show.object(&json!({ "event": "ended", "reason": reason }));
+    match &outcome {
+        Ok(()) => show.event(&Event::Ended { reason: "stopped".to_owned() }),
+        Err(failure) => show.object(&Event::Ended { reason: failure.to_string() }),
+    }
     show.finish();
     outcome
 }
@@ -83,7 +86,10 @@ fn outcome(
         Some(Ended::Enough | Ended::ReaderGone) => Ok(()),
         Some(Ended::Output(error)) => Err(error.into()),
         Some(Ended::Removed(reason)) => Err(Failure::other(reason)),
-        None if wanted.is_some_and(|wanted| opened < wanted) || opened == 0 => {
+        // The story knows of the first frame before the figures do.
+        None if wanted.is_some_and(|wanted| opened < wanted)
+            || opened == 0 && story.done_after(Step::FirstFrame).is_none() =>
+        {
             if story.open_step().is_none() {
                 return Err(Failure::other(format!(
                     "only {opened} frames were opened in that time: give it more"
@@ -95,23 +101,42 @@ fn outcome(
     }
 }
 
-/// Refuses outputs that cannot be written before anything is connected.
+/// Refuses outputs that cannot be written before anything is connected. Leaves what is there as it is.
 fn check(targets: &[Target]) -> Result<(), Failure> {
     for target in targets {
         let Target::File(path) = target else { continue };
+        let refused = |why: &str| Err(Failure::usage(format!("cannot write {}: {why}", path.display())));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {
-            return Err(Failure::usage(format!(
-                "cannot write {}: its folder does not exist; make it first or name another",
-                path.display()
-            )));
+            return refused("its folder does not exist; make it first or name another");
         }
         if path.is_dir() {
-            return Err(Failure::usage(format!(
-                "cannot write {}: it is a folder; name a file in it",
-                path.display()
-            )));
+            return refused("it is a folder; name a file in it");
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if CONTAINERS.contains(&extension.to_ascii_lowercase().as_str()) {
+            return refused(
+                "name the picture *.h264 or *.ivf and the sound *.ogg; `ffmpeg -i picture.h264 -c copy picture.mp4` makes the rest",
+            );
+        }
+        if let Err(error) = try_to_write(path) {
+            return refused(&format!("{error}; name a file that this user may write"));
         }
     }
     Ok(())
 }
+
+fn try_to_write(path: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => OpenOptions::new().append(true).open(path).map(drop),
+        // Opening a pipe would wait for its reader.
+        Ok(_) => Ok(()),
+        Err(_) => {
+            OpenOptions::new().write(true).create_new(true).open(path)?;
+            std::fs::remove_file(path)
+        }
+    }
+}
+
+/// Extensions of what players open and this does not write.
+const CONTAINERS: [&str; 8] = ["mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "flv"];

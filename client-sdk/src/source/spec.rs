@@ -126,11 +126,12 @@ impl Credentials {
     pub fn from_file(path: &Path) -> Result<Self, SourceError> {
         let fail = |reason: &str| SourceError::PasswordFile { path: path.into(), reason: reason.into() };
         refuse_world_readable(path).map_err(|reason| fail(&reason))?;
-        let text = std::fs::read_to_string(path).map_err(|error| fail(&error.to_string()))?;
+        let unreadable = |error: std::io::Error| fail(&format!("{error}; {CHECK_PATH}"));
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let text = Zeroizing::new(text);
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {
-            return Err(fail("its first line is empty"));
+            return Err(fail("its first line is empty; write the password there"));
         }
         Ok(match line.split_once(':') {
             Some((user, password)) => Self::new(Some(user.into()), Zeroizing::new(password.into())),
@@ -178,10 +179,13 @@ pub(crate) fn without_password(address: &str) -> String {
     }
 }
 
+const CHECK_PATH: &str = "check the path given to --source-password-file";
+
 #[cfg(unix)]
 fn refuse_world_readable(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+    let about = std::fs::metadata(path).map_err(|error| format!("{error}; {CHECK_PATH}"))?;
+    let mode = about.permissions().mode();
     if mode & 0o004 != 0 {
         return Err(format!("every user of this machine can read it; run `chmod 600 {}`", path.display()));
     }

@@ -49,18 +49,16 @@ pub(super) struct Report {
     written: Vec<Check>,
     /// The first line that was bad, and why.
     bad: Option<(Check, String)>,
-    /// Nothing more is to come.
-    well: bool,
 }
 
 impl Report {
     pub(super) fn begin(json: bool) -> Self {
-        Self { show: Show::new(json, Lines::Stdout), written: Vec::new(), bad: None, well: false }
+        Self { show: Show::new(json, Lines::Stdout), written: Vec::new(), bad: None }
     }
 
     /// Shows on a terminal what is waited for.
     pub(super) fn doing(&self, text: &str) {
-        self.show.live(&plain(text));
+        self.show.doing(&plain(text));
     }
 
     /// Returns whether the step has its line.
@@ -91,22 +89,22 @@ impl Report {
         self.bad.get_or_insert((check, reason));
     }
 
+    /// Writes that the way did not lead to this step.
+    pub(super) fn unreached(&mut self, check: Check) {
+        let why = if self.bad.is_some() { "not reached" } else { "not tried" };
+        let object = json!({ "event": "doctor", "step": check.name, "ok": false, "reached": false });
+        self.write(check, &object, &format!("  -     {:<26}            {why}", check.title));
+    }
+
     pub(super) fn note(&self, text: &str) {
         self.show.print(&json!({ "event": "note", "text": text }), &format!("  note  {text}"));
     }
 
-    /// Says that steps without a line were not meant to be gone.
-    pub(super) fn well(&mut self) {
-        self.well = true;
-    }
-
     /// Writes what was not reached; fails with one sentence about the first line that was bad.
     pub(super) fn end(mut self) -> Result<(), Failure> {
-        let why = if self.bad.is_some() { "not reached" } else { "not tried" };
-        let open = Check::all().filter(|check| !self.well && !self.written.contains(check));
+        let open = Check::all().filter(|check| !self.written.contains(check));
         for check in open.collect::<Vec<_>>() {
-            let object = json!({ "event": "doctor", "step": check.name, "ok": false, "reached": false });
-            self.write(check, &object, &format!("  -     {:<26}            {why}", check.title));
+            self.unreached(check);
         }
         self.show.finish();
         match self.bad {

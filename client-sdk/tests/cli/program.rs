@@ -1,0 +1,215 @@
+//! The program as a child process: run to its end, watched while it runs, stopped by a signal, always ended.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use latchkey::vault::Vault;
+use sha2::{Digest, Sha256};
+
+use crate::house::LIMIT;
+
+/// The program on a device's folder, without any setting of whoever runs the tests.
+pub(crate) fn latchkey(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.arg("--home").arg(home).args(words);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LATCHKEY_")) {
+        command.env_remove(name);
+    }
+    command.env("XDG_CONFIG_HOME", "/nonexistent/settings").env_remove("RUST_LOG");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end, which must come.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let mut child = command.spawn().unwrap();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let stdout = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    let stderr = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        err.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    let status = ended(&mut child).code();
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    let said = String::from_utf8_lossy(&stderr);
+    let status = status.unwrap_or_else(|| panic!("{command:?} was ended by a signal: {said}"));
+    Output { status: std::os::unix::process::ExitStatusExt::from_raw(status << 8), stdout, stderr }
+}
+
+/// Waits for the end of a child; kills it when it does not come.
+pub(crate) fn ended(child: &mut Child) -> std::process::ExitStatus {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if began.elapsed() > LIMIT {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the command does not end");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Runs what must be refused with this code and one sentence; returns the sentence. The device's folder stays as it was.
+pub(crate) fn refused_with(code: i32, home: &Path, words: &[&str]) -> String {
+    refused_by(code, home, &mut latchkey(home, words))
+}
+
+/// As [`refused_with`], with the code for what a person must change.
+pub(crate) fn refused(home: &Path, words: &[&str]) -> String {
+    refused_with(2, home, words)
+}
+
+/// As [`refused_with`], for a command with more to it.
+pub(crate) fn refused_by(code: i32, home: &Path, command: &mut Command) -> String {
+    let before = Kept::of(home);
+    let output = run(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
+    assert!(output.stdout.is_empty(), "{command:?} writes to standard output");
+    let sentence = one_sentence(&said);
+    before.compare(&Kept::of(home), &format!("{command:?}: {said}"));
+    println!("{code}  {sentence}");
+    sentence
+}
+
+/// Checks that this is one line for people, and returns it without the program's name.
+pub(crate) fn one_sentence(said: &str) -> String {
+    assert_eq!(said.lines().count(), 1, "one line: {said:?}");
+    let sentence = said.trim_end().strip_prefix("latchkey: ").unwrap_or_else(|| panic!("{said:?}"));
+    for machine in ["os error", "panicked", "Error {", "Some(", "\\n", ".rs:"] {
+        assert!(!sentence.contains(machine), "{machine:?} in {sentence:?}");
+    }
+    assert!(sentence.len() < 500, "{} letters: {sentence}", sentence.len());
+    sentence.to_owned()
+}
+
+/// What is in a device's folder.
+struct Kept {
+    /// Names and hashes of all files but the lock file, which is empty and no state.
+    files: Option<Vec<(PathBuf, Vec<u8>)>>,
+    vault: Option<Vault>,
+}
+
+impl Kept {
+    fn of(home: &Path) -> Self {
+        let files = std::fs::read_dir(home).ok().map(|entries| {
+            let paths = entries.map(|entry| entry.unwrap().path());
+            let paths = paths.filter(|path| path.is_file() && !path.ends_with("device.lock"));
+            let mut files: Vec<_> = paths
+                .map(|path| (path.clone(), Sha256::digest(std::fs::read(path).unwrap()).to_vec()))
+                .collect();
+            files.sort();
+            files
+        });
+        Self { files, vault: Vault::look(home).ok() }
+    }
+
+    /// Nothing may be lost; the only thing that may come is a newer signed list, read from the server.
+    fn compare(&self, after: &Self, what: &str) {
+        if self.files == after.files {
+            return;
+        }
+        let (Some(before), Some(after)) = (&self.vault, &after.vault) else {
+            panic!("the device's folder was changed: {what}");
+        };
+        for name in before.names("") {
+            assert!(before.record(name) == after.record(name), "{name} was changed: {what}");
+        }
+        for name in after.names("").filter(|name| before.record(name).is_none()) {
+            assert!(name.starts_with("list/"), "{name} was added: {what}");
+        }
+    }
+}
+
+/// A command that runs until it is told to stop; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(home: &Path, words: &[&str]) -> Self {
+        let mut child = latchkey(home, words).stdin(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        Self { child, out, err }
+    }
+
+    /// Writes a line to its standard input and closes it.
+    pub(crate) fn answer(&mut self, text: &str) {
+        writeln!(self.child.stdin.take().unwrap(), "{text}").unwrap();
+    }
+
+    /// Waits for a line of standard output that holds this.
+    pub(crate) fn out(&self, wanted: &str) -> String {
+        awaited(&self.out, wanted)
+    }
+
+    /// Waits for a line of standard error that holds this.
+    pub(crate) fn err(&self, wanted: &str) -> String {
+        awaited(&self.err, wanted)
+    }
+
+    /// Sends a signal and returns the code and what standard error still said.
+    pub(crate) fn signal(mut self, name: &str) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        let status = ended(&mut self.child);
+        (status.code(), self.err.iter().collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Waits for its end and returns the code, standard output and standard error as far as they were not read.
+    pub(crate) fn end(mut self) -> (Option<i32>, String, String) {
+        let status = ended(&mut self.child);
+        let all = |lines: &Receiver<String>| lines.iter().collect::<Vec<_>>().join("\n");
+        (status.code(), all(&self.out), all(&self.err))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        BufReader::new(from).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
+fn awaited(lines: &Receiver<String>, wanted: &str) -> String {
+    let began = Instant::now();
+    let mut said = Vec::new();
+    loop {
+        match lines.recv_timeout(LIMIT.saturating_sub(began.elapsed())) {
+            Ok(line) if line.contains(wanted) => return line,
+            Ok(line) => said.push(line),
+            Err(_) => panic!("no line with {wanted:?} in\n{}", said.join("\n")),
+        }
+    }
+}
+
+/// An address at which nobody listens.
+pub(crate) fn dead_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Runs what waits for processes beside the server's own tasks.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
