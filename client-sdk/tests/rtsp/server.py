@@ -19,6 +19,11 @@ except (ImportError, ValueError) as error:
     sys.exit(f"{error}: install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad")
 
 
+# The pipeline's time at which the clip begins. With B-frames decoding begins before showing; and as this is no full
+# second, sound that is put a whole number of packets or seconds away from its picture is noticed.
+BEGINS = 1_300_000_000
+
+
 def access_units(path):
     """All access units of an MP4 file as (bytes, pts, dts, key), and the clip's length in nanoseconds."""
     pipeline = Gst.parse_launch(
@@ -55,7 +60,9 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             f"! h264parse config-interval={sets} ! rtph264pay name=pay0 pt=96 aggregate-mode=zero-latency"
         )
         if audio == "opus":
-            launch += " audiotestsrc is-live=true ! opusenc ! rtpopuspay name=pay1 pt=97"
+            # One tick at each full second of the pipeline's time. A live source beside a clip that is none would make
+            # the server refuse PLAY.
+            launch += " audiotestsrc wave=ticks volume=0.9 ! opusenc ! rtpopuspay name=pay1 pt=97"
         elif audio == "pcmu":
             launch += " audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0"
         self.set_launch(f"( {launch} )")
@@ -71,8 +78,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
                 return
             data, pts, dts, duration, key = self.units[index]
             buffer = Gst.Buffer.new_wrapped(data)
-            # A second of room in front, because with B-frames decoding begins before showing.
-            shift = round_ * self.length + Gst.SECOND
+            shift = round_ * self.length + BEGINS
             buffer.pts, buffer.dts, buffer.duration = pts + shift, dts + shift, duration
             if not key:
                 buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)

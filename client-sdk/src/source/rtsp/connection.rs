@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use retina::client::{
-    Demuxed, InitialTimestampPolicy, PlayOptions, Session, SessionOptions, SetupOptions, Stream,
+    Described, InitialTimestampPolicy, PlayOptions, Session, SessionOptions, SetupOptions, Stream,
     TcpTransportOptions, Transport, UdpTransportOptions,
 };
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use crate::frame::TrackKind;
 use crate::source::error::SourceError;
+use crate::source::rtsp::packets::{Broken, Item, Packets, Report, Tracks};
 use crate::source::spec::{Credentials, RtspTransport, SourceOptions, without_password};
 
 /// Where a camera is and how to talk to it; enough to connect any number of times.
@@ -29,7 +29,11 @@ pub(crate) struct Camera {
 /// A session that plays.
 pub(crate) struct Connection {
     camera: Camera,
-    frames: Demuxed,
+    packets: Packets,
+    /// Until when something of the picture must have come.
+    patience: Instant,
+    /// Whether it has Opus.
+    pub(crate) sound: bool,
     /// One sentence for each stream that is left out.
     pub(crate) notes: Vec<String>,
     /// Frames per second as the SDP has them.
@@ -69,24 +73,62 @@ impl Camera {
         let options = SessionOptions::default().creds(credentials).user_agent("latchkey".into());
         let wrong = |error: retina::Error| self.error(&error);
         let mut session = Session::describe(self.url.clone(), options).await.map_err(wrong)?;
-        let chosen = self.choose(session.streams())?;
-        let transport = match self.transport {
-            RtspTransport::Tcp => Transport::Tcp(TcpTransportOptions::default()),
-            RtspTransport::Udp => Transport::Udp(UdpTransportOptions::default()),
-        };
-        let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
-        session.setup(chosen.video, setup).await.map_err(wrong)?;
+        let mut chosen = self.choose(session.streams())?;
+        session.setup(chosen.video, self.setup()).await.map_err(wrong)?;
+        self.set_up_sound(&mut session, &mut chosen).await?;
         let fps = session.streams()[chosen.video].framerate().map(f64::from);
-        // Many cameras name a wrong initial timestamp; with one stream nothing hangs on it.
-        let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Ignore);
-        let frames = session.play(play).await.and_then(Session::demuxed).map_err(wrong)?;
-        Ok(Connection { camera: self.clone(), frames, notes: chosen.notes, fps })
+        // Where the camera names the streams' initial timestamps they are taken up, and `Clock` judges them.
+        let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+        let session = session.play(play).await.map_err(wrong)?;
+        let tracks = Tracks { picture: chosen.video, sound: chosen.sound };
+        let packets = Packets::new(session, tracks).map_err(|reason| SourceError::Protocol {
+            address: self.address.clone(),
+            reason: one_line(&reason),
+        })?;
+        Ok(Connection {
+            camera: self.clone(),
+            packets,
+            patience: Instant::now() + SILENT_AFTER,
+            sound: chosen.sound.is_some(),
+            notes: chosen.notes,
+            fps,
+        })
     }
 
-    /// Takes the first H.264 stream and says what becomes of the others.
+    fn setup(&self) -> SetupOptions {
+        SetupOptions::default().transport(match self.transport {
+            RtspTransport::Tcp => Transport::Tcp(TcpTransportOptions::default()),
+            RtspTransport::Udp => Transport::Udp(UdpTransportOptions::default()),
+        })
+    }
+
+    /// A camera that refuses its sound still shows its picture.
+    async fn set_up_sound(
+        &self,
+        session: &mut Session<Described>,
+        chosen: &mut Chosen,
+    ) -> Result<(), SourceError> {
+        let Some(sound) = chosen.sound else {
+            return Ok(());
+        };
+        match session.setup(sound, self.setup()).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let status = error.status_code().ok_or_else(|| self.error(&error))?;
+                chosen.sound = None;
+                chosen.notes.push(format!(
+                    "The camera's Opus audio is left out: the camera answers with RTSP status {status} to it."
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the first H.264 and the first Opus stream and says what becomes of the others.
     fn choose(&self, streams: &[Stream]) -> Result<Chosen, SourceError> {
         let mut notes = Vec::new();
         let mut video = None;
+        let mut sound = None;
         let mut other_video = None;
         for (index, stream) in streams.iter().enumerate() {
             let codec = codec_name(stream.encoding_name());
@@ -98,10 +140,10 @@ impl Camera {
                         "A further video stream of the camera ({codec}) is left out: one is sent."
                     ));
                 }
-                ("audio", "opus") => notes.push(
-                    "The camera's Opus audio is left out: the RTSP library in use does not read it yet."
-                        .into(),
-                ),
+                ("audio", "opus") if sound.is_none() => sound = Some(index),
+                ("audio", "opus") => {
+                    notes.push("A further Opus stream of the camera is left out: one is sent.".into());
+                }
                 ("audio", _) => {
                     notes.push(format!("The camera's {codec} audio is left out: only Opus can be sent."));
                 }
@@ -109,7 +151,7 @@ impl Camera {
             }
         }
         match (video, other_video) {
-            (Some(video), _) => Ok(Chosen { video, notes }),
+            (Some(video), _) => Ok(Chosen { video, sound, notes }),
             (None, Some(codec)) => Err(SourceError::WrongCodec {
                 name: self.name(),
                 codec,
@@ -134,8 +176,7 @@ impl Camera {
             Some(status) if status >= 300 => return SourceError::Refused { address, status },
             _ => {}
         }
-        let text = error.to_string();
-        let reason = text.lines().next().unwrap_or_default().to_owned();
+        let reason = one_line(&error.to_string());
         match reason.strip_prefix("Unable to connect to RTSP server: ") {
             Some(reason) => self.unreachable(reason.into()),
             None => SourceError::Protocol { address, reason },
@@ -149,25 +190,36 @@ impl Camera {
 
 struct Chosen {
     video: usize,
+    sound: Option<usize>,
     notes: Vec<String>,
 }
 
 impl Connection {
-    /// Waits for the next picture. Ends with an error when the camera is silent, closes, or breaks the protocol.
-    pub(crate) async fn next(&mut self) -> Result<VideoFrame, SourceError> {
-        loop {
-            match timeout(SILENT_AFTER, self.frames.next()).await {
-                Ok(Some(Ok(CodecItem::VideoFrame(frame)))) => return Ok(frame),
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(error))) => return Err(self.camera.error(&error)),
-                Ok(None) => return Err(self.camera.unreachable("it closed the connection".into())),
-                Err(_) => {
-                    let reason = format!("no packet for {} s", SILENT_AFTER.as_secs());
-                    return Err(self.camera.unreachable(reason));
-                }
+    /// Waits for the next picture, packet of sound or report. Ends with an error when nothing of the picture comes,
+    /// the camera closes, or breaks the protocol.
+    pub(crate) async fn next(&mut self) -> Result<Item, SourceError> {
+        let item = match timeout_at(self.patience, self.packets.next()).await {
+            Ok(Some(Ok(item))) => item,
+            Ok(Some(Err(Broken::Session(error)))) => return Err(self.camera.error(&error)),
+            Ok(Some(Err(Broken::Picture(reason)))) => {
+                let address = self.camera.address.clone();
+                return Err(SourceError::Protocol { address, reason: one_line(&reason) });
             }
+            Ok(None) => return Err(self.camera.unreachable("it closed the connection".into())),
+            Err(_) => {
+                let reason = format!("no packet of its video for {} s", SILENT_AFTER.as_secs());
+                return Err(self.camera.unreachable(reason));
+            }
+        };
+        if matches!(item, Item::Picture(_) | Item::Report(Report { track: TrackKind::Video, .. })) {
+            self.patience = Instant::now() + SILENT_AFTER;
         }
+        Ok(item)
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn codec_name(encoding: &str) -> String {
@@ -180,5 +232,5 @@ fn codec_name(encoding: &str) -> String {
     }
 }
 
-/// A camera that sends nothing for so long has gone away.
+/// A camera that sends no picture for so long has gone away.
 const SILENT_AFTER: Duration = Duration::from_secs(10);

@@ -1,6 +1,8 @@
-//! A camera in the local network, read by RTSP: H.264 as it is, waited for when it goes away.
+//! A camera in the local network, read by RTSP: H.264 and Opus as they are, waited for when it goes away.
 
+mod clock;
 mod connection;
+mod packets;
 
 use std::time::Duration;
 
@@ -9,14 +11,17 @@ use bytes::Bytes;
 use retina::codec::VideoFrame;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use url::Url;
 
 use crate::bitstream::h264::{self, Unsendable};
+use crate::bitstream::opus;
 use crate::frame::{Codec, MediaFrame, TrackKind};
 use crate::source::error::SourceError;
+use crate::source::rtsp::clock::Clock;
 use crate::source::rtsp::connection::{Camera, Connection};
+use crate::source::rtsp::packets::{Item, Sound};
 use crate::source::spec::SourceOptions;
 use crate::source::{Source, SourceInfo, VideoInfo, h264_error};
 
@@ -43,7 +48,7 @@ impl RtspCamera {
         let (width, height) = first.geometry.expect("every H.264 frame has a size");
         let info = SourceInfo {
             video: Some(VideoInfo { codec: Codec::H264, width, height, fps: reader.fps() }),
-            audio: None,
+            audio: reader.connection.sound.then_some(Codec::Opus),
             notes,
         };
         let (sender, frames) = mpsc::channel(QUEUE);
@@ -76,36 +81,25 @@ impl Source for RtspCamera {
     }
 }
 
-/// Turns the camera's pictures into frames and connects again when it goes away.
+/// Turns the camera's pictures and sound into frames and connects again when it goes away.
 struct Reader {
     camera: Camera,
     connection: Connection,
     stream: h264::Stream,
-    started: Instant,
-    /// What the camera's own clock must be moved by: new with each connection.
-    shift: Option<Shift>,
-    last: Option<Duration>,
-    /// Usual time between two pictures.
-    interval: Duration,
+    clock: Clock,
+    /// Whether sound was promised when the source was opened.
+    sound: bool,
     waiting_for_key: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Shift {
-    camera: f64,
-    ours: Duration,
 }
 
 impl Reader {
     fn new(camera: Camera, connection: Connection) -> Self {
         Self {
             camera,
+            sound: connection.sound,
             connection,
             stream: h264::Stream::default(),
-            started: Instant::now(),
-            shift: None,
-            last: None,
-            interval: Duration::from_millis(40),
+            clock: Clock::new(std::time::Instant::now()),
             waiting_for_key: true,
         }
     }
@@ -122,9 +116,9 @@ impl Reader {
         };
         let first = async {
             loop {
-                let picture = self.connection.next().await?;
-                if let Some(frame) = self.frame(picture)? {
-                    self.started = Instant::now();
+                let item = self.connection.next().await?;
+                // Sound waits for the picture, so the first frame is one.
+                if let Some(frame) = self.frame(item)? {
                     return Ok(frame);
                 }
             }
@@ -149,7 +143,7 @@ impl Reader {
                 }
             }
             next = match self.connection.next().await {
-                Ok(picture) => self.frame(picture),
+                Ok(item) => self.frame(item),
                 Err(error) => self.reconnect(error).await.map(|()| None),
             };
         }
@@ -164,7 +158,7 @@ impl Reader {
                 Ok(connection) => {
                     info!(address = %self.camera.address, "camera is back");
                     self.connection = connection;
-                    self.shift = None;
+                    self.clock.reconnected();
                     self.waiting_for_key = true;
                     return Ok(());
                 }
@@ -177,9 +171,37 @@ impl Reader {
         }
     }
 
+    fn frame(&mut self, item: Item) -> Result<Option<MediaFrame>, SourceError> {
+        match item {
+            Item::Picture(picture) => self.picture(picture),
+            Item::Sound(sound) => Ok(self.packet(sound)),
+            Item::Report(report) => {
+                self.clock.follow_report(report);
+                Ok(None)
+            }
+        }
+    }
+
+    /// `None` for what cannot be heard in its place: sound before the first picture, and broken packets.
+    fn packet(&mut self, sound: Sound) -> Option<MediaFrame> {
+        let pts = self.clock.sound(sound.seconds, sound.arrived)?;
+        let duration = opus::duration(&sound.packet).filter(|_| self.sound)?;
+        Some(MediaFrame {
+            track: TrackKind::Audio,
+            codec: Codec::Opus,
+            key: true,
+            pts,
+            duration,
+            geometry: None,
+            data: sound.packet,
+        })
+    }
+
     /// `None` for what cannot be shown: pictures before the first key frame, and broken ones.
-    fn frame(&mut self, picture: VideoFrame) -> Result<Option<MediaFrame>, SourceError> {
+    fn picture(&mut self, picture: VideoFrame) -> Result<Option<MediaFrame>, SourceError> {
         let seconds = picture.timestamp().elapsed_secs();
+        let arrived = picture.start_ctx().received();
+        self.clock.follow_picture(seconds, arrived);
         let data = Bytes::from(picture.into_data());
         let nals: Vec<_> = h264::nal_units(&data).collect();
         let unit = match self.stream.access_unit(&nals) {
@@ -197,31 +219,16 @@ impl Reader {
             return Ok(None);
         }
         self.waiting_for_key = false;
+        let (pts, duration) = self.clock.picture(seconds, arrived);
         Ok(Some(MediaFrame {
             track: TrackKind::Video,
             codec: Codec::H264,
             key: unit.key,
-            pts: self.time(seconds),
-            duration: self.interval,
+            pts,
+            duration,
             geometry: Some(unit.geometry),
             data: unit.data,
         }))
-    }
-
-    /// The camera's time since this connection began, moved to ours since the start; never earlier than the last.
-    fn time(&mut self, camera: f64) -> Duration {
-        let ours = match self.last {
-            None => Duration::ZERO,
-            Some(last) => self.started.elapsed().max(last + self.interval),
-        };
-        let shift = *self.shift.get_or_insert(Shift { camera, ours });
-        let since = Duration::try_from_secs_f64(camera - shift.camera).unwrap_or_default();
-        let pts = (shift.ours + since).max(self.last.unwrap_or_default());
-        if let Some(step) = self.last.map(|last| pts - last).filter(|step| PLAUSIBLE_STEP.contains(step)) {
-            self.interval = step;
-        }
-        self.last = Some(pts);
-        pts
     }
 }
 
@@ -229,6 +236,5 @@ impl Reader {
 const FIRST_KEY_FRAME_WITHIN: Duration = Duration::from_secs(12);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-const PLAUSIBLE_STEP: std::ops::Range<Duration> = Duration::from_millis(4)..Duration::from_secs(2);
 /// Frames that may wait for the one who asks; then the camera has to.
-const QUEUE: usize = 32;
+const QUEUE: usize = 96;
