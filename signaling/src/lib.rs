@@ -18,6 +18,7 @@ mod http;
 mod limits;
 mod metrics;
 mod ops;
+mod port;
 mod ready_file;
 mod relay_side;
 mod server;

@@ -28,6 +28,7 @@ use crate::http;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::ops;
+use crate::port;
 use crate::relay_side::RelaySide;
 use crate::store::sqlite::{OpenError, SqliteStore};
 
@@ -185,14 +186,8 @@ impl Server {
         tracing::info!("server has ended");
     }
 
-    fn serve(&mut self, listener: TcpListener, routes: Router, what: &'static str) {
-        let until = stopped(self.stop.subscribe());
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        self.tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until).await {
-                tracing::error!(%error, "{what} closed");
-            }
-        });
+    fn serve(&mut self, listener: TcpListener, routes: Router, connections: usize) {
+        self.tasks.spawn(port::serve(listener, routes, connections, self.stop.subscribe()));
     }
 }
 
@@ -225,6 +220,7 @@ impl Prepared {
             relay_audience: RELAY_AUDIENCE.to_owned(),
             longest_session: Duration::from_secs(config.max_session_hours.saturating_mul(3600)),
             keep_messages: Duration::from_secs(config.keep_messages_days.saturating_mul(24 * 3600)),
+            max_households: config.max_households,
         };
         let (stop, stopping) = watch::channel(false);
         let app = App {
@@ -244,8 +240,8 @@ impl Prepared {
         let urls = ServerUrls { signaling: url.clone(), door: url, media: relay.media, ops };
         let drain_time = config.drain_time();
         let mut server = Server { urls, store, relay: None, drain_time, stop, tasks: JoinSet::new() };
-        server.serve(public, http::router(&app, relay.door), "signaling");
-        server.serve(private, ops::router(&app, relay.ops), "the ops port");
+        server.serve(public, http::router(&app, relay.door), config.max_connections);
+        server.serve(private, ops::router(&app, relay.ops), config.max_connections);
         let until = stopped(server.stop.subscribe());
         server.tasks.spawn(keep_clean(app, until));
         tracing::info!(signaling = %server.urls.signaling, media = %server.urls.media, "server runs");

@@ -15,7 +15,7 @@ use crate::clock::unix_millis;
 use crate::directory::{Considered, Household, NextList, founded_by};
 use crate::notice::{Done, Notice};
 use crate::signaling::{Caller, Signaling};
-use crate::store::{NewHousehold, NewList, Store, StoreError};
+use crate::store::{FoundOutcome, NewHousehold, NewList, Store, StoreError};
 
 impl<S: Store> Signaling<S> {
     /// Registers a household by its root key and first list. Saying the same again is answered the same.
@@ -38,9 +38,13 @@ impl<S: Store> Signaling<S> {
             at_ms: unix_millis(now),
         };
         let new = NewHousehold { household: id, root_public, list: request.list.as_slice(), audit };
-        if self.store.found_household(new).await? {
-            self.directory.keep(household);
-            return Ok(HouseholdCreated { household: id });
+        match self.store.found_household(new, self.policy.max_households).await? {
+            FoundOutcome::Founded => {
+                self.directory.keep(household);
+                return Ok(HouseholdCreated { household: id });
+            }
+            FoundOutcome::Full => return Err(FoundRefused::Full),
+            FoundOutcome::Exists => {}
         }
         let first = self.store.lists_after(id, 0, 1).await?;
         if first.first().is_some_and(|list| list.as_slice() == request.list.as_slice()) {
@@ -153,6 +157,9 @@ pub enum FoundRefused {
     /// The caller's: the household is there with another first list.
     #[error("the household is already registered with another first list")]
     Exists,
+    /// Nobody's: the server has as many households as its operator lets it have.
+    #[error("this server takes no more households")]
+    Full,
     /// Ours.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -29,6 +29,8 @@ pub struct Policy {
     pub longest_session: Duration,
     /// How long group messages are kept.
     pub keep_messages: Duration,
+    /// How many households may register in all.
+    pub max_households: u64,
 }
 
 impl<S: Store> Signaling<S> {

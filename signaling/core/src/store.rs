@@ -16,8 +16,8 @@ use crate::audit::{AuditEntry, AuditRow};
 /// The store of a signaling server.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Registers a household with its first list. Returns false when it is there already.
-    async fn found_household(&self, new: NewHousehold<'_>) -> Result<bool, StoreError>;
+    /// Registers a household with its first list, while there are fewer than `max` of them.
+    async fn found_household(&self, new: NewHousehold<'_>, max: u64) -> Result<FoundOutcome, StoreError>;
 
     /// The root public key of a household, if it is registered.
     async fn household_root(&self, household: HouseholdId) -> Result<Option<[u8; 32]>, StoreError>;
@@ -140,6 +140,17 @@ pub struct NewHousehold<'a> {
     pub list: &'a [u8],
     /// What the audit chain says about it; also its time.
     pub audit: AuditEntry,
+}
+
+/// What became of a household to register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundOutcome {
+    /// It is registered now.
+    Founded,
+    /// It was there already, whatever its first list.
+    Exists,
+    /// There are as many households as there may be.
+    Full,
 }
 
 /// A list to add.

@@ -84,6 +84,14 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_KEEP_MESSAGES_DAYS", value_name = "DAYS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_messages_days: Option<u64>,
+    /// Households in all [default: 10000]
+    #[arg(long, env = "LATCHKEY_SERVER_MAX_HOUSEHOLDS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_households: Option<u64>,
+    /// TCP connections at once on each port; who comes after waits [default: 10000]
+    #[arg(long, env = "LATCHKEY_SERVER_MAX_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
     /// Requests per second from one address [default: 100.0]
     #[arg(long, env = "LATCHKEY_SERVER_ADDRESS_RATE", value_name = "RATE", value_parser = positive)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +189,9 @@ impl Arguments {
                 return wrong(key, "write a number above 0");
             }
         }
+        if !(1..=MOST_CONNECTIONS).contains(&config.max_connections) {
+            return wrong("max_connections", "write a number from 1 to 1000000");
+        }
         if !(1..=HOURS_OF_A_YEAR).contains(&config.max_session_hours) {
             return wrong("max_session_hours", "write a number from 1 to 8760");
         }
@@ -209,6 +220,7 @@ fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "write a number above 0".to_owned())
 }
 
+const MOST_CONNECTIONS: usize = 1_000_000;
 const HOURS_OF_A_YEAR: u64 = 8_760;
 
 #[cfg(test)]

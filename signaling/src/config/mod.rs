@@ -39,6 +39,10 @@ pub struct ServerConfig {
     pub max_session_hours: u64,
     /// Days that MLS messages are kept for devices that sleep.
     pub keep_messages_days: u64,
+    /// Households that may register in all.
+    pub max_households: u64,
+    /// TCP connections at once on each port; who comes after waits.
+    pub max_connections: usize,
     /// Requests that one address may make in a second, all routes together.
     pub address_rate: f64,
     /// Requests that one address may make at once after a rest.
@@ -79,6 +83,8 @@ impl Default for ServerConfig {
             max_viewers_per_room: 1_000,
             max_session_hours: 24,
             keep_messages_days: 90,
+            max_households: 10_000,
+            max_connections: 10_000,
             address_rate: 100.0,
             address_burst: 1_000,
             open_rate: 20.0,

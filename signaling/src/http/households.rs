@@ -21,7 +21,7 @@ use crate::http::refusal::Refusal;
         (status = 201, body = HouseholdCreated),
         (status = 403, body = Problem, description = "`list-signer-not-allowed`"),
         (status = 409, body = Problem, description = "`household-exists`"),
-        (status = 422, body = Problem, description = "`list-invalid`"),
+        (status = 422, body = Problem, description = "`list-invalid`, or `limit-reached`: the server is full"),
     ),
 )]
 pub(crate) async fn found(

@@ -99,6 +99,7 @@ impl From<FoundRefused> for Refusal {
         match error {
             FoundRefused::List(list) => list.into(),
             FoundRefused::Exists => Self::new(ProblemCode::HouseholdExists, error.to_string()),
+            FoundRefused::Full => Self::new(ProblemCode::LimitReached, error.to_string()),
             FoundRefused::Store(store) => store.into(),
             _ => Self::internal(),
         }

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_signaling_core::audit::{AuditEntry, AuditRow};
 use latchkey_signaling_core::store::{
-    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages,
-    NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage, StoredWelcome,
-    TakenKeyPackage,
+    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
+    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage,
+    StoredWelcome, TakenKeyPackage,
 };
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -96,8 +96,9 @@ macro_rules! in_transaction {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn found_household(&self, new: NewHousehold<'_>) -> Result<bool, StoreError> {
-        in_transaction!(self, |tx| households::found(tx, new), |founded| *founded)
+    async fn found_household(&self, new: NewHousehold<'_>, max: u64) -> Result<FoundOutcome, StoreError> {
+        in_transaction!(self, |tx| households::found(tx, new, max), |outcome| *outcome
+            == FoundOutcome::Founded)
     }
 
     async fn household_root(&self, household: HouseholdId) -> Result<Option<[u8; 32]>, StoreError> {

@@ -65,3 +65,14 @@ async fn registering_has_a_limit_of_its_own_and_every_request_one_besides() {
     running.client.get("/livez").await.problem(ProblemCode::RateLimited);
     running.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_full_server_takes_no_new_household_and_knows_the_old_ones() {
+    let running = Running::with(|config| config.max_households = 2).await;
+    let (first, _) = (running.home().await, running.home().await);
+    let third = running.client.post("/v1/households", &Home::new().registration()).await;
+    third.problem(ProblemCode::LimitReached);
+    let again = running.client.post("/v1/households", &first.registration()).await;
+    assert_eq!(again.status, StatusCode::CREATED);
+    running.server.shutdown().await;
+}

@@ -6,13 +6,15 @@ use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 
 use crate::audit::{AuditEntry, AuditKind, verify};
 use crate::store::{
-    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages,
-    NewList, NewMail, NewMessage, NewSession, Store,
+    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
+    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store,
 };
 
 const CAMERA: DeviceId = DeviceId([1; 16]);
 const VIEWER: DeviceId = DeviceId([2; 16]);
 const OTHER: DeviceId = DeviceId([3; 16]);
+/// More households than these tests make.
+const MANY: u64 = 100;
 
 /// Runs all of them on an empty store.
 pub async fn all<S: Store>(store: &S) {
@@ -32,7 +34,13 @@ pub async fn all<S: Store>(store: &S) {
 pub async fn households_and_lists<S: Store>(store: &S) {
     let home = found(store, 1).await;
     let again = NewHousehold { household: home, root_public: [9; 32], list: b"else", audit: entry(0) };
-    assert!(!store.found_household(again).await.expect("stored"), "a household is registered once");
+    let full = NewHousehold { household: HouseholdId([98; 16]), ..again };
+    for (new, max, outcome) in
+        [(again, MANY, FoundOutcome::Exists), (again, 1, FoundOutcome::Exists), (full, 1, FoundOutcome::Full)]
+    {
+        assert_eq!(store.found_household(new, max).await.expect("asked"), outcome, "at most {max}");
+    }
+    assert_eq!(store.household_root(full.household).await.expect("read"), None, "nothing is left of it");
     assert_eq!(store.household_root(home).await.expect("read"), Some([7; 32]));
     assert_eq!(store.household_root(HouseholdId([99; 16])).await.expect("read"), None);
 
@@ -271,7 +279,7 @@ pub async fn purge<S: Store>(store: &S) {
 async fn found<S: Store>(store: &S, number: u8) -> HouseholdId {
     let household = HouseholdId([number; 16]);
     let new = NewHousehold { household, root_public: [7; 32], list: b"one", audit: entry(1) };
-    assert!(store.found_household(new).await.expect("stored"));
+    assert_eq!(store.found_household(new, MANY).await.expect("stored"), FoundOutcome::Founded);
     household
 }
 

@@ -9,9 +9,9 @@ use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 
 use crate::audit::{AuditEntry, AuditRow};
 use crate::store::{
-    CommitOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold, NewKeyPackages,
-    NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage, StoredWelcome,
-    TakenKeyPackage,
+    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
+    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage,
+    StoredWelcome, TakenKeyPackage,
 };
 
 /// Keeps everything until it is dropped.
@@ -90,10 +90,13 @@ impl Household {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn found_household(&self, new: NewHousehold<'_>) -> Result<bool, StoreError> {
+    async fn found_household(&self, new: NewHousehold<'_>, max: u64) -> Result<FoundOutcome, StoreError> {
         let mut tables = self.lock();
         if tables.households.contains_key(&new.household) {
-            return Ok(false);
+            return Ok(FoundOutcome::Exists);
+        }
+        if tables.households.len() as u64 >= max {
+            return Ok(FoundOutcome::Full);
         }
         let mut household = Household {
             root_public: new.root_public,
@@ -102,7 +105,7 @@ impl Store for MemoryStore {
         };
         household.write(new.household, new.audit);
         tables.households.insert(new.household, household);
-        Ok(true)
+        Ok(FoundOutcome::Founded)
     }
 
     async fn household_root(&self, household: HouseholdId) -> Result<Option<[u8; 32]>, StoreError> {

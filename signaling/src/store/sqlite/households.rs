@@ -2,24 +2,32 @@
 
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_signaling_core::audit::AuditEntry;
-use latchkey_signaling_core::store::{NewHousehold, NewList, NewSession};
+use latchkey_signaling_core::store::{FoundOutcome, NewHousehold, NewList, NewSession};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_as, query_scalar};
 
 use crate::store::sqlite::{audit, fixed, stored};
 
-pub(super) async fn found(tx: &mut SqliteConnection, new: NewHousehold<'_>) -> Result<bool, sqlx::Error> {
+pub(super) async fn found(
+    tx: &mut SqliteConnection,
+    new: NewHousehold<'_>,
+    max: u64,
+) -> Result<FoundOutcome, sqlx::Error> {
     let added = query("INSERT INTO households (household, root_public) VALUES (?, ?) ON CONFLICT DO NOTHING")
         .bind(new.household.as_ref())
         .bind(new.root_public.as_slice())
         .execute(&mut *tx)
         .await?;
     if added.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(FoundOutcome::Exists);
+    }
+    let all: i64 = query_scalar("SELECT COUNT(*) FROM households").fetch_one(&mut *tx).await?;
+    if all > stored(max) {
+        return Ok(FoundOutcome::Full);
     }
     insert_list(tx, new.household, 1, new.list).await?;
     audit::append(tx, new.household, new.audit).await?;
-    Ok(true)
+    Ok(FoundOutcome::Founded)
 }
 
 pub(super) async fn root(pool: &SqlitePool, household: HouseholdId) -> Result<Option<[u8; 32]>, sqlx::Error> {

@@ -1,0 +1,222 @@
+//! A TCP port that speaks HTTP/1.1: so many connections at once, headers in time, an end in order.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tower::Service as _;
+
+use crate::app::stopped;
+
+/// Answers with `routes` on at most `connections` connections at once, until `stop` turns true and what was begun
+/// is answered. Who comes when all are taken waits in the system's queue. Each request carries its peer as
+/// [`ConnectInfo<SocketAddr>`].
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    connections: usize,
+    stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(connections));
+    let mut open = JoinSet::new();
+    let mut until = pin!(stopped(stop.clone()));
+    loop {
+        tokio::select! {
+            () = &mut until => break,
+            Some(_) = open.join_next() => {}
+            (seated, peer) = accept(&listener, &places) => {
+                open.spawn(converse(seated, peer, routes.clone(), stopped(stop.clone())));
+            }
+        }
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (Seated, SocketAddr) {
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (Seated { stream, _place: place }, peer),
+            Err(error) if is_of_the_peer(&error) => {}
+            // Out of file descriptors, most likely; some come back as others hang up.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections just now");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection: request after request, until either side ends it or it is silent for too long.
+async fn converse(seated: Seated, peer: SocketAddr, routes: Router, until: impl Future<Output = ()>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        routes.clone().call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_PATIENCE)
+        .max_buf_size(MAX_HEADERS)
+        .serve_connection(TokioIo::new(seated), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // A peer that hangs up or sends no HTTP is nothing to tell the operator.
+        _ = connection.as_mut() => return,
+        () = until => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+/// A connection and its place, which is free again when the connection is gone, also as a WebSocket.
+struct Seated {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Seated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Seated {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// For the headers of a request, from the end of the one before: who is silent for longer gives its place back.
+const HEADER_PATIENCE: Duration = Duration::from_secs(30);
+/// Longest headers of a request, and most bytes of it that are read ahead.
+const MAX_HEADERS: usize = 64 * 1024;
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIVENESS: Duration = Duration::from_secs(30);
+
+    struct Open {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    async fn open(connections: usize) -> Open {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let routes = Router::new().route("/", get(async || "here"));
+        let task = tokio::spawn(serve(listener, routes, connections, stopping));
+        Open { address, stop, task }
+    }
+
+    async fn asked(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        answer(stream).await
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"here") {
+            assert_ne!(timeout(LIVENESS, stream.read_buf(&mut bytes)).await.unwrap().unwrap(), 0);
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_all_places_are_taken_waits_for_one() {
+        let port = open(1).await;
+        let mut first = TcpStream::connect(port.address).await.unwrap();
+        assert!(asked(&mut first).await.starts_with("HTTP/1.1 200"));
+        let mut second = TcpStream::connect(port.address).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // The first is still served, so its place is not free.
+        assert!(asked(&mut first).await.starts_with("HTTP/1.1 200"));
+        assert_eq!(second.try_read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
+        port.stop.send_replace(true);
+        drop(second);
+        timeout(LIVENESS, port.task).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_finish_its_headers_is_hung_up_on() {
+        let port = open(1).await;
+        let mut slow = TcpStream::connect(port.address).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+        let mut rest = Vec::new();
+        let began = tokio::time::Instant::now();
+        timeout(2 * HEADER_PATIENCE, slow.read_to_end(&mut rest)).await.unwrap().unwrap();
+        assert!(began.elapsed() >= HEADER_PATIENCE, "not before its time: {:?}", began.elapsed());
+        port.stop.send_replace(true);
+        port.task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_at_once_when_nothing_is_asked() {
+        let port = open(2).await;
+        let mut idle = TcpStream::connect(port.address).await.unwrap();
+        assert!(asked(&mut idle).await.starts_with("HTTP/1.1 200"));
+        port.stop.send_replace(true);
+        timeout(LIVENESS, port.task).await.unwrap().unwrap();
+        assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0, "it is closed in order");
+    }
+}
