@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use crate::addresses::Addresses;
 use crate::bus::Bus;
-use crate::http::refusal::Refusal;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::refusal::Refusal;
 use crate::store::sqlite::SqliteStore;
 
 /// The server's parts. Cheap to clone.

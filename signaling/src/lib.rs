@@ -20,6 +20,7 @@ mod metrics;
 mod ops;
 mod port;
 mod ready_file;
+mod refusal;
 mod relay_side;
 mod server;
 mod store;

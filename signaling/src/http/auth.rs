@@ -11,7 +11,7 @@ use latchkey_api::problem::Problem;
 use crate::app::{App, random, to_the_end};
 use crate::http::body::Body;
 use crate::http::caller::Open;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Asks for a nonce to sign. The answer is the same for devices that do not exist.
 #[utoipa::path(

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);

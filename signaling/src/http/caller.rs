@@ -10,7 +10,7 @@ use latchkey_api::problem::ProblemCode;
 use latchkey_signaling_core::signaling::Caller;
 
 use crate::app::App;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// The address to count a request against; `observe` puts it into every request.
 #[derive(Clone, Copy, Debug)]

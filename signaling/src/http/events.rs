@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::app::{App, stopped};
 use crate::bus::Subscription;
 use crate::http::caller::SignedIn;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header).
 #[utoipa::path(

@@ -12,7 +12,7 @@ use latchkey_api::problem::{Problem, ProblemCode};
 use crate::app::{App, to_the_end};
 use crate::http::body::{After, Asked, Body, Named};
 use crate::http::caller::SignedIn;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Brings the commit that ends an epoch, with welcomes and, where needed, the list it rests on.
 #[utoipa::path(

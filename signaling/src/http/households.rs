@@ -12,7 +12,7 @@ use latchkey_api::problem::Problem;
 use crate::app::{App, to_the_end};
 use crate::http::body::{After, Asked, Body};
 use crate::http::caller::{Open, SignedIn};
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Registers a household by its root key and the first list, which the root signed.
 #[utoipa::path(

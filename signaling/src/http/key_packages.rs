@@ -11,7 +11,7 @@ use latchkey_api::problem::Problem;
 use crate::app::{App, to_the_end};
 use crate::http::body::Body;
 use crate::http::caller::SignedIn;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Leaves key packages of the calling device. With none in it, asks how many are left.
 #[utoipa::path(

@@ -12,7 +12,7 @@ use latchkey_api::problem::{Problem, ProblemCode};
 use crate::app::{App, to_the_end};
 use crate::http::body::{After, Asked, Body, Named};
 use crate::http::caller::Open;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Puts a sealed message into a mailbox whose name (16 bytes) both sides know.
 #[utoipa::path(

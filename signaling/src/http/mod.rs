@@ -10,7 +10,6 @@ mod key_packages;
 mod mailboxes;
 mod observe;
 pub(crate) mod openapi;
-pub(crate) mod refusal;
 mod sessions;
 
 use axum::Router;
@@ -20,7 +19,7 @@ use axum::routing::{delete, get, post};
 use latchkey_api::problem::ProblemCode;
 
 use crate::app::App;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// All public routes, the relay's `door` among them.
 pub(crate) fn router(app: &App, door: Router) -> Router {

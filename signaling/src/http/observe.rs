@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
 use crate::http::caller::Client;
-use crate::http::refusal::{Refusal, RefusedWith};
+use crate::refusal::{Refusal, RefusedWith};
 
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();

@@ -12,7 +12,7 @@ use latchkey_signaling_core::clock::unix_seconds;
 use crate::app::{App, random, to_the_end};
 use crate::http::body::Body;
 use crate::http::caller::SignedIn;
-use crate::http::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Asks for leave to publish or view a camera: a grant, and the door to take it to.
 #[utoipa::path(
