@@ -61,7 +61,7 @@ pub fn seal_label(
     sealed.push(VERSION);
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(name.as_bytes());
-    let cipher = PreparedKey::aes_128(&key.0).map_err(|_| LabelError::NotReadable)?;
+    let cipher = PreparedKey::new(key.0.as_slice()).map_err(|_| LabelError::NotReadable)?;
     let tag = cipher
         .seal(&nonce, &context(household, device), &mut sealed[1 + NONCE_LEN..])
         .map_err(|_| LabelError::NotReadable)?;
@@ -85,7 +85,7 @@ pub fn open_label(
         return Err(LabelError::NotReadable);
     }
     let mut name = body.to_vec();
-    let cipher = PreparedKey::aes_128(&key.0).map_err(|_| LabelError::NotReadable)?;
+    let cipher = PreparedKey::new(key.0.as_slice()).map_err(|_| LabelError::NotReadable)?;
     let len =
         cipher.open(nonce, &context(household, device), &mut name).map_err(|_| LabelError::NotReadable)?;
     name.truncate(len);

@@ -18,11 +18,6 @@ impl PreparedKey {
         UnboundKey::new(algorithm, key).map(|key| Self(LessSafeKey::new(key))).map_err(|_| CipherFailure)
     }
 
-    /// Prepares a key of 16 bytes.
-    pub(crate) fn aes_128(key: &[u8; 16]) -> Result<Self, CipherFailure> {
-        Self::new(key)
-    }
-
     /// Encrypts `data` in place and returns its tag.
     pub(crate) fn seal(
         &self,

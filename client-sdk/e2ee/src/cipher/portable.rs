@@ -22,12 +22,6 @@ impl PreparedKey {
         .map_err(|_| CipherFailure)
     }
 
-    /// Prepares a key of 16 bytes.
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn aes_128(key: &[u8; 16]) -> Result<Self, CipherFailure> {
-        Self::new(key)
-    }
-
     /// Encrypts `data` in place and returns its tag.
     pub(crate) fn seal(
         &self,
