@@ -234,17 +234,17 @@ impl Gate {
         let mut carries_handshake = false;
         while !rest.is_empty() {
             let Some((record, next)) = split_record(rest) else { return false };
-            let allowed = match (record.epoch, connected) {
-                // In the clear only the handshake itself: an alert in the clear could be anybody's.
-                (0, false) => matches!(record.kind, HANDSHAKE | CHANGE_CIPHER_SPEC),
-                (0, true) => record.kind == HANDSHAKE,
+            let allowed = match record.epoch {
+                // In the clear only the handshake itself: an alert in the clear could be anybody's. That goes for afterwards,
+                // too: who did not get our last flight repeats its own, ChangeCipherSpec included (RFC 6347 section 4.2.4).
+                0 => matches!(record.kind, HANDSHAKE | CHANGE_CIPHER_SPEC),
                 _ => matches!(record.kind, ALERT | HANDSHAKE | APPLICATION_DATA),
             };
             if !allowed || record.kind == HANDSHAKE && record.epoch == 0 && !self.count_fragments(record.body)
             {
                 return false;
             }
-            carries_handshake |= record.kind == HANDSHAKE;
+            carries_handshake |= matches!(record.kind, HANDSHAKE | CHANGE_CIPHER_SPEC);
             rest = next;
         }
         let (count, limit) = match connected {

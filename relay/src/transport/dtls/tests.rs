@@ -22,6 +22,20 @@ fn shake(
     expected: Option<Fingerprint>,
 ) -> (Result<Keys, DtlsError>, Endpoint, Dtls) {
     let now = Instant::now();
+    let (result, mut client, mut server) = shake_but_for_the_last_flight(relay, offered, expected, now);
+    if result.is_ok() {
+        deliver(&mut server, &mut client, now);
+    }
+    (result, client, server)
+}
+
+/// As [`shake`], with the server's last flight still to be sent.
+fn shake_but_for_the_last_flight(
+    relay: &[SrtpProfile],
+    offered: &[SrtpProtectionProfile],
+    expected: Option<Fingerprint>,
+    now: Instant,
+) -> (Result<Keys, DtlsError>, Endpoint, Dtls) {
     let own = Certificate::generate().unwrap();
     let identity = Identity::new(&Certificate::generate().unwrap(), relay).unwrap();
     let mut server = Dtls::new(identity, expected.unwrap_or(own.fingerprint()));
@@ -30,10 +44,7 @@ fn shake(
     for _ in 0..20 {
         while let Some(transmit) = client.poll_transmit() {
             match server.receive(now, &transmit.message) {
-                Ok(Some(DtlsEvent::Connected(keys))) => {
-                    deliver(&mut server, &mut client, now);
-                    return (Ok(keys), client, server);
-                }
+                Ok(Some(DtlsEvent::Connected(keys))) => return (Ok(keys), client, server),
                 Ok(_) => {}
                 Err(error) => return (Err(error), client, server),
             }
@@ -97,6 +108,27 @@ fn another_certificate_yields_no_keys() {
     let (result, _, mut server) = shake(&BOTH, &[GCM], Some(Fingerprint([1; 32])));
     assert_eq!(result.err(), Some(DtlsError::Fingerprint));
     assert_eq!(server.receive(Instant::now(), &[22; 40]).err(), Some(DtlsError::Records), "and it is over");
+}
+
+#[test]
+fn a_lost_last_flight_comes_again() {
+    let start = Instant::now();
+    let (_, mut client, mut server) = shake_but_for_the_last_flight(&BOTH, &[GCM], None, start);
+    for round in 1..=3 {
+        while server.poll_transmit().is_some() {} // lost
+        let now = start + 2 * round * FLIGHT_INTERVAL;
+        client.handle_timeout(PEER, now).unwrap();
+        let repeated = client.poll_transmit().expect("the client repeats its own");
+        assert!(matches!(server.receive(now, &repeated.message), Ok(None)), "round {round}");
+    }
+    let mut events = Vec::new();
+    while let Some(datagram) = server.poll_transmit() {
+        events.extend(client.read(start, PEER, None, datagram).unwrap());
+    }
+    assert!(matches!(events[..], [EndpointEvent::HandshakeComplete]));
+    client.stop(start, PEER);
+    let closed = server.receive(start, &client.poll_transmit().unwrap().message);
+    assert!(matches!(closed, Ok(Some(DtlsEvent::Closed))), "and the connection goes on");
 }
 
 #[test]
