@@ -2,7 +2,7 @@
 //!
 //! One thread receives plain packets and, for each viewer, copies them, rewrites the SSRC, seals with AES-128-GCM under
 //! that viewer's key and sends: one UDP_SEGMENT train per frame and viewer for a burst, one `sendto` per packet when
-//! they come spread. Viewers are sockets with UDP_GRO that another thread drains.
+//! they come spread. Viewers are sockets with UDP_GRO that other threads drain.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::workload::{Births, PACKET_BYTES, PACKETS_PER_FRAME, Shape, Workload};
-use crate::{cores, kernel};
+use crate::{DRIVERS, cores, kernel};
 
 const HEADER: usize = 12;
 const TAG: usize = 16;
@@ -41,14 +41,23 @@ pub(crate) fn run(workload: &Workload) -> std::io::Result<Floor> {
     let (stop_forward, stop_receive) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let forwarder = scope.spawn(|| forward(&door, &addresses, workload, &stop_forward));
-        let receiver = scope.spawn(|| receive(&viewers, workload, &births, &stop_receive));
+        // As many readers as the relay's viewers have.
+        let receivers: Vec<_> = viewers
+            .chunks(viewers.len().div_ceil(DRIVERS))
+            .map(|some| scope.spawn(|| receive(some, workload, &births, &stop_receive)))
+            .collect();
         let published = publish(workload, to, &births);
         std::thread::sleep(Duration::from_millis(300));
         stop_forward.store(true, Ordering::Relaxed);
         let (cpu, sent) = forwarder.join().expect("the forwarder does not panic");
         std::thread::sleep(Duration::from_millis(100));
         stop_receive.store(true, Ordering::Relaxed);
-        let (latency, received) = receiver.join().expect("the receiver does not panic");
+        let (mut latency, mut received) = (empty_histogram(), 0);
+        for receiver in receivers {
+            let (some, packets) = receiver.join().expect("a receiver does not panic");
+            latency.add(&some).expect("all have the same bounds");
+            received += packets;
+        }
         published?;
         let expected = u64::from(workload.frames() - workload.warm_up_frames())
             * u64::from(PACKETS_PER_FRAME)
@@ -109,7 +118,7 @@ fn forward(
         kernel::receive_batch(door, &mut frame);
         let Some(newest) = frame.last() else { continue };
         // A burst leaves as one train, so it waits for its last packet.
-        if workload.shape == Shape::Burst && newest[1] & 0x80 == 0 {
+        if workload.shape == Shape::Burst && newest[1] & 0x80 == 0 && frame.len() < kernel::BATCH {
             continue;
         }
         let number = u32::from_be_bytes([newest[4], newest[5], newest[6], newest[7]]);
@@ -147,7 +156,7 @@ fn seal(packet: &[u8; PACKET_BYTES], viewer: u32, key: &LessSafeKey, out: &mut [
     tag.copy_from_slice(sealed.as_ref());
 }
 
-/// Drains every viewer; returns the age of frames and the packets of the measured window.
+/// Drains viewers; returns the age of frames and the packets of the measured window.
 fn receive(
     viewers: &[UdpSocket],
     workload: &Workload,
@@ -155,8 +164,7 @@ fn receive(
     stop: &AtomicBool,
 ) -> (Histogram<u64>, u64) {
     cores::driver(1);
-    let mut latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order");
-    let mut received = 0;
+    let (mut latency, mut received) = (empty_histogram(), 0);
     let mut polled: Vec<PollFd<'_>> =
         viewers.iter().map(|viewer| PollFd::new(viewer, PollFlags::IN)).collect();
     let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -182,6 +190,10 @@ fn receive(
         }
     }
     (latency, received)
+}
+
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order")
 }
 
 fn address_of(socket: &UdpSocket) -> std::io::Result<SocketAddrV4> {

@@ -19,6 +19,7 @@ mod relay_child;
 mod viewers;
 mod workload;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,9 @@ struct Options {
     /// Measured seconds of each run.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Another build of the relay, to compare with.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_latchkey-relay"))]
+    relay: PathBuf,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -112,7 +116,14 @@ fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<
     let mut rounds: Vec<(Floor, Run)> = (0..options.rounds.max(1))
         .map(|_| {
             let floor = floor::run(workload).context("the floor")?;
-            Ok((floor, relay(workload, profile).context("the relay")?))
+            let run = relay(workload, profile, &options.relay).context("the relay")?;
+            if run.loss_pct > 0.5 {
+                eprintln!(
+                    "forward: {:.1} % of the packets of a round did not arrive, its figures mean little",
+                    run.loss_pct
+                );
+            }
+            Ok((floor, run))
         })
         .collect::<anyhow::Result<_>>()?;
     let ratio = |(floor, run): &(Floor, Run)| run.us_per_packet / floor.us_per_packet;
@@ -147,10 +158,10 @@ fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<
     Ok(())
 }
 
-fn relay(workload: &Workload, profile: &str) -> anyhow::Result<Run> {
+fn relay(workload: &Workload, profile: &str, binary: &Path) -> anyhow::Result<Run> {
     cores::allow_sockets(workload.viewers as u64);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let child = RelayChild::start(workload.measured_cores, profile)?;
+    let child = RelayChild::start(binary, workload.measured_cores, profile)?;
     let mut keys = Keys::new()?;
     let mut sealer = keys.sealer()?;
     let (mut publisher, offer, pending) = Peer::offer(Direction::SendOnly)?;

@@ -1,6 +1,7 @@
 //! The shipped relay as a child process, and what it costs: CPU of all its threads, memory.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -24,12 +25,12 @@ pub(crate) struct RelayChild {
 
 impl RelayChild {
     /// Starts the relay on loopback, on the processor that is measured.
-    pub(crate) fn start(shards: usize, profile: &str) -> anyhow::Result<Self> {
+    pub(crate) fn start(binary: &Path, shards: usize, profile: &str) -> anyhow::Result<Self> {
         let signer = GrantSigner::from_seed("bench", &[42; 32])?;
         let key = format!("bench:{}", URL_SAFE_NO_PAD.encode(signer.public_key()));
         let shards_text = shards.to_string();
         cores::measured(shards);
-        let child = Command::new(env!("CARGO_BIN_EXE_latchkey-relay"))
+        let child = Command::new(binary)
             .args(["--bind", "127.0.0.1:0", "--door", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--json=true"])
             .args(["--shards", &shards_text, "--audience", AUDIENCE, "--grant-key", &key])
             .args(["--srtp-profiles", profile])
@@ -49,8 +50,14 @@ impl RelayChild {
                 break fields["address"].as_str().context("the log names the door")?.to_owned();
             }
         };
-        // The rest of the log is read away, so that the relay never waits for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
+        // The rest of the log is read, so that the relay never waits for its reader; what should not happen in a run is shown.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if ["\"WARN\"", "\"ERROR\"", "session ended"].iter().any(|word| line.contains(word)) {
+                    eprintln!("forward: the relay says: {line}");
+                }
+            }
+        });
         Ok(Self { child, door, signer, http: reqwest::Client::new() })
     }
 
