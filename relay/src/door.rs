@@ -1,6 +1,5 @@
 //! What the door does, apart from HTTP: lets peers in, passes their wishes to the shard, and shows them out.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +8,7 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use crate::admission::{Admission, Admitted, Refusal};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::metrics::{self, DoorCounters};
+use crate::public_address::Candidates;
 use crate::registry::Registry;
 use crate::sdp::answer::{self, LocalTransport};
 use crate::sdp::fragment::{self, Fragment};
@@ -35,8 +35,7 @@ pub(crate) struct Door {
 #[derive(Clone, Debug)]
 pub(crate) struct RelayTransport {
     pub(crate) fingerprint: Fingerprint,
-    /// Host candidates, best first; not empty.
-    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) candidates: Candidates,
 }
 
 /// A peer that was let in.
@@ -95,11 +94,9 @@ impl Door {
             self.counters.viewer_joined(self.admission.crowd().viewers(room));
         }
         let ice = IceCredentials { ufrag: accepted.ufrag, pwd: accepted.pwd };
-        let local = LocalTransport {
-            ice: &ice,
-            fingerprint: self.transport.fingerprint,
-            candidates: &self.transport.candidates,
-        };
+        let candidates = self.transport.candidates.now();
+        let local =
+            LocalTransport { ice: &ice, fingerprint: self.transport.fingerprint, candidates: &candidates };
         tracing::info!(?room, ?session, ?role, device = ?admitted.grant.device, "joined");
         Ok(Joined { session, answer: answer::write(&offer, &negotiation, &local) })
     }
@@ -142,8 +139,8 @@ impl Door {
         }
         let generation = self.sessions.restarted(session).ok_or_else(no_session)?;
         let (mid, kind) = &running.transport_section;
-        let answer =
-            fragment::restarted(&IceCredentials { ufrag, pwd }, mid, kind, &self.transport.candidates);
+        let candidates = self.transport.candidates.now();
+        let answer = fragment::restarted(&IceCredentials { ufrag, pwd }, mid, kind, &candidates);
         Ok((answer, entity_tag(generation)))
     }
 

@@ -1,12 +1,15 @@
-//! Which addresses answers name: fixed ones, what a STUN server sees (RFC 8489), or those of this machine.
+//! Which addresses answers name: fixed ones, what a STUN server sees (RFC 8489), or those of this machine. What is found is
+//! found anew as long as the relay runs: a home's address changes, and a machine may start before its network does.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Getter as _, Message, TransactionId};
 use rtc_stun::xoraddr::XorMappedAddress;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 
 use crate::config::PublicAddress;
 
@@ -40,15 +43,86 @@ pub enum DiscoveryError {
     },
 }
 
-/// Returns the host candidates for answers, best first and at least one. `media` is the bound media socket: its port is
-/// that of every address that does not name another one.
+/// The host candidates for answers, which may change.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidates(watch::Receiver<Arc<[SocketAddr]>>);
+
+impl Candidates {
+    /// Those of this moment, best first and at least one.
+    pub(crate) fn now(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.0.borrow())
+    }
+}
+
+/// What keeps [`Candidates`] up to date while it runs.
+pub(crate) struct Follower {
+    wanted: Vec<PublicAddress>,
+    media: SocketAddr,
+    current: watch::Sender<Arc<[SocketAddr]>>,
+}
+
+/// Finds the host candidates. `media` is the bound media socket: its port is that of every address that does not name
+/// another one.
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub(crate) async fn candidates(
+pub(crate) async fn find(
     wanted: &[PublicAddress],
     media: SocketAddr,
-) -> Result<Vec<SocketAddr>, DiscoveryError> {
+) -> Result<(Candidates, Follower), DiscoveryError> {
+    let found = candidates(wanted, media).await?;
+    let (current, receiver) = watch::channel(found.into());
+    Ok((Candidates(receiver), Follower { wanted: wanted.to_vec(), media, current }))
+}
+
+impl Follower {
+    /// Looks again every quarter of a minute, for ever; returns at once where all is fixed.
+    pub(crate) async fn run(self) {
+        self.run_every(LOOK_AGAIN).await;
+    }
+
+    async fn run_every(self, pause: Duration) {
+        let asks = self.wanted.iter().any(|address| matches!(address, PublicAddress::Stun(_)));
+        let looks = self.wanted.is_empty() && self.media.ip().is_unspecified();
+        if asks || looks {
+            self.follow(pause).await;
+        }
+    }
+
+    async fn follow(self, pause: Duration) {
+        let mut told = false;
+        loop {
+            tokio::time::sleep(pause).await;
+            let looked = candidates(&self.wanted, self.media).await;
+            if let Err(error) = &looked
+                && !told
+            {
+                tracing::warn!(%error, "answers go on naming the addresses that were found before");
+            }
+            told = looked.is_err();
+            if let Ok(found) = looked {
+                self.take(found);
+            }
+        }
+    }
+
+    /// Takes what was found. A family of which nothing was found this time keeps what it had: a lost packet is no news.
+    fn take(&self, mut found: Vec<SocketAddr>) {
+        self.current.send_if_modified(|current| {
+            let lost = |was: &SocketAddr| !found.iter().any(|is| is.is_ipv4() == was.is_ipv4());
+            let kept: Vec<SocketAddr> = current.iter().copied().filter(lost).collect();
+            found.extend(kept);
+            let news = **current != *found;
+            if news {
+                tracing::info!(candidates = ?found, "answers name other addresses from now on");
+                *current = found.as_slice().into();
+            }
+            news
+        });
+    }
+}
+
+async fn candidates(wanted: &[PublicAddress], media: SocketAddr) -> Result<Vec<SocketAddr>, DiscoveryError> {
     let mut found = Vec::new();
     for address in wanted {
         match address {
@@ -81,8 +155,8 @@ fn serves(bind: IpAddr, address: IpAddr) -> bool {
     bind == IpAddr::V6(Ipv6Addr::UNSPECIFIED) || bind.is_ipv4() == address.is_ipv4()
 }
 
-/// The addresses of this machine that `bind` serves: for an unspecified one those that packets to the outside leave from,
-/// and loopback when there is no outside.
+/// The addresses of this machine that `bind` serves: for an unspecified one those of all networks it is in, and loopback when
+/// it is in none. Those that packets to the outside leave from come first.
 fn own_addresses(bind: IpAddr) -> Vec<IpAddr> {
     if !bind.is_unspecified() {
         return vec![bind];
@@ -92,14 +166,30 @@ fn own_addresses(bind: IpAddr) -> Vec<IpAddr> {
         IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
     ];
-    let mut own: Vec<IpAddr> =
-        outside.into_iter().filter(|target| serves(bind, *target)).filter_map(source_towards).collect();
-    if own.is_empty() {
-        own.push(if bind.is_ipv4() {
-            IpAddr::from(Ipv4Addr::LOCALHOST)
-        } else {
-            IpAddr::from(Ipv6Addr::LOCALHOST)
-        });
+    let towards_outside = outside.into_iter().filter_map(source_towards);
+    // Without a list of interfaces the first ones are still there.
+    let interfaces = rtc_shared::ifaces::ifaces().unwrap_or_default();
+    let others = interfaces.into_iter().filter_map(|interface| interface.addr).map(|address| address.ip());
+    let own = reachable(bind, towards_outside.chain(others));
+    if !own.is_empty() {
+        return own;
+    }
+    vec![if bind.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }]
+}
+
+/// Those of `addresses` that another machine may send to and `bind` serves, each once.
+fn reachable(bind: IpAddr, addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut own = Vec::new();
+    for address in addresses {
+        // A link-local address means nothing without the name of the other machine's interface.
+        let local = match address {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        let usable = !local && !address.is_loopback() && !address.is_unspecified() && serves(bind, address);
+        if usable && !own.contains(&address) && own.len() < MAX_OWN {
+            own.push(address);
+        }
     }
     own
 }
@@ -130,8 +220,8 @@ async fn ask_stun(server: &str, bind: IpAddr) -> Result<Vec<IpAddr>, DiscoveryEr
         let from = if bind.is_unspecified() { unspecified_like(target.ip()) } else { bind };
         match binding(target, from).await {
             Ok(Some(address)) => seen.push(address.ip()),
-            Ok(None) => tracing::warn!(%target, "the STUN server did not answer"),
-            Err(error) => tracing::warn!(%target, %error, "the STUN server cannot be asked"),
+            Ok(None) => tracing::debug!(%target, "the STUN server did not answer"),
+            Err(error) => tracing::debug!(%target, %error, "the STUN server cannot be asked"),
         }
     }
     if seen.is_empty() {
@@ -171,6 +261,10 @@ fn mapped_address(bytes: &[u8], transaction: TransactionId) -> Option<SocketAddr
         .then(|| SocketAddr::new(address.ip, address.port))
 }
 
+/// As often as a browser in a call asks its STUN server, to keep its mapping.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// Own addresses that answers name at most. A client tries all of them.
+const MAX_OWN: usize = 12;
 /// How long each of the tries waits (RFC 8489 section 6.2.1, cut short: the operator is waiting).
 const RETRANSMISSIONS: [Duration; 4] = [
     Duration::from_millis(500),
@@ -180,88 +274,4 @@ const RETRANSMISSIONS: [Duration; 4] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn media(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    fn wanted(texts: &[&str]) -> Vec<PublicAddress> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn fixed_addresses_take_the_media_port_and_keep_their_order() {
-        let wanted = wanted(&["203.0.113.7", "2001:db8::7", "203.0.113.7", "198.51.100.1:7000"]);
-        let found = candidates(&wanted, media("[::]:9602")).await.unwrap();
-        let expected = ["203.0.113.7:9602", "[2001:db8::7]:9602", "198.51.100.1:7000"].map(media);
-        assert_eq!(found, expected);
-    }
-
-    #[tokio::test]
-    async fn an_address_that_the_socket_cannot_serve_is_refused() {
-        let refused = candidates(&wanted(&["2001:db8::7"]), media("0.0.0.0:9602")).await;
-        assert!(matches!(refused, Err(DiscoveryError::OtherFamily { .. })));
-    }
-
-    #[tokio::test]
-    async fn without_a_wish_the_bound_address_is_named() {
-        assert_eq!(candidates(&[], media("127.0.0.1:5")).await.unwrap(), [media("127.0.0.1:5")]);
-        assert_eq!(candidates(&[], media("[::1]:5")).await.unwrap(), [media("[::1]:5")]);
-        let anywhere = candidates(&[], media("0.0.0.0:5")).await.unwrap();
-        assert!(!anywhere.is_empty() && anywhere.iter().all(|address| !address.ip().is_unspecified()));
-    }
-
-    /// A STUN server of two lines: says to everyone that it sees `seen`, the first time after a lost packet.
-    async fn stun_server(at: &str, seen: SocketAddr) -> SocketAddr {
-        let socket = UdpSocket::bind(at).await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let at_home = address.ip();
-        tokio::spawn(async move {
-            let mut buffer = [0; 1500];
-            socket.recv_from(&mut buffer).await.unwrap();
-            loop {
-                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                let mut request = Message::new();
-                request.unmarshal_binary(&buffer[..length]).unwrap();
-                let address = XorMappedAddress { ip: seen.ip(), port: seen.port() };
-                let mut answer = Message::new();
-                answer
-                    .build(&[Box::new(request.transaction_id), Box::new(BINDING_SUCCESS), Box::new(address)])
-                    .unwrap();
-                // What is not the answer must not count: another transaction, and garbage.
-                let mut other = Message::new();
-                other
-                    .build(&[
-                        Box::new(TransactionId::new()),
-                        Box::new(BINDING_SUCCESS),
-                        Box::new(XorMappedAddress { ip: at_home, port: 1 }),
-                    ])
-                    .unwrap();
-                for datagram in [&b"garbage"[..], &other.raw, &answer.raw] {
-                    socket.send_to(datagram, from).await.unwrap();
-                }
-            }
-        });
-        address
-    }
-
-    #[tokio::test]
-    async fn stun_finds_the_outside_address_of_both_families() {
-        for (at, seen) in [("127.0.0.1:0", "203.0.113.9:4444"), ("[::1]:0", "[2001:db8::9]:4444")] {
-            let server = stun_server(at, media(seen)).await;
-            let bind = SocketAddr::new(server.ip(), 9602);
-            let found = candidates(&wanted(&[&format!("stun:{server}")]), bind).await.unwrap();
-            assert_eq!(found, [SocketAddr::new(media(seen).ip(), 9602)]);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_server_of_another_family_is_refused_by_name() {
-        let refused = candidates(&wanted(&["stun:127.0.0.1:3478"]), media("[::1]:9602")).await;
-        assert!(
-            matches!(refused, Err(DiscoveryError::UnknownServer { server }) if server == "127.0.0.1:3478")
-        );
-    }
-}
+mod tests;

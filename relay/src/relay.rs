@@ -38,8 +38,8 @@ pub struct Relay {
     stop: watch::Sender<bool>,
     /// The two HTTP servers. Dropping the set ends them.
     servers: JoinSet<()>,
-    /// Listens for the ends of sessions as long as there are shards.
-    ends: JoinSet<()>,
+    /// Listens for the ends of sessions as long as there are shards, and follows the public address.
+    tasks: JoinSet<()>,
 }
 
 /// Cuts devices off and asks who is live. Cheap to clone, may be kept by any task; works until the relay ends.
@@ -126,8 +126,8 @@ impl Relay {
         adjust(&mut shards);
         let shards = Shards::start(shards)?;
         let addr = shards.local_addr();
-        let candidates = public_address::candidates(&config.public_address, addr).await?;
-        tracing::info!(media = %addr, ?candidates, shards = shards.handles().len(), "relay runs");
+        let (candidates, follower) = public_address::find(&config.public_address, addr).await?;
+        tracing::info!(media = %addr, candidates = ?candidates.now(), shards = shards.handles().len(), "relay runs");
         let door = Arc::new(Door {
             admission: Admission::new(verifier, Crowd::new(CrowdLimits::from(&config))),
             registry: Registry::new(shards.handles().len()),
@@ -139,10 +139,19 @@ impl Relay {
             draining: AtomicBool::new(false),
         });
         let (stop, stopped) = watch::channel(false);
-        let mut ends = JoinSet::new();
-        ends.spawn(note_ends(Arc::clone(&door), ended));
-        let mut relay =
-            Self { door, shards, addr, door_addr: None, ops_addr: None, stop, servers: JoinSet::new(), ends };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(note_ends(Arc::clone(&door), ended));
+        tasks.spawn(follower.run());
+        let mut relay = Self {
+            door,
+            shards,
+            addr,
+            door_addr: None,
+            ops_addr: None,
+            stop,
+            servers: JoinSet::new(),
+            tasks,
+        };
         relay.door_addr = relay.serve(door_listener, http::whole_router(&relay.door), &stopped, "door");
         relay.ops_addr = relay.serve(ops_listener, ops::router(&relay.door), &stopped, "ops port");
         Ok(relay)
@@ -166,10 +175,10 @@ impl Relay {
         self.ops_addr
     }
 
-    /// Addresses that answers name, best first: where clients must be able to send UDP.
+    /// Addresses that answers name now, best first: where clients must be able to send UDP. They may change.
     #[must_use]
-    pub fn candidates(&self) -> &[SocketAddr] {
-        &self.door.transport.candidates
+    pub fn candidates(&self) -> Vec<SocketAddr> {
+        self.door.transport.candidates.now().to_vec()
     }
 
     /// The door's routes (`/whip/…`, `/whep/…`), to be merged into a host's own router.
@@ -228,7 +237,7 @@ impl Relay {
     /// Ends all sessions, closes all ports and returns when every thread and task is gone.
     pub async fn shutdown(self) {
         self.drain();
-        let Self { shards, stop, mut servers, mut ends, .. } = self;
+        let Self { shards, stop, mut servers, mut tasks, .. } = self;
         stop.send_replace(true);
         let served = async { while servers.join_next().await.is_some() {} };
         if tokio::time::timeout(HTTP_PATIENCE, served).await.is_err() {
@@ -236,7 +245,7 @@ impl Relay {
         }
         // Joining threads blocks; they end within one round of their loop.
         let _ = tokio::task::spawn_blocking(move || shards.stop()).await;
-        ends.shutdown().await;
+        tasks.shutdown().await;
         tracing::info!("relay has ended");
     }
 
