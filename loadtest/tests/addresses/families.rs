@@ -1,4 +1,4 @@
-//! IPv6 works like IPv4, alone and beside it.
+//! IPv6 works like IPv4, alone and beside it, and a machine in several networks is met in each.
 
 use latchkey_loadtest::household::{Household, Role};
 use latchkey_loadtest::server::{Server, Setup};
@@ -80,4 +80,31 @@ fn one_server_for_both_families() {
         over_ipv4.as_millis(),
         over_ipv6.as_millis()
     );
+}
+
+/// A recorder with two network cards and no internet, as cameras that nobody trusts are kept: camera and viewer are in two
+/// networks that do not know each other. Nothing is configured but the ports.
+#[test]
+fn one_server_in_two_networks_without_a_way_out() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let network = Network::of(dir.path(), ["server", "porch", "kitchen"]);
+    network.cable(("server", &["192.168.50.1/24"]), ("porch", &["192.168.50.2/24"]));
+    network.cable(("server", &["192.168.1.5/24"]), ("kitchen", &["192.168.1.2/24"]));
+    network.call("porch", "nas.lan", &["192.168.50.1"]);
+    network.call("kitchen", "nas.lan", &["192.168.1.5"]);
+    let setup = Setup {
+        place: network.place("server").clone(),
+        listen: "0.0.0.0:9601".to_owned(),
+        media: "0.0.0.0:9602".to_owned(),
+        ops: "127.0.0.1:0".to_owned(),
+        more: Vec::new(),
+    };
+    let _server = Server::start_with(dir.path(), setup).expect("the server starts");
+    let household = Household::create_at(network.place("kitchen"), dir.path(), "http://nas.lan:9601", "Ada")
+        .expect("a household");
+    let camera = household.enrol(Role::Camera, "Front door").expect("the camera joins");
+    let camera = camera.moved_to(network.place("porch"));
+    let _sending = sending(&camera, dir.path());
+    let took = watch(&household.admin, &camera, dir.path());
+    println!("addresses: two networks, no way out: {FRAMES} frames opened after {} ms", took.as_millis());
 }

@@ -83,12 +83,15 @@ impl Network {
         }
     }
 
-    /// Lets `name` mean these addresses, on one machine.
+    /// Lets `name` mean these addresses from now on, and no other name anything, on one machine.
     pub(crate) fn call(&self, machine: &str, name: &str, addresses: &[&str]) {
         let lines: String = addresses.iter().map(|address| format!("{address} {name}\n")).collect();
         let file = self.dir.join(format!("hosts-{machine}"));
+        let there = file.exists();
         fs::write(&file, format!("127.0.0.1 localhost\n::1 localhost\n{lines}")).expect("a hosts file");
-        self.machine(machine).run("mount", &format!("--bind {} /etc/hosts", file.display()));
+        if !there {
+            self.machine(machine).run("mount", &format!("--bind {} /etc/hosts", file.display()));
+        }
     }
 }
 
