@@ -12,10 +12,11 @@ use prometheus::proto::{
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, TextEncoder};
 
 use crate::admission::Refusal;
-use crate::shard::command::{EndReason, Role, ShardHandle};
+use crate::shard::command::{Role, ShardHandle};
 use crate::shard::counters::{
     Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, PacketKind, Tally,
 };
+use crate::shard::end::EndReason;
 
 /// What is counted at the door; the shards count the rest.
 pub(crate) struct DoorCounters {

@@ -25,7 +25,7 @@ use crate::ops;
 use crate::public_address::{self, DiscoveryError};
 use crate::registry::Registry;
 use crate::sessions::Sessions;
-use crate::shard::command::SessionEnd;
+use crate::shard::end::SessionEnd;
 use crate::shard::{MAX_SHARDS, Shards, ShardsConfig};
 
 /// A running relay. Dropping it ends it at once; [`shutdown`](Relay::shutdown) ends it in order.

@@ -8,7 +8,9 @@ use dashmap::DashMap;
 
 use crate::admission::crowd::Ticket;
 use crate::registry::RoomLease;
-use crate::shard::command::{EndReason, Role, SessionEnd, SessionId};
+use crate::shard::command::Role;
+use crate::shard::end::{EndReason, SessionEnd};
+use crate::shard::session_id::SessionId;
 
 /// All sessions of the relay.
 #[derive(Default)]

@@ -8,6 +8,7 @@
 //! Each row runs floor and relay in turn, `--rounds` times, on the same processor, and prints the round with the median
 //! ratio. The relay is the release binary as a child process with ICE, DTLS, RTCP and metrics on. Nothing fails on a figure.
 //! `relay/docs/forwarding-cost.md` says what the fields mean.
+#![allow(clippy::print_stdout)] // the rows are the output
 
 mod cores;
 mod floor;

@@ -11,7 +11,8 @@ use crate::http::problem::{Problem, ProblemCode};
 use crate::sdp::fragment::FragmentError;
 use crate::sdp::negotiate::NegotiationError;
 use crate::sdp::offer::OfferError;
-use crate::shard::command::{CommandError, EndReason, JoinError, SessionEnd};
+use crate::shard::command::{CommandError, JoinError};
+use crate::shard::end::{EndReason, SessionEnd};
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {

@@ -8,7 +8,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use latchkey_wire::id::RoomId;
 
 use crate::http::problem::{Problem, ProblemCode};
-use crate::shard::command::SessionId;
+use crate::shard::session_id::SessionId;
 
 /// Whose tag an `If-Match` header names.
 #[derive(Clone, Debug, PartialEq, Eq)]

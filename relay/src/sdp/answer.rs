@@ -9,7 +9,8 @@ use rtc_sdp::description::session::SessionDescription;
 use crate::sdp::candidate;
 use crate::sdp::negotiate::{Active, Line, Negotiation};
 use crate::sdp::offer::{IceCredentials, Offer, OfferedMedia, OfferedPayload};
-use crate::shard::command::{Fingerprint, Role};
+use crate::shard::command::Role;
+use crate::transport::fingerprint::Fingerprint;
 
 /// The relay's own side of the transport.
 pub(crate) struct LocalTransport<'a> {

@@ -8,7 +8,8 @@ use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 
 use crate::sdp::candidate;
-use crate::shard::command::{Fingerprint, MediaKind};
+use crate::shard::command::MediaKind;
+use crate::transport::fingerprint::Fingerprint;
 
 /// A checked offer: one transport for all of its media (BUNDLE, RTCP multiplexed), with a SHA-256 fingerprint.
 #[derive(Clone)]

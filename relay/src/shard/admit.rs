@@ -8,11 +8,11 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap as WireMap};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use zeroize::Zeroizing;
 
-use crate::shard::command::{
-    EndReason, ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role, SessionId,
-};
+use crate::shard::command::{ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role};
 use crate::shard::counters::Event;
+use crate::shard::end::EndReason;
 use crate::shard::peer::{Admitted, Leg, Peer};
+use crate::shard::session_id::SessionId;
 use crate::shard::worker::Worker;
 use crate::transport::dtls::Dtls;
 use crate::transport::ice::{Credentials, IceLite};

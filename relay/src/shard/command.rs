@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::SystemTime;
@@ -17,6 +16,9 @@ use tokio::sync::oneshot;
 
 use crate::batch::Waker;
 use crate::shard::counters::ShardCounters;
+use crate::shard::end::EndReason;
+use crate::shard::session_id::SessionId;
+use crate::transport::fingerprint::Fingerprint;
 
 /// One peer asks to publish into, or to view, a room. The grant has already been verified by the caller.
 #[derive(Clone, Debug)]
@@ -60,10 +62,6 @@ pub struct RemoteParams {
     /// UDP candidates of the offer. Informative: an address counts only once it passed an authenticated check.
     pub candidates: Vec<SocketAddr>,
 }
-
-/// SHA-256 of a DTLS certificate (RFC 8122).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
 
 /// One negotiated media section of one peer.
 ///
@@ -133,10 +131,6 @@ pub struct JoinAccepted {
     pub pwd: String,
 }
 
-/// Names one peer's session: 128 random bits, so that it may stand in a resource URL.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId([u8; 16]);
-
 /// Why a join was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -183,105 +177,6 @@ pub enum CommandError {
     /// Us: the shard's command queue is full or its thread has ended.
     #[error("the shard does not answer")]
     Unavailable,
-}
-
-/// That a session ended, told once through [`ShardsConfig::ends`](crate::shard::ShardsConfig::ends).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionEnd {
-    /// Which session.
-    pub session: SessionId,
-    /// Why.
-    pub reason: EndReason,
-    /// What exactly, where the reason alone leaves it open.
-    pub detail: Option<String>,
-}
-
-/// Why a session ended. Also the `reason` label of `relay_session_end_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// HTTP `DELETE`.
-    #[error("the client left")]
-    Left,
-    /// DTLS `close_notify` or RTCP BYE for all of its media.
-    #[error("the client closed the connection")]
-    PeerClosed,
-    /// No authenticated STUN check within the time for the first one.
-    #[error("no authenticated connectivity check arrived")]
-    IceFailed,
-    /// Checks arrived once and then stopped (RFC 7675).
-    #[error("connectivity checks stopped arriving")]
-    ConsentExpired,
-    /// DTLS gave up, or agreed on no SRTP profile.
-    #[error("the DTLS handshake failed")]
-    DtlsFailed,
-    /// The certificate is not the one that the offer named.
-    #[error("the DTLS certificate is not the one named in the offer")]
-    FingerprintMismatch,
-    /// The media is not end-to-end encrypted as this relay demands.
-    #[error("the media is not end-to-end encrypted: frames are not shaped as an envelope and an SFrame")]
-    NotSealed,
-    /// The device was cut off by an operator.
-    #[error("the device was cut off")]
-    CutOff,
-    /// The grant's session time is over.
-    #[error("the granted session time is over")]
-    Expired,
-    /// The same device published anew.
-    #[error("the same device published anew")]
-    Replaced,
-    /// The publisher came back with other media than this viewer negotiated.
-    #[error("the publisher came back with other media")]
-    MediaChanged,
-    /// The publisher has been gone for too long.
-    #[error("the publisher is gone")]
-    PublisherGone,
-    /// A fault of the relay's own concerned this session; the log has it.
-    #[error("the relay failed")]
-    Fault,
-    /// The relay stops.
-    #[error("the relay stops")]
-    Shutdown,
-}
-
-impl EndReason {
-    /// All reasons, in the order of their counters.
-    pub const ALL: [EndReason; 14] = [
-        Self::Left,
-        Self::PeerClosed,
-        Self::IceFailed,
-        Self::ConsentExpired,
-        Self::DtlsFailed,
-        Self::FingerprintMismatch,
-        Self::NotSealed,
-        Self::CutOff,
-        Self::Expired,
-        Self::Replaced,
-        Self::MediaChanged,
-        Self::PublisherGone,
-        Self::Fault,
-        Self::Shutdown,
-    ];
-
-    /// The metric label and problem code part, in snake case.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::PeerClosed => "peer_closed",
-            Self::IceFailed => "ice_failed",
-            Self::ConsentExpired => "consent_expired",
-            Self::DtlsFailed => "dtls_failed",
-            Self::FingerprintMismatch => "fingerprint_mismatch",
-            Self::NotSealed => "not_sealed",
-            Self::CutOff => "cut_off",
-            Self::Expired => "expired",
-            Self::Replaced => "replaced",
-            Self::MediaChanged => "media_changed",
-            Self::PublisherGone => "publisher_gone",
-            Self::Fault => "fault",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// One track that a room's publisher sends now.
@@ -443,81 +338,6 @@ impl fmt::Debug for ShardHandle {
     }
 }
 
-impl SessionId {
-    /// Draws a fresh one.
-    ///
-    /// # Errors
-    /// When the operating system gives no randomness.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-}
-
-/// 32 hexadecimal digits, for a resource URL.
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// The first 4 digits only: whoever knows it all may end the session.
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02x}{:02x}…", self.0[0], self.0[1])
-    }
-}
-
-/// The text is not 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a session id is 32 hexadecimal digits")]
-pub struct SessionIdError;
-
-impl FromStr for SessionId {
-    type Err = SessionIdError;
-
-    fn from_str(text: &str) -> Result<Self, SessionIdError> {
-        Ok(Self(decode_hex(text.as_bytes()).ok_or(SessionIdError)?))
-    }
-}
-
-/// Colon-separated upper-case hexadecimal pairs, as in `a=fingerprint:sha-256`.
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02X}", if i == 0 { "" } else { ":" })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha-256 {:02X}:{:02X}…", self.0[0], self.0[1])
-    }
-}
-
-/// The text is not 32 colon-separated hexadecimal pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a sha-256 fingerprint is 32 colon-separated hexadecimal pairs")]
-pub struct FingerprintError;
-
-impl FromStr for Fingerprint {
-    type Err = FingerprintError;
-
-    fn from_str(text: &str) -> Result<Self, FingerprintError> {
-        let mut digits = Vec::with_capacity(64);
-        for pair in text.split(':') {
-            if pair.len() != 2 {
-                return Err(FingerprintError);
-            }
-            digits.extend_from_slice(pair.as_bytes());
-        }
-        Ok(Self(decode_hex(&digits).ok_or(FingerprintError)?))
-    }
-}
-
 impl fmt::Debug for RemoteParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteParams")
@@ -533,42 +353,11 @@ impl fmt::Debug for JoinAccepted {
     }
 }
 
-fn decode_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut out = [0; N];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = (high << 4 | low) as u8;
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn session_ids_survive_their_text_form() {
-        let id = SessionId::random().unwrap();
-        assert_eq!(id.to_string().parse::<SessionId>().unwrap(), id);
-        assert_eq!("zz".repeat(16).parse::<SessionId>(), Err(SessionIdError));
-        assert_eq!("0é".repeat(8).parse::<SessionId>(), Err(SessionIdError));
-    }
-
-    #[test]
-    fn fingerprints_survive_their_text_form() {
-        let text = (0..32).map(|i| format!("{:02X}", i * 7)).collect::<Vec<_>>().join(":");
-        let print = text.parse::<Fingerprint>().unwrap();
-        assert_eq!(print.to_string(), text);
-        assert_eq!(text.to_lowercase().parse::<Fingerprint>().unwrap(), print);
-        assert!(text.replace(':', "").parse::<Fingerprint>().is_err());
-        assert!(text[3..].parse::<Fingerprint>().is_err());
-    }
 
     #[test]
     fn secrets_stay_out_of_debug_output() {

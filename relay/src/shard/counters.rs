@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::shard::command::EndReason;
+use crate::shard::end::EndReason;
 
 /// Which way a packet went, seen from the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::time::Instant;
 use latchkey_relay_core::{Event as RoomEvent, TrackId};
 use latchkey_wire::rtcp;
 
-use crate::shard::command::EndReason;
 use crate::shard::counters::Event;
+use crate::shard::end::EndReason;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
 use crate::shard::timers::Timer;

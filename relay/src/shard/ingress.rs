@@ -11,8 +11,9 @@ use latchkey_wire::rtcp::{self, RtcpMessage};
 
 use crate::batch::Route;
 use crate::demux::{Protocol, classify};
-use crate::shard::command::{EndReason, Role};
+use crate::shard::command::Role;
 use crate::shard::counters::{Direction, DropReason, Event, PacketKind};
+use crate::shard::end::EndReason;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
 use crate::shard::worker::Worker;

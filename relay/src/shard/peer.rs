@@ -8,7 +8,9 @@ use latchkey_wire::id::DeviceHandle;
 
 use crate::batch::Route;
 use crate::shard::bucket::Bucket;
-use crate::shard::command::{EndReason, MediaLeg, Role, SessionId};
+use crate::shard::command::{MediaLeg, Role};
+use crate::shard::end::EndReason;
+use crate::shard::session_id::SessionId;
 use crate::shard::start::Limits;
 use crate::shard::timers::Armed;
 use crate::srtp::{ControlOpener, ControlSealer, Opener, Sealer};

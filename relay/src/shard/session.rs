@@ -7,8 +7,10 @@ use latchkey_wire::rtcp;
 use zeroize::Zeroizing;
 
 use crate::shard::admit::subscription_params;
-use crate::shard::command::{Command, CommandError, EndReason, JoinAccepted, Role, SessionEnd, SessionId};
+use crate::shard::command::{Command, CommandError, JoinAccepted, Role};
+use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::peer::PeerKey;
+use crate::shard::session_id::SessionId;
 use crate::shard::timers::Timer;
 use crate::shard::worker::{Flow, Worker};
 use crate::transport::ice::Credentials;

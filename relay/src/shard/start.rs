@@ -12,12 +12,14 @@ use latchkey_relay_core::RoomConfig;
 use tokio::sync::mpsc;
 
 use crate::batch::{Socket, SocketOptions, Waker};
-use crate::shard::command::{Command, Fingerprint, SessionEnd, ShardHandle};
+use crate::shard::command::{Command, ShardHandle};
+use crate::shard::end::SessionEnd;
 use crate::shard::neighbours;
 use crate::shard::worker::{Setup, Worker};
 use crate::srtp::SrtpProfile;
 use crate::transport::certificate::{Certificate, CertificateError};
 use crate::transport::dtls::Identity;
+use crate::transport::fingerprint::Fingerprint;
 
 /// What the data plane is started with.
 #[non_exhaustive]

@@ -14,10 +14,10 @@ use latchkey_wire::sframe_header::{self, SframeHeader};
 
 use crate::batch::{Receiver, Route, Socket, SocketOptions, Waker};
 use crate::shard::command::{
-    Command, EndReason, ExtensionMap, Feedback, Fingerprint, JoinAccepted, JoinRequest, MediaLeg,
-    RemoteParams, Role,
+    Command, ExtensionMap, Feedback, JoinAccepted, JoinRequest, MediaLeg, RemoteParams, Role,
 };
 use crate::shard::counters::{Direction, DropReason, PacketKind};
+use crate::shard::end::EndReason;
 use crate::shard::neighbours;
 use crate::shard::peer::PeerKey;
 use crate::shard::start::Limits;
@@ -25,6 +25,7 @@ use crate::shard::worker::{Setup, Worker};
 use crate::srtp::{MasterKey, Opener, Plain, Sealer, SrtpProfile};
 use crate::transport::certificate::Certificate;
 use crate::transport::dtls::{Identity, Keys};
+use crate::transport::fingerprint::Fingerprint;
 
 fn worker() -> Worker {
     let certificate = Certificate::generate().unwrap();

@@ -11,11 +11,13 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use tokio::sync::mpsc;
 
 use crate::batch::{Receiver, Socket, Waker};
-use crate::shard::command::{Command, EndReason, SessionEnd, SessionId, ShardHandle};
+use crate::shard::command::{Command, ShardHandle};
 use crate::shard::counters::{Event, Gauge, ShardCounters};
+use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
 use crate::shard::rooms::Rooms;
+use crate::shard::session_id::SessionId;
 use crate::shard::sink::Outbox;
 use crate::shard::start::Limits;
 use crate::shard::timers::{Timer, Timers};

@@ -7,7 +7,7 @@ use rtc_crypto::providers::AwsLcRsProvider;
 use rtc_crypto::{RTCCryptoProvider, SignatureScheme};
 use rtc_dtls::crypto::CryptoPrivateKey;
 
-use crate::shard::command::Fingerprint;
+use crate::transport::fingerprint::Fingerprint;
 
 /// A certificate with its private key, which is never shown.
 #[derive(Clone)]

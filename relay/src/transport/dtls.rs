@@ -16,9 +16,9 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
 
-use crate::shard::command::Fingerprint;
 use crate::srtp::{MasterKey, SrtpProfile, from_keying_material};
 use crate::transport::certificate::{Certificate, CertificateError, fingerprint, provider};
+use crate::transport::fingerprint::Fingerprint;
 
 /// What all peers of a relay have in common: one handshake configuration per allowed SRTP profile, best first.
 #[derive(Clone)]

@@ -6,4 +6,5 @@
 
 pub mod certificate;
 pub(crate) mod dtls;
+pub mod fingerprint;
 pub(crate) mod ice;

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay::shard::command::{
-    ExtensionMap, Feedback, Fingerprint, JoinError, JoinRequest, MediaKind, MediaLeg, RemoteParams, Role,
-    SessionId, ShardHandle,
+    ExtensionMap, Feedback, JoinError, JoinRequest, MediaKind, MediaLeg, RemoteParams, Role, ShardHandle,
 };
+use latchkey_relay::shard::session_id::SessionId;
 use latchkey_relay::shard::{Shards, ShardsConfig};
+use latchkey_relay::transport::fingerprint::Fingerprint;
 use latchkey_wire::codec::Codec;
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use str0m::ice::IceCreds;

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use latchkey_relay::shard::command::{CommandError, EndReason, Fingerprint, JoinError, PublishedTrack, Role};
+use latchkey_relay::shard::command::{CommandError, JoinError, PublishedTrack, Role};
 use latchkey_relay::shard::counters::{DropReason, Event, Gauge};
+use latchkey_relay::shard::end::EndReason;
+use latchkey_relay::transport::fingerprint::Fingerprint;
 use latchkey_wire::codec::{Codec, MediaKind};
 
 use crate::camera::Camera;
