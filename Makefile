@@ -28,6 +28,7 @@ toolchain:
 
 test-tools: toolchain
 	$(call need,command -v ffmpeg && command -v ffprobe,ffmpeg)
+	$(call need,PATH=$$PATH:/usr/sbin:/sbin; command -v ip && command -v nft,iproute2 nftables)
 	$(call need,/usr/bin/python3 -c "$(gstreamer_probe)",python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 # The RTSP server of the tests, and the elements that its pipelines name.
 comma := ,
