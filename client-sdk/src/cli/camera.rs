@@ -46,6 +46,7 @@ pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Fai
             () = &mut told => break None,
         }
     };
+    show.rest(&mut events);
     let (stats, story) = (camera.stats(), camera.story());
     let sealed = stats.aead_calls;
     camera.stop().await;

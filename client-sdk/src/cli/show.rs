@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use latchkey_api::problem::ProblemCode;
 use serde::Serialize;
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use crate::cli::failure::plain;
 use crate::event::Event;
@@ -112,6 +113,17 @@ impl Show {
         }
     }
 
+    /// Shows what was told before the end and not shown yet: the end may be seen before the events that led to it.
+    pub(super) fn rest(&mut self, events: &mut broadcast::Receiver<Event>) {
+        loop {
+            match events.try_recv() {
+                Ok(event) => self.event(&event),
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
     /// Takes the live line away.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
@@ -204,5 +216,15 @@ mod tests {
         assert_eq!(what_to_do(Step::Signalling, "it does not answer: check the address"), None);
         let refused = what_to_do(Step::Relay, "the server refused: no (sign-in-failed)");
         assert!(refused.is_some_and(|advice| advice.contains("ask an admin")));
+    }
+
+    #[test]
+    fn what_was_told_before_the_end_is_shown_also_to_the_slow() {
+        let (teller, mut events) = broadcast::channel(2);
+        for ms in 0..5 {
+            let _ = teller.send(Event::FirstFrameOpened { ms });
+        }
+        Show::new(true, Lines::Stderr).rest(&mut events);
+        assert_eq!(events.try_recv(), Err(TryRecvError::Empty));
     }
 }

@@ -60,19 +60,21 @@ async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) ->
     let limit = stop_after(duration);
     let told = told_to_stop();
     tokio::pin!(limit, told);
-    loop {
+    let ended = loop {
         tokio::select! {
             biased;
             event = events.recv() => match event {
                 Ok(event) => show.event(&event),
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => break None,
             },
-            ended = viewer.wait() => return Some(ended),
-            () = &mut limit => return None,
-            () = &mut told => return None,
+            ended = viewer.wait() => break Some(ended),
+            () = &mut limit => break None,
+            () = &mut told => break None,
         }
-    }
+    };
+    show.rest(&mut events);
+    ended
 }
 
 /// A viewer that never saw anything has failed, whoever stopped it.

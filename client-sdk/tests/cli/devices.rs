@@ -8,8 +8,10 @@ use latchkey::household::{self, Invitation, JoinError};
 use latchkey_api::device_list::Role;
 
 use crate::clips::clip;
-use crate::house::House;
-use crate::program::{Running, aside, latchkey, refused, refused_by, refused_with, run};
+use crate::program::{
+    Running, aside, household, latchkey, no_child_starts, no_child_starts_meanwhile, refused, refused_by,
+    refused_with, run,
+};
 
 /// Every command that needs a device.
 const ON_A_DEVICE: [&[&str]; 5] = [
@@ -37,10 +39,7 @@ fn a_folder_without_a_device_says_how_to_get_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_is_something_else_damaged_or_held_is_said() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
-    house.add("ada", Role::Viewer, "bob").await;
+    let house = household(&[(Role::Camera, "door"), (Role::Viewer, "bob")]).await;
     let (ada, door, bob) = (house.home("ada"), house.home("door"), house.home("bob"));
     let (copy, url) = (house.home("copy"), house.url().to_owned());
     aside(move || {
@@ -68,7 +67,10 @@ async fn a_device_that_is_something_else_damaged_or_held_is_said() {
         let sentence = refused(&ada, &["household", "create", "--name", "x", "--server", &url]);
         assert!(sentence.contains("already holds a device"), "{sentence}");
 
-        let held = Home::open(&door).unwrap();
+        let held = {
+            let _alone = no_child_starts();
+            Home::open(&door).unwrap()
+        };
         let sentence = refused(&door, &send);
         assert!(sentence.contains("in use by another latchkey process"), "{sentence}");
         // Looking is allowed beside it.
@@ -103,8 +105,7 @@ fn damaged(good: &Path, copy: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_that_are_no_good_leave_nothing_behind() {
-    let house = House::open().await;
-    house.found("ada").await;
+    let house = household(&[]).await;
     let (ada, new) = (house.home("ada"), house.home("new"));
     let spare = house.home("spare");
     aside(move || {
@@ -166,8 +167,8 @@ async fn codes_that_are_no_good_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_nobody_answers_and_a_server_that_is_gone_are_said() {
-    let house = House::open().await;
-    house.found("ada").await;
+    let house = household(&[]).await;
+    let alone = no_child_starts_meanwhile().await;
     let ada = Home::open(&house.home("ada")).unwrap();
     let invitation = Invitation::new(&ada, Role::Viewer, "Bob").unwrap();
     let code = invitation.code().reveal();
@@ -179,7 +180,7 @@ async fn a_code_that_nobody_answers_and_a_server_that_is_gone_are_said() {
     assert!(error.to_string().contains("ask for a new one"), "{error}");
     assert!(!house.home("late").exists(), "nothing is left behind");
 
-    drop(ada);
+    drop((ada, alone));
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("ada");
     std::fs::create_dir(&kept).unwrap();
@@ -207,12 +208,11 @@ async fn a_code_that_nobody_answers_and_a_server_that_is_gone_are_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_was_removed_is_told() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
-    house.add("ada", Role::Viewer, "bob").await;
+    let house = household(&[(Role::Camera, "door"), (Role::Viewer, "bob")]).await;
+    let alone = no_child_starts_meanwhile().await;
     house.remove("ada", "bob").await;
     house.remove("ada", "door").await;
+    drop(alone);
     let (bob, door) = (house.home("bob"), house.home("door"));
     aside(move || {
         let clip = clip();
@@ -239,9 +239,7 @@ async fn a_device_that_was_removed_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_cannot_be_written_are_said_and_what_was_there_stays() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let (ada, door, folder) = (house.home("ada"), house.home("door"), house.home("out"));
     aside(move || {
         std::fs::create_dir(&folder).unwrap();

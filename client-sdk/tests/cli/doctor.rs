@@ -6,8 +6,7 @@ use latchkey_api::device_list::Role;
 use serde_json::Value;
 
 use crate::clips::clip;
-use crate::house::House;
-use crate::program::{Running, aside, latchkey, run};
+use crate::program::{Running, aside, household, latchkey, run};
 
 /// The lines of a report, in their order.
 const STEPS: [&str; 9] = [
@@ -80,9 +79,7 @@ fn a_folder_without_a_device() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_that_is_on_and_off_and_a_device_that_was_never_let_in() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let (ada, door) = (house.home("ada"), house.home("door"));
     aside(move || {
         let (code, states, told) = examine(&ada);
@@ -113,9 +110,7 @@ async fn a_camera_that_is_on_and_off_and_a_device_that_was_never_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_down() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let dir = tempfile::tempdir().unwrap();
     for name in ["ada", "door"] {
         std::fs::create_dir(dir.path().join(name)).unwrap();

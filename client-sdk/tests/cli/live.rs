@@ -5,14 +5,11 @@ use std::process::{Command, Stdio};
 use latchkey_api::device_list::Role;
 
 use crate::clips::clip;
-use crate::house::House;
-use crate::program::{Running, aside, ended, latchkey};
+use crate::program::{Running, aside, ended, household, latchkey, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn camera_and_viewer_tell_each_step_and_stop_in_order() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let (ada, door) = (house.home("ada"), house.home("door"));
     aside(move || {
         let clip = clip();
@@ -44,21 +41,23 @@ async fn camera_and_viewer_tell_each_step_and_stop_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_player_behind_a_pipe_knows_the_picture() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let (ada, door) = (house.home("ada"), house.home("door"));
     aside(move || {
         let camera = Running::start(&door, &["camera", "--source", clip().to_str().unwrap()]);
         camera.err("first frame");
-        let mut viewer =
-            latchkey(&ada, &["view", "door", "--out", "-"]).stderr(Stdio::null()).spawn().unwrap();
-        let player = Command::new("ffprobe")
+        let mut viewer = start(latchkey(&ada, &["view", "door", "--out", "-"]).stderr(Stdio::null()));
+        let mut player = Command::new("ffprobe");
+        player
             .args(["-loglevel", "error", "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0"])
             .args(["-analyzeduration", "1000000", "-probesize", "20000", "-i", "-"])
             .stdin(viewer.stdout.take().unwrap())
-            .output()
-            .expect("ffprobe is needed for this test: on Debian, apt-get install ffmpeg");
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let playing = start(&mut player);
+        // It keeps its end of the pipe, and the viewer would never learn that its reader has gone.
+        drop(player);
+        let player = playing.wait_with_output().unwrap();
         let seen = String::from_utf8(player.stdout).unwrap();
         println!("ffprobe: {seen}");
         assert!(seen.starts_with("h264,"), "{seen} {}", String::from_utf8_lossy(&player.stderr));
@@ -70,9 +69,7 @@ async fn a_player_behind_a_pipe_knows_the_picture() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_that_never_sent_has_failed() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let dir = tempfile::tempdir().unwrap();
     let door = dir.path().join("door");
     std::fs::create_dir(&door).unwrap();

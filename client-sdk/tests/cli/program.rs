@@ -7,9 +7,51 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use latchkey::vault::Vault;
+use latchkey_api::device_list::Role;
 use sha2::{Digest, Sha256};
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
-use crate::house::LIMIT;
+use crate::house::{House, LIMIT};
+
+/// A child holds copies of its parent's open files, locks of device folders among them, from its birth until its program
+/// begins. So no child is started while this process opens folders itself, and the other way round.
+static FOLDERS: RwLock<()> = RwLock::const_new(());
+
+/// A household on a server in this process: the admin `ada`, and these devices.
+pub(crate) async fn household(devices: &[(Role, &str)]) -> House {
+    let _alone = FOLDERS.write().await;
+    let house = House::open().await;
+    house.found("ada").await;
+    for (role, name) in devices {
+        house.add("ada", *role, name).await;
+    }
+    house
+}
+
+/// Keeps children from being started until it is dropped; for threads beside the runtime.
+pub(crate) fn no_child_starts() -> RwLockWriteGuard<'static, ()> {
+    FOLDERS.blocking_write()
+}
+
+/// The same for tasks.
+pub(crate) async fn no_child_starts_meanwhile() -> RwLockWriteGuard<'static, ()> {
+    FOLDERS.write().await
+}
+
+/// Starts a child and returns when its program has begun.
+pub(crate) fn start(command: &mut Command) -> Child {
+    let _no_folder_is_opened = FOLDERS.blocking_read();
+    let started = command.spawn();
+    started.unwrap_or_else(|error| {
+        panic!("{:?} does not start ({error}): `make test` installs it", command.get_program())
+    })
+}
+
+/// Runs what starts children by itself.
+pub(crate) fn starting<T>(work: impl FnOnce() -> T) -> T {
+    let _no_folder_is_opened = FOLDERS.blocking_read();
+    work()
+}
 
 /// The program on a device's folder, without any setting of whoever runs the tests.
 pub(crate) fn latchkey(home: &Path, words: &[&str]) -> Command {
@@ -25,7 +67,7 @@ pub(crate) fn latchkey(home: &Path, words: &[&str]) -> Command {
 
 /// Runs it to its end, which must come.
 pub(crate) fn run(command: &mut Command) -> Output {
-    let mut child = command.spawn().unwrap();
+    let mut child = start(command);
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let stdout = std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -141,7 +183,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(home: &Path, words: &[&str]) -> Self {
-        let mut child = latchkey(home, words).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = start(latchkey(home, words).stdin(Stdio::piped()));
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         Self { child, out, err }
     }
@@ -164,7 +206,7 @@ impl Running {
     /// Sends a signal and returns the code and what standard error still said.
     pub(crate) fn signal(mut self, name: &str) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(start(Command::new("kill").args(["-s", name, &id])).wait().unwrap().success());
         let status = ended(&mut self.child);
         (status.code(), self.err.iter().collect::<Vec<_>>().join("\n"))
     }

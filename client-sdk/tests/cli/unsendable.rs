@@ -6,15 +6,12 @@ use std::process::{Child, Command, Stdio};
 
 use latchkey_api::device_list::Role;
 
-use crate::clips::{clip, encode, ffmpeg};
-use crate::house::House;
-use crate::program::{aside, dead_address, latchkey, refused, refused_by};
+use crate::clips::{self, clip, ffmpeg};
+use crate::program::{aside, dead_address, household, latchkey, refused, refused_by, start, starting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_is_one_sentence_and_code_2() {
-    let house = House::open().await;
-    house.found("ada").await;
-    house.add("ada", Role::Camera, "door").await;
+    let house = household(&[(Role::Camera, "door")]).await;
     let home = house.home("door");
     let folder = house.home("clips");
     aside(move || {
@@ -34,9 +31,12 @@ fn files(home: &Path, folder: &Path) {
     };
     let sound = |name: &str, codec: &str| {
         let path = folder.join(name);
-        ffmpeg(&["-f", "lavfi", "-i", "sine=d=1", "-c:a", codec, "-strict", "-2", path.to_str().unwrap()]);
+        let words = ["-f", "lavfi", "-i", "sine=d=1", "-c:a", codec, "-strict", "-2", path.to_str().unwrap()];
+        starting(|| ffmpeg(&words));
         path
     };
+    let encode =
+        |folder: &Path, name: &str, options: &[&str]| starting(|| clips::encode(folder, name, options));
     let whole = std::fs::read(clip()).unwrap();
     let x265 = ["-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p"];
     let b_frames = ["-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p"];
@@ -145,14 +145,9 @@ impl RtspCamera {
 
     fn with(clip: &Path, arguments: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rtsp/server.py");
-        let mut process = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg(clip)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("/usr/bin/python3 is needed for this test: on Debian, apt-get install python3-gi");
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(script).arg(clip).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = start(&mut command);
         let mut url = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
         assert!(url.starts_with("rtsp://"), "the RTSP server did not start");
