@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -166,12 +167,20 @@ fn lock(dir: &Path) -> Result<File, VaultError> {
     let path = dir.join("device.lock");
     let io = |error: io::Error| VaultError::Io { path: path.clone(), reason: error.to_string() };
     let file = private_file(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(VaultError::InUse(dir.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(io(error)),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
+            Err(fs::TryLockError::WouldBlock) => return Err(VaultError::InUse(dir.to_owned())),
+            Err(fs::TryLockError::Error(error)) => return Err(io(error)),
+        }
     }
 }
+
+/// A child that this process is just starting holds the lock too, until it has become another program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 fn load(dir: &Path) -> Result<Records, VaultError> {
     let path = file_of(dir);

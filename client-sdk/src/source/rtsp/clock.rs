@@ -2,7 +2,7 @@
 //!
 //! Each RTP stream counts from a start of its own (RFC 3550 section 5.1). What says how far apart the two are is, best
 //! first: sender reports, the `RTP-Info` of the PLAY response (which retina has taken into the seconds given here),
-//! and when packets came. Many cameras report wrongly; who is more than two seconds off what came is not believed.
+//! and when packets came. Many cameras report wrongly; who is more than three quarters of a second off what came is not believed.
 
 use std::time::{Duration, Instant};
 
@@ -164,7 +164,7 @@ const SHORTEST_SOUND: Duration = Duration::from_millis(2);
 /// Seconds from one packet or picture to the next; else the camera has set its clock anew.
 const PLAUSIBLE_JUMP: std::ops::Range<f64> = -1.0..10.0;
 /// Seconds: no live camera sends sound so much earlier or later than its picture.
-const BELIEVABLE: f64 = 2.0;
+const BELIEVABLE: f64 = 0.75;
 /// Seconds that nobody sees between lips and voice (EBU R 37: 40 ms early, 60 ms late).
 const UNNOTICED: f64 = 0.04;
 /// Seconds by which arrival may differ without that the streams have moved.
