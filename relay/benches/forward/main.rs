@@ -69,6 +69,7 @@ struct Options {
 struct Run {
     us_per_packet: f64,
     kb_per_viewer: f64,
+    media_kb: u64,
     loss_pct: f64,
     late_pct: f64,
     driver_cpu_pct: f64,
@@ -134,7 +135,7 @@ fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<
     println!(
         "forward: shape={} profile={} shards={} viewers={} us_per_packet={:.2} floor_us={:.2} ratio={:.2} p50_us={} \
          p99_us={} floor_p99_us={} kb_per_viewer={:.1} loss_pct={:.3} opened={} not_opened={} floor_p50_us={} \
-         floor_loss_pct={:.3} late_pct={:.1} driver_cpu_pct={:.0} load={} ratios={}",
+         floor_loss_pct={:.3} media_kb={} late_pct={:.1} driver_cpu_pct={:.0} load={} ratios={}",
         workload.shape.name(),
         profile,
         workload.measured_cores,
@@ -151,6 +152,7 @@ fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<
         run.seen.failed,
         floor.latency.value_at_quantile(0.5),
         floor.loss_pct,
+        run.media_kb,
         run.late_pct,
         run.driver_cpu_pct,
         cores::load(),
@@ -181,13 +183,16 @@ fn relay(workload: &Workload, profile: &str, binary: &Path) -> anyhow::Result<Ru
         fleets[index % DRIVERS].push(Viewer::new(peer, opener));
         publisher::idle(&mut publisher, Duration::ZERO)?;
     }
+    let mut connected_kb = empty_kb;
     std::thread::scope(|scope| {
         let drivers: Vec<_> = fleets
             .iter_mut()
             .map(|fleet| scope.spawn(|| viewers::run(fleet, workload, &births, &closings, &connected, &stop)))
             .collect();
-        let window = wait_for_viewers(workload, &mut publisher, &connected)
-            .and_then(|()| measure(&child, workload, &mut publisher, &mut sealer, &births, &closings));
+        let window = wait_for_viewers(workload, &mut publisher, &connected).and_then(|()| {
+            connected_kb = child.resident_kb()?;
+            measure(&child, workload, &mut publisher, &mut sealer, &births, &closings)
+        });
         stop.store(true, Ordering::Relaxed);
         let mut seen = Seen::new();
         for driver in drivers {
@@ -197,7 +202,8 @@ fn relay(workload: &Workload, profile: &str, binary: &Path) -> anyhow::Result<Ru
         let sent = published.packets * workload.viewers as u64;
         Ok(Run {
             us_per_packet: cpu.as_secs_f64() * 1e6 / sent as f64,
-            kb_per_viewer: full_kb.saturating_sub(empty_kb) as f64 / workload.viewers as f64,
+            kb_per_viewer: connected_kb.saturating_sub(empty_kb) as f64 / workload.viewers as f64,
+            media_kb: full_kb.saturating_sub(connected_kb),
             loss_pct: 100.0 * (1.0 - seen.packets as f64 / sent as f64),
             late_pct: 100.0 * published.late as f64 / published.packets as f64,
             driver_cpu_pct: 100.0 * driver_cpu.as_secs_f64() / workload.window.as_secs_f64(),
