@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A gap is waited for so that a repeated packet can close it. When that takes too long, sound goes on behind the gap;
-//! video goes on with the next key frame, because what lies between cannot be decoded.
+//! video goes on with the next key frame, because what lies between cannot be decoded. As long as that has not come
+//! there is nothing to go on with, and a late repetition still saves what came since.
 
 mod unwrap;
 
@@ -34,13 +35,15 @@ pub struct Jitter {
     /// Everything below was delivered or given up.
     floor: u64,
     late_in_a_row: u32,
+    /// The present gap was waited for long enough, but there is no key frame behind it yet.
+    overdue: bool,
     counters: Counters,
 }
 
 /// How long and how much is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a gap is waited for after the packet behind it has come.
+    /// How long a gap is waited for after the packet behind it has come; in video at least until a key frame comes.
     pub wait: Duration,
     /// Packets held at most, waiting for others.
     pub packets: usize,
@@ -95,6 +98,8 @@ struct Held {
     marker: bool,
     payload: Bytes,
     arrived: Instant,
+    /// A frame begins here that needs no other.
+    starts: bool,
 }
 
 impl Jitter {
@@ -110,6 +115,7 @@ impl Jitter {
             next: None,
             floor: 0,
             late_in_a_row: 0,
+            overdue: false,
             counters: Counters::default(),
         }
     }
@@ -134,17 +140,22 @@ impl Jitter {
         if packet.payload.is_empty() {
             self.counters.empty += 1;
         }
+        let starts = !packet.payload.is_empty()
+            && payload::starts_frame(self.codec, &packet.payload)
+            && payload::is_key_frame(self.codec, &packet.payload);
         let held = Held {
             timestamp: self.time.unwrap(packet.timestamp),
             marker: packet.marker,
             payload: packet.payload,
             arrived: packet.arrived,
+            starts,
         };
         self.packets.insert(number, held);
     }
 
     /// Returns the next complete frame. Call until it returns `None`: after each packet, and at [`deadline`](Self::deadline).
     pub fn pop(&mut self, now: Instant) -> Option<Depacketized> {
+        self.overdue = false;
         loop {
             let next = match self.next {
                 Some(next) => next,
@@ -165,7 +176,9 @@ impl Jitter {
                 }
                 Scan::Gap { at, since } => {
                     let patient = now.saturating_duration_since(since) < self.limits.wait;
-                    if patient && self.packets.len() <= self.limits.packets {
+                    let waits = patient || !self.can_go_on_behind(at);
+                    if waits && self.packets.len() <= self.limits.packets {
+                        self.overdue = !patient;
                         return None;
                     }
                     self.give_up(at);
@@ -174,9 +187,12 @@ impl Jitter {
         }
     }
 
-    /// When the present gap will be given up; `None` when no gap is waited for.
+    /// When the present gap will have been waited for long enough; `None` when there is none, or only packets can help.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        if self.overdue {
+            return None;
+        }
         match self.scan(self.next?) {
             Scan::Gap { since, .. } => Some(since + self.limits.wait),
             _ => None,
@@ -186,7 +202,7 @@ impl Jitter {
     /// Returns whether nothing can be shown before a new key frame comes. Ask for one then, not more than once a second.
     #[must_use]
     pub fn wants_key_frame(&self) -> bool {
-        self.next.is_none() && self.codec.kind() == MediaKind::Video
+        (self.next.is_none() || self.overdue) && self.codec.kind() == MediaKind::Video
     }
 
     /// Sequence numbers that are missing before packets that came, at most `most`, for a transport that does not ask
@@ -243,12 +259,7 @@ impl Jitter {
 
     /// Finds a packet that begins a frame which needs no other, and drops what is before it.
     fn find_start(&mut self, now: Instant) -> Option<u64> {
-        let starts = |held: &Held| {
-            !held.payload.is_empty()
-                && payload::starts_frame(self.codec, &held.payload)
-                && payload::is_key_frame(self.codec, &held.payload)
-        };
-        let start = self.packets.iter().find(|(_, held)| starts(held)).map(|(number, _)| *number);
+        let start = self.packets.iter().find(|(_, held)| held.starts).map(|(number, _)| *number);
         if let Some(start) = start {
             self.abandon_below(start);
             self.next = Some(start);
@@ -291,6 +302,11 @@ impl Jitter {
         self.drop_through(last);
         self.counters.frames += 1;
         Some(frame)
+    }
+
+    /// Sound can always; video with a key frame.
+    fn can_go_on_behind(&self, gap: u64) -> bool {
+        self.codec.kind() == MediaKind::Audio || self.packets.range(gap..).any(|(_, held)| held.starts)
     }
 
     /// Goes on behind a place that cannot be repaired.

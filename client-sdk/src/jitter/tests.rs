@@ -254,6 +254,30 @@ fn broken_video_waits_for_a_key_frame_and_says_so() {
 }
 
 #[test]
+fn a_late_repetition_saves_what_came_since() {
+    let sent = send(Codec::Vp8, &[2_000; 12], 8, Start { sequence_number: 9, timestamp: 5 });
+    let zero = Instant::now();
+    let mut jitter = Jitter::new(Codec::Vp8, limits());
+    let mut got = Vec::new();
+    for (index, frame) in sent.iter().enumerate() {
+        let now = zero + EVERY * index as u32;
+        // The first packet of frame 1 comes with frame 7, that of frame 9 never: the key frame is between them.
+        let broken = [1, 9].contains(&index);
+        for packet in frame.packets.iter().skip(usize::from(broken)) {
+            jitter.push(arrive(Codec::Vp8, packet, now));
+        }
+        if index == 7 {
+            jitter.push(arrive(Codec::Vp8, &sent[1].packets[0], now));
+        }
+        got.extend(std::iter::from_fn(|| jitter.pop(now)).map(|frame| frame.wire));
+        assert_eq!(jitter.wants_key_frame(), (4..7).contains(&index), "frame {index}");
+        assert!(jitter.deadline().is_none_or(|deadline| deadline > now), "nothing to wake up for");
+    }
+    assert_eq!(got, sent[..9].iter().map(|frame| frame.wire.clone()).collect::<Vec<_>>());
+    assert_eq!((jitter.counters().lost, jitter.counters().gaps), (0, 0));
+}
+
+#[test]
 fn padding_between_and_inside_frames_and_empty_sound_are_stepped_over() {
     let zero = Instant::now();
     for codec in [Codec::Vp8, Codec::Opus] {
