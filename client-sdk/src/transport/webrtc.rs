@@ -3,6 +3,8 @@
 mod codecs;
 mod door;
 mod feedback;
+mod gaps;
+mod nack_requests;
 mod peer;
 mod publisher;
 mod runtime;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{NackGeneratorBuilder, NackResponderBuilder};
+use rtc::interceptor::NackResponderBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::{
     Registry, Slot, configure_rtcp_reports, configure_twcc_receiver_only, configure_twcc_sender_only,
 };
@@ -21,6 +21,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::transport::webrtc::feedback::{self, KeyFrameRequests};
+use crate::transport::webrtc::nack_requests::NackRequests;
 use crate::transport::webrtc::runtime::BreathingRuntime;
 use crate::transport::{LinkEvent, TransportError};
 
@@ -53,7 +54,7 @@ impl Peer {
         direction: Direction,
         callbacks: Callbacks,
     ) -> Result<Self, TransportError> {
-        let registry = interceptors(&mut engine, direction)?;
+        let registry = interceptors(&mut engine, direction, random()?)?;
         let (gathered_tx, gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECK_ATTEMPTS))
@@ -125,21 +126,26 @@ impl From<webrtc::error::Error> for TransportError {
     }
 }
 
-fn interceptors(engine: &mut MediaEngine, direction: Direction) -> webrtc::error::Result<Registry> {
+fn interceptors(
+    engine: &mut MediaEngine,
+    direction: Direction,
+    random: u32,
+) -> webrtc::error::Result<Registry> {
     let registry = configure_rtcp_reports(Registry::new());
     match direction {
         Direction::Send => Ok(configure_twcc_sender_only(registry, engine)?
             .with(Slot::NackResponder, NackResponderBuilder::new().with_size(SENT_PACKETS_KEPT).build())
             .with(Slot::from(feedback::SLOT), KeyFrameRequests::default())),
-        Direction::Receive => Ok(configure_twcc_receiver_only(registry, engine)?.with(
-            Slot::NackGenerator,
-            NackGeneratorBuilder::new()
-                .with_size(RECEIVED_PACKETS_LOGGED)
-                .with_interval(NACK_INTERVAL)
-                .with_max_nacks_per_packet(NACK_ATTEMPTS)
-                .build(),
-        )),
+        Direction::Receive => Ok(configure_twcc_receiver_only(registry, engine)?
+            .with(Slot::NackGenerator, NackRequests::new(random))),
     }
+}
+
+/// Returns a random number that is not zero, such as an SSRC.
+pub(super) fn random() -> Result<u32, TransportError> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|error| TransportError::Setup(error.to_string()))?;
+    Ok(u32::from_be_bytes(bytes).max(1))
 }
 
 /// Returns the local addresses worth a candidate: for each family, the one that the system would use
@@ -239,12 +245,6 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(500);
 const GATHERING_LIMIT: Duration = Duration::from_secs(5);
 /// Sent packets kept for the relay's NACKs (a power of two): 2 s at 500 packets per second.
 const SENT_PACKETS_KEPT: u16 = 1024;
-/// Received sequence numbers remembered for gaps (a power of two).
-const RECEIVED_PACKETS_LOGGED: u16 = 1024;
-/// How often gaps are reported.
-const NACK_INTERVAL: Duration = Duration::from_millis(20);
-/// How often one missing packet is asked for.
-const NACK_ATTEMPTS: u16 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap};
 use crate::transport::webrtc::codecs::{OURS, kind_of, media_engine, payload_type, rtp_codec};
 use crate::transport::webrtc::door;
 use crate::transport::webrtc::feedback::asks_for_key_frame;
-use crate::transport::webrtc::peer::{Callbacks, Direction, Peer};
+use crate::transport::webrtc::peer::{Callbacks, Direction, Peer, random};
 use crate::transport::{ExtensionBytes, LinkEvent, OutgoingPacket, RelayDoor, TransportError};
 
 /// A publishing session at a relay.
@@ -144,9 +144,9 @@ async fn add_track(
     codec: Codec,
 ) -> Result<(OutgoingTrack, Arc<dyn RtpTransceiver>), TransportError> {
     let kind = codec.kind();
-    let ssrc = random_ssrc()?;
+    let ssrc = random()?;
     let rtx = match kind {
-        MediaKind::Video => Some(RTCRtpRtxParameters { ssrc: random_ssrc()? }),
+        MediaKind::Video => Some(RTCRtpRtxParameters { ssrc: random()? }),
         MediaKind::Audio => None,
     };
     let encoding = RTCRtpEncodingParameters {
@@ -225,12 +225,6 @@ fn watch_feedback(
             }
         }
     });
-}
-
-fn random_ssrc() -> Result<u32, TransportError> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|error| TransportError::NoSocket(error.to_string()))?;
-    Ok(u32::from_be_bytes(bytes).max(1))
 }
 
 /// RFC 8285 4.3: the dependency descriptor of a key frame does not fit a one-byte header.
