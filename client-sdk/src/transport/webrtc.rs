@@ -4,6 +4,7 @@ mod codecs;
 mod door;
 mod feedback;
 mod gaps;
+mod nack_answers;
 mod nack_requests;
 mod peer;
 mod publisher;

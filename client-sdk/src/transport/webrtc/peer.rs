@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::NackResponderBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::{
     Registry, Slot, configure_rtcp_reports, configure_twcc_receiver_only, configure_twcc_sender_only,
 };
@@ -21,6 +20,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::transport::webrtc::feedback::{self, KeyFrameRequests};
+use crate::transport::webrtc::nack_answers::NackAnswers;
 use crate::transport::webrtc::nack_requests::NackRequests;
 use crate::transport::webrtc::runtime::BreathingRuntime;
 use crate::transport::{LinkEvent, TransportError};
@@ -134,7 +134,8 @@ fn interceptors(
     let registry = configure_rtcp_reports(Registry::new());
     match direction {
         Direction::Send => Ok(configure_twcc_sender_only(registry, engine)?
-            .with(Slot::NackResponder, NackResponderBuilder::new().with_size(SENT_PACKETS_KEPT).build())
+            // The lower half, so that SRTP does not begin beside a wrap (RFC 3711 section 3.3.1).
+            .with(Slot::NackResponder, NackAnswers::new(random as u16 >> 1))
             .with(Slot::from(feedback::SLOT), KeyFrameRequests::default())),
         Direction::Receive => Ok(configure_twcc_receiver_only(registry, engine)?
             .with(Slot::NackGenerator, NackRequests::new(random))),
@@ -243,8 +244,6 @@ const FAILED_AFTER: Duration = Duration::from_secs(4);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Limit for listing local addresses.
 const GATHERING_LIMIT: Duration = Duration::from_secs(5);
-/// Sent packets kept for the relay's NACKs (a power of two): 2 s at 500 packets per second.
-const SENT_PACKETS_KEPT: u16 = 1024;
 
 #[cfg(test)]
 mod tests {
