@@ -4,6 +4,7 @@ pub mod decoded;
 pub mod demo;
 pub mod household;
 pub mod leak;
+pub mod lossy;
 pub mod outsider;
 pub mod place;
 pub mod process;

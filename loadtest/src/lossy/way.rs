@@ -1,0 +1,110 @@
+//! One direction of one client: what comes in goes out later, twice, or never.
+
+use std::time::{Duration, Instant};
+
+use str0m_netem::{Input, Netem, NetemConfig, Output};
+
+/// What happened in one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams that came in.
+    pub datagrams: u64,
+    /// Those that were lost.
+    pub lost: u64,
+    /// Those that went on twice.
+    pub repeated: u64,
+    /// Those that went on behind one that came in later.
+    pub overtaken: u64,
+    /// RTCP that was kept back, see [`Lossy::silence`](super::Lossy::silence).
+    pub unheard: u64,
+}
+
+/// One direction.
+pub(super) struct Way {
+    netem: Netem<Datagram>,
+    /// For one of so many.
+    detour: Option<(u64, Netem<Datagram>)>,
+    next: u64,
+    newest_out: u64,
+    /// Since they were last taken.
+    pub(super) counts: Counts,
+}
+
+#[derive(Clone)]
+struct Datagram {
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Datagram {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Way {
+    /// `detour`: see [`Weather::detour`](super::Weather::detour).
+    pub(super) fn new(conditions: NetemConfig, detour: Option<(u64, Duration)>) -> Self {
+        let longer = |(every, time)| (every, Netem::new(NetemConfig::new().latency(time)));
+        Self {
+            netem: Netem::new(conditions),
+            detour: detour.map(longer),
+            next: 0,
+            newest_out: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a datagram in, or loses it.
+    pub(super) fn take_in(&mut self, bytes: Vec<u8>) {
+        self.next += 1;
+        self.counts.datagrams += 1;
+        let netem = match &mut self.detour {
+            Some((every, longer)) if self.next.is_multiple_of(*every) => longer,
+            _ => &mut self.netem,
+        };
+        let before = netem.queue_len();
+        netem.handle_input(Input::Packet(Instant::now(), Datagram { number: self.next, bytes }));
+        match netem.queue_len() - before {
+            0 => self.counts.lost += 1,
+            1 => {}
+            _ => self.counts.repeated += 1,
+        }
+    }
+
+    /// Returns the next datagram that is due.
+    pub(super) fn let_out(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let datagram = self.netems_mut().find_map(|netem| {
+            netem.handle_input(Input::Timeout(now));
+            match netem.poll_output() {
+                Some(Output::Packet(datagram)) => Some(datagram),
+                _ => None,
+            }
+        })?;
+        self.counts.overtaken += u64::from(datagram.number < self.newest_out);
+        self.newest_out = self.newest_out.max(datagram.number);
+        Some(datagram.bytes)
+    }
+
+    /// Returns when [`let_out`](Self::let_out) has something next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let netems = [Some(&self.netem), self.detour.as_ref().map(|(_, longer)| longer)];
+        netems.into_iter().flatten().filter(|netem| !netem.is_empty()).map(Netem::poll_timeout).min()
+    }
+
+    fn netems_mut(&mut self) -> impl Iterator<Item = &mut Netem<Datagram>> {
+        let longer = self.detour.as_mut().map(|(_, longer)| longer);
+        [Some(&mut self.netem), longer].into_iter().flatten()
+    }
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub(super) fn add(&mut self, more: Self) {
+        self.datagrams += more.datagrams;
+        self.lost += more.lost;
+        self.repeated += more.repeated;
+        self.overtaken += more.overtaken;
+        self.unheard += more.unheard;
+    }
+}
