@@ -29,6 +29,10 @@ impl DeviceIdentity {
         let mut bytes = Zeroizing::new([0; Self::LEN]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|_| IdentityError::NoRandomness)?;
         bytes[0] = VERSION;
+        // People type ids: none may begin with the `-` that its six highest bits would be in base64url.
+        if bytes[1] & 0xFC == 0xF8 {
+            bytes[1] ^= 0x80;
+        }
         Self::from_bytes(bytes.as_slice())
     }
 

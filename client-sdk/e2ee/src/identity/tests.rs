@@ -84,3 +84,11 @@ fn root_and_admin_sign_lists_that_are_accepted() {
     chain.accept(admin.sign_list(second).as_bytes(), None).unwrap();
     assert_eq!(chain.head().unwrap().list().device(camera.device()).unwrap().rights, Rights::NONE);
 }
+
+#[test]
+fn no_id_looks_like_a_flag() {
+    for _ in 0..500 {
+        let id = DeviceIdentity::generate().unwrap().device().to_string();
+        assert!(!id.starts_with('-'), "{id}");
+    }
+}
