@@ -30,10 +30,10 @@ pub(crate) fn allow_sockets(sockets: u64) {
         return;
     }
     limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-    if setrlimit(Resource::Nofile, limit).is_err() || limit.current.is_some_and(|current| current < wanted) {
+    let allowed = if setrlimit(Resource::Nofile, limit).is_ok() { limit.current } else { None };
+    if allowed != Some(wanted) {
         eprintln!(
-            "forward: {wanted} open files are needed and {:?} are allowed; raise the limit: ulimit -n {wanted}",
-            limit.current
+            "forward: {wanted} open files are needed and this process may not have them: ulimit -n {wanted}"
         );
     }
 }

@@ -115,6 +115,7 @@ fn profiles<'a>(workload: &Workload, options: &'a Options) -> Vec<&'a str> {
 }
 
 fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<()> {
+    cores::allow_sockets(workload.viewers as u64);
     let mut rounds: Vec<(Floor, Run)> = (0..options.rounds.max(1))
         .map(|_| {
             let floor = floor::run(workload).context("the floor")?;
@@ -162,7 +163,6 @@ fn row(workload: &Workload, profile: &str, options: &Options) -> anyhow::Result<
 }
 
 fn relay(workload: &Workload, profile: &str, binary: &Path) -> anyhow::Result<Run> {
-    cores::allow_sockets(workload.viewers as u64);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let child = RelayChild::start(binary, workload.measured_cores, profile)?;
     let mut keys = Keys::new()?;
