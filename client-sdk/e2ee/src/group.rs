@@ -29,6 +29,7 @@ mod member;
 mod outcome;
 mod policy;
 mod proposals;
+mod public_state;
 mod sessions;
 mod storage;
 

@@ -25,7 +25,7 @@ use crate::kid::SenderSession;
 
 /// The group of a camera, seen from the camera.
 pub struct CameraGroup {
-    engine: Engine,
+    pub(super) engine: Engine,
     sessions: Sessions,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Change<'a> {
 
 /// One MLS group of this device.
 pub(super) struct Engine {
-    group: Group<Mls>,
+    pub(super) group: Group<Mls>,
     policy: Policy,
     state: StateShelf,
     pending: Option<PendingCommit>,

@@ -19,7 +19,7 @@ use crate::key_schedule::EpochKeys;
 
 /// The group of a camera, seen from a device that may see it.
 pub struct Member {
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 impl Member {
