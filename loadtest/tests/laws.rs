@@ -94,6 +94,30 @@ fn one_crypto_back_end() {
     }
 }
 
+/// What cargo would build of `package` by default, one line for each crate and each feature of one.
+fn features(package: &str, edges: &str) -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let out = Command::new(cargo)
+        .current_dir(root())
+        .args(["tree", "--locked", "-p", package, "-e", edges, "--prefix", "none"])
+        .output()
+        .expect("cargo runs");
+    assert!(out.status.success(), "cargo tree -p {package}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("cargo prints UTF-8")
+}
+
+#[test]
+fn no_check_can_be_switched_off_in_what_ships() {
+    let switch = "feature \"check-switches\"";
+    for package in RELAY.iter().chain(SIGNALING).chain(&["latchkey-e2ee", "latchkey", "latchkey-loadtest"]) {
+        let built = features(package, "normal,build,features");
+        assert!(built.contains("feature \"default\""), "cargo tells {package}'s features");
+        assert!(!built.contains(switch), "{package} is built with checks that can be switched off");
+    }
+    // The same question must be able to fail: the tests of this crate do switch checks off.
+    assert!(features("latchkey-loadtest", "normal,dev,features").contains(switch));
+}
+
 /// Every Rust source of the project that ships, with its path from the root.
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

@@ -5,6 +5,7 @@
 //! wire; byte strings travel as base64url without padding ([`encoding::ByteString`]).
 
 pub mod auth;
+pub mod checks;
 pub mod device;
 pub mod device_list;
 pub mod encoding;
