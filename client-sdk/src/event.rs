@@ -1,11 +1,13 @@
 //! What a running camera or viewer tells: to a terminal, to a program reading JSON lines, to a test.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use latchkey_api::id::DeviceId;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::alarm::Alarm;
 use crate::stats::{CameraStats, ViewerStats};
 use crate::story::{Step, Story};
 
@@ -55,9 +57,23 @@ pub enum Event {
         text: String,
     },
     /// Somebody cheats, or looks like it: the list, the group, or a frame is not what it must be.
-    Alarm {
-        /// What was seen.
-        reason: String,
+    Alarm(Alarm),
+    /// The camera's signed record of an epoch is there and agrees with this device's group.
+    EpochRecord {
+        /// The epoch that began.
+        epoch: u64,
+        /// The version of the device list that it rests on.
+        list: u64,
+    },
+    /// The camera has answered whether its frames are fresh.
+    Answered {
+        /// Milliseconds between question and answer.
+        ms: u64,
+    },
+    /// Who is watching now, as far as devices say so themselves.
+    Watching {
+        /// The devices, in ascending order of their ids.
+        devices: Vec<Watcher>,
     },
     /// It is over.
     Ended {
@@ -66,15 +82,30 @@ pub enum Event {
     },
 }
 
+/// A device that watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Watcher {
+    /// Its id.
+    pub device: DeviceId,
+    /// What the household calls it.
+    pub name: String,
+}
+
 /// The story and the listeners of one camera or viewer.
 pub(crate) struct Teller {
     story: Mutex<Story>,
     events: broadcast::Sender<Event>,
+    /// Alarms of the last moments.
+    raised: Mutex<Vec<(Alarm, Instant)>>,
 }
 
 impl Teller {
     pub(crate) fn new() -> Self {
-        Self { story: Mutex::new(Story::begin()), events: broadcast::Sender::new(EVENTS_KEPT) }
+        Self {
+            story: Mutex::new(Story::begin()),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            raised: Mutex::default(),
+        }
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
@@ -88,6 +119,19 @@ impl Teller {
     pub(crate) fn tell(&self, event: Event) {
         // Nobody listening is fine.
         let _ = self.events.send(event);
+    }
+
+    /// Raises an alarm; the same one is not raised again within [`ALARM_PAUSE`].
+    pub(crate) fn alarm(&self, alarm: Alarm) {
+        let now = Instant::now();
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.retain(|(_, at)| now.duration_since(*at) < ALARM_PAUSE);
+        if raised.len() >= ALARMS_KEPT || raised.iter().any(|(known, _)| *known == alarm) {
+            return;
+        }
+        raised.push((alarm.clone(), now));
+        drop(raised);
+        self.tell(Event::Alarm(alarm));
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
@@ -134,6 +178,10 @@ pub(crate) async fn wait_for_step(teller: &Teller, step: Step, limit: Duration) 
 
 /// Events a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 1024;
+/// How long an alarm is not repeated.
+const ALARM_PAUSE: Duration = Duration::from_secs(10);
+/// Alarms told within that time at most: a flood of them says no more.
+const ALARMS_KEPT: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +197,21 @@ mod tests {
         let line = serde_json::to_value(Event::Stats(ViewerStats::default())).unwrap();
         assert_eq!(line["event"], "stats");
         assert_eq!(line["opened_video"], 0);
+        let alarm = serde_json::to_value(Event::Alarm(Alarm::Delayed { ms: 5000 })).unwrap();
+        assert_eq!((&alarm["event"], &alarm["code"]), (&"alarm".into(), &"delayed".into()));
+        assert!(alarm["text"].as_str().unwrap().contains("5000 ms"));
+    }
+
+    #[test]
+    fn an_alarm_is_not_repeated_at_once() {
+        let teller = Teller::new();
+        let mut listener = teller.listen();
+        for ms in [1, 1, 2, 1] {
+            teller.alarm(Alarm::Delayed { ms });
+        }
+        assert_eq!(listener.try_recv().unwrap(), Event::Alarm(Alarm::Delayed { ms: 1 }));
+        assert_eq!(listener.try_recv().unwrap(), Event::Alarm(Alarm::Delayed { ms: 2 }));
+        assert!(listener.try_recv().is_err());
     }
 
     #[test]

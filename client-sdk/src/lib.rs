@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod alarm;
 mod backoff;
 mod bitstream;
 pub mod camera;

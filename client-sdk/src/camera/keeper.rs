@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::alarm::{Alarm, name_of};
 use crate::event::{Event, Teller};
 use crate::home::{Home, HomeError};
 use crate::signaling::{SignalUpdate, Signaling, SignalingError};
@@ -204,8 +205,8 @@ impl Keeper {
             let (claimed, all_there) = self.claim(now).await?;
             let synced = self.group.sync(self.home.chain(), &claimed, now)?;
             for refused in &synced.refused {
-                let reason = format!("a key package was refused: {}", refused.error);
-                self.teller.tell(Event::Alarm { reason });
+                let device = name_of(&self.home, refused.device);
+                self.teller.alarm(Alarm::WrongKeyPackage { device, why: refused.error.to_string() });
             }
             // Before the commit is sent.
             self.save()?;
@@ -299,16 +300,12 @@ impl Keeper {
     }
 
     fn report(&self, error: &KeepError) {
-        let alarming = match error {
-            KeepError::Home(HomeError::List(_)) => true,
-            KeepError::Group(GroupError::TwoHistories) => true,
-            KeepError::Group(GroupError::Refused(refusal)) => !matches!(refusal, Refusal::GroupClosed),
-            _ => false,
-        };
-        if alarming {
-            self.teller.tell(Event::Alarm { reason: error.to_string() });
-        } else {
-            self.teller.note(format!("the group could not be brought up to date yet: {error}"));
+        match error {
+            KeepError::Home(HomeError::List(error)) => self.teller.alarm(Alarm::of_lists(&self.home, error)),
+            KeepError::Group(GroupError::Refused(refusal)) if *refusal != Refusal::GroupClosed => {
+                self.teller.alarm(Alarm::GroupRuleBroken { what: "commit", refusal: *refusal });
+            }
+            error => self.teller.note(format!("the group could not be brought up to date yet: {error}")),
         }
     }
 }

@@ -72,6 +72,15 @@ impl Show {
         }
     }
 
+    /// Says what must not be overlooked: red on a terminal.
+    fn alarm(&self, text: &str) {
+        if self.bar.is_some() && std::env::var_os("NO_COLOR").is_none() {
+            self.say(&format!("\u{1b}[31m{text}\u{1b}[0m"));
+        } else {
+            self.say(text);
+        }
+    }
+
     /// Gives an object to a program. People do not get it.
     pub(super) fn object(&self, object: &impl Serialize) {
         if !self.json {
@@ -103,7 +112,16 @@ impl Show {
             Event::Stats(stats) => self.figures(&viewer_line(stats)),
             Event::Sending(stats) => self.figures(&camera_line(stats)),
             Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
-            Event::Alarm { reason } => self.say(&format!("    ALARM  {}", plain(reason))),
+            Event::Alarm(alarm) => self.alarm(&format!("    ALARM  {alarm} ({})", alarm.code())),
+            Event::EpochRecord { epoch, list } => {
+                self.say(&format!("   record  epoch {epoch} on device list {list}, signed by the camera"));
+            }
+            Event::Answered { .. } => {}
+            Event::Watching { devices } => {
+                let names: Vec<_> = devices.iter().map(|watcher| plain(&watcher.name)).collect();
+                let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+                self.say(&format!(" watching  {names}"));
+            }
             Event::Ended { reason } => {
                 if let Some(figures) = self.unsaid.take() {
                     self.say(&figures);

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::alarm::Alarm;
 use crate::event::{Event, Teller};
 use crate::home::{Home, HomeError};
 use crate::key_packages;
@@ -188,8 +189,7 @@ impl Keeper {
             // It may become usable: the list it rests on is still on its way.
             Err(error @ GroupError::Refused(Refusal::UnknownList { .. })) => return Err(error.into()),
             Err(GroupError::Refused(refusal)) => {
-                let reason = format!("a Welcome was refused: {refusal}");
-                self.teller.tell(Event::Alarm { reason });
+                self.teller.alarm(Alarm::GroupRuleBroken { what: "Welcome", refusal });
             }
             Err(error) => self.teller.note(format!("a Welcome could not be used: {error}")),
         }
@@ -311,20 +311,17 @@ impl Keeper {
     }
 
     fn report(&self, error: &KeepError) {
-        let alarming = match error {
-            KeepError::Home(HomeError::List(_)) => true,
-            KeepError::Group(GroupError::Refused(refusal)) => {
-                !matches!(refusal, Refusal::GroupClosed | Refusal::UnknownList { .. })
+        let alarm = match error {
+            KeepError::Home(HomeError::List(error)) => Alarm::of_lists(&self.home, error),
+            KeepError::Group(GroupError::Refused(refusal))
+                if !matches!(refusal, Refusal::GroupClosed | Refusal::UnknownList { .. }) =>
+            {
+                Alarm::GroupRuleBroken { what: "commit", refusal: *refusal }
             }
-            _ => false,
+            _ => return self.teller.note(text),
         };
-        let text = format!("the group could not be followed: {error}");
-        if alarming {
-            self.teller.trying(Step::KeyKnown, &text);
-            self.teller.tell(Event::Alarm { reason: text });
-        } else {
-            self.teller.note(text);
-        }
+        self.teller.trying(Step::KeyKnown, &text);
+        self.teller.alarm(alarm);
     }
 }
 
