@@ -23,6 +23,7 @@ mod chain;
 mod codec;
 mod entry;
 mod error;
+mod histories;
 mod rules;
 
 pub use chain::{ListChain, VerifiedList};
@@ -42,6 +43,8 @@ pub const MAX_LIST_BYTES: usize = 64 * 1024;
 pub const MAX_LABEL_BYTES: usize = 160;
 /// Most cameras whose generations one list may remember, present and removed ones together.
 pub const MAX_GENERATIONS: usize = 256;
+/// Most lists one list may name as parents: the one it follows, and rivals of it that it joins.
+pub const MAX_PARENTS: usize = 4;
 /// Longest time a guest may be listed for, in seconds (30 days).
 pub const MAX_GUEST_SECONDS: u64 = 30 * 24 * 3600;
 
@@ -52,8 +55,8 @@ pub struct DeviceList {
     pub household: HouseholdId,
     /// Counts up from 1 without a gap.
     pub version: u64,
-    /// Hashes of the lists this one follows: none for version 1, else one, or two in ascending order when
-    /// it joins two histories.
+    /// Hashes of the lists this one follows: none for version 1, else one, or up to [`MAX_PARENTS`] in
+    /// ascending order when it joins histories.
     pub parents: Vec<ListHash>,
     /// When it was signed, in seconds since the Unix epoch; never earlier than the list before.
     pub issued_at: u64,

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::VerifyingKey;
 
-use super::{DeviceList, ListError, ListHash, ListVersion, Reason, SignedList, Signer, rules};
+use super::{
+    DeviceList, ListError, ListHash, ListVersion, MAX_PARENTS, Reason, SignedList, Signer, histories, rules,
+};
 use crate::id::HouseholdId;
 
 /// All lists of one household that were verified, oldest first. Cloning is cheap: lists are shared.
@@ -14,7 +16,10 @@ pub struct ListChain {
     root: VerifyingKey,
     household: HouseholdId,
     lists: Vec<Arc<VerifiedList>>,
-    rival: Option<Arc<VerifiedList>>,
+    /// Other signed lists of the newest version.
+    rivals: Vec<Arc<VerifiedList>>,
+    /// What head and rivals agree on, while there are rivals.
+    agreed: Option<Arc<DeviceList>>,
 }
 
 impl ListChain {
@@ -27,7 +32,13 @@ impl ListChain {
         if root.is_weak() {
             return Err(ListError::BadRootKey);
         }
-        Ok(Self { root, household: HouseholdId::of_root(root_public), lists: Vec::new(), rival: None })
+        Ok(Self {
+            root,
+            household: HouseholdId::of_root(root_public),
+            lists: Vec::new(),
+            rivals: Vec::new(),
+            agreed: None,
+        })
     }
 
     /// Verifies a signed list as the next of the chain and takes it in; returns its version and hash.
@@ -37,8 +48,10 @@ impl ListChain {
     /// the future is not refused.
     ///
     /// # Errors
-    /// Any [`ListError`]; the chain is unchanged, except that after [`ListError::TwoHistories`] it
-    /// remembers the second list ([`ListChain::rival`]).
+    /// Any [`ListError`]; the chain is unchanged, except that after [`ListError::TwoHistories`] of the
+    /// newest version it remembers the second list ([`ListChain::rival`]). Store it beside the others and
+    /// give it to `accept` again after them: the alarm outlasts a restart. A second list of an older
+    /// version is an alarm and changes nothing: who was removed since then could have signed it.
     pub fn accept(&mut self, bytes: &[u8], now: Option<SystemTime>) -> Result<ListVersion, ListError> {
         let signed = SignedList::parse(bytes)?;
         let list = signed.list();
@@ -49,24 +62,27 @@ impl ListChain {
         if list.version == 0 || list.version > next {
             return Err(ListError::WrongVersion { expected: next, found: list.version });
         }
-        if self.at(list.version).is_some_and(|known| known.hash == signed.hash()) {
+        let known = self.at(list.version);
+        if known.is_some_and(|known| known.hash == signed.hash()) {
             return Ok(ListVersion { version: list.version, hash: signed.hash() });
         }
         if now.is_some_and(|now| list.issued_at > seconds(now + FUTURE_TOLERANCE)) {
             return Err(ListError::FromTheFuture);
         }
         self.verify(&signed)?;
-        let version = list.version;
+        let (version, theirs) = (list.version, list.signer);
+        let ours = known.map(|known| known.list().signer);
         let verified = Arc::new(VerifiedList { hash: signed.hash(), signed });
-        if version < next {
-            if version + 1 == next && self.rival.is_none() {
-                self.rival = Some(verified);
+        if let Some(ours) = ours {
+            if version + 1 == next {
+                self.remember_rival(verified);
             }
-            return Err(ListError::TwoHistories { version });
+            return Err(ListError::TwoHistories { version, signers: [ours, theirs] });
         }
         let accepted = verified.version();
         self.lists.push(verified);
-        self.rival = None;
+        self.rivals.clear();
+        self.agreed = None;
         Ok(accepted)
     }
 
@@ -104,7 +120,57 @@ impl ListChain {
     /// Until a list names both as parents, no other one is accepted.
     #[must_use]
     pub fn rival(&self) -> Option<&VerifiedList> {
-        self.rival.as_deref()
+        self.rivals().next()
+    }
+
+    /// All other validly signed lists of the newest version, in the order in which they were seen; at most
+    /// one less than [`MAX_PARENTS`].
+    pub fn rivals(&self) -> impl Iterator<Item = &VerifiedList> {
+        self.rivals.iter().map(Arc::as_ref)
+    }
+
+    /// The list by which a device acts: the newest one, or, while there are two histories, what they agree
+    /// on. Then a device is in it only when the list before and every history have it, with the least that
+    /// any of them gives it: removals of each count, additions of none. `None` while the chain is empty.
+    ///
+    /// What two histories agree on is signed by nobody and may name no admin.
+    #[must_use]
+    pub fn effective(&self) -> Option<&DeviceList> {
+        self.agreed.as_deref().or_else(|| self.head().map(VerifiedList::list))
+    }
+
+    /// Returns a draft of the next list: the devices of [`Self::effective`], with all histories as parents.
+    /// `None` while the chain is empty.
+    ///
+    /// `issued_at` is in seconds since the Unix epoch and is raised when the caller's clock is behind. With
+    /// two histories the reason of a device's list becomes [`Reason::Joined`].
+    #[must_use]
+    pub fn next_draft(&self, signer: Signer, issued_at: u64, reason: Reason) -> Option<DeviceList> {
+        let mut draft = DeviceList::after(self.head()?, signer, issued_at, reason);
+        if let Some(agreed) = &self.agreed {
+            draft.issued_at = draft.issued_at.max(agreed.issued_at);
+            draft.devices.clone_from(&agreed.devices);
+            draft.generations.clone_from(&agreed.generations);
+            draft.parents.extend(self.rivals().map(|rival| rival.hash));
+            draft.parents.sort_unstable();
+            if signer != Signer::Root {
+                draft.reason = Reason::Joined;
+            }
+        }
+        Some(draft)
+    }
+
+    fn remember_rival(&mut self, rival: Arc<VerifiedList>) {
+        let known = self.rivals.iter().any(|known| known.hash == rival.hash);
+        if known || self.rivals.len() + 1 >= MAX_PARENTS {
+            return;
+        }
+        self.rivals.push(rival);
+        let before = self.lists.len().checked_sub(2).and_then(|at| self.lists.get(at));
+        let before = before.map(|list| list.list());
+        let lists: Vec<&DeviceList> =
+            self.lists.last().into_iter().chain(&self.rivals).map(|list| list.list()).collect();
+        self.agreed = histories::agreed(before, &lists).map(Arc::new);
     }
 
     /// Verifies a list of version 1 to head + 1 against the list before it.
@@ -128,15 +194,16 @@ impl ListChain {
 
     fn check_parents(&self, list: &DeviceList, last: &VerifiedList) -> Result<(), ListError> {
         let ascending = list.parents.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || list.parents.len() > 2 || !list.parents.contains(&last.hash) {
+        if !ascending || list.parents.len() > MAX_PARENTS || !list.parents.contains(&last.hash) {
             return Err(ListError::WrongParent);
         }
         let follows_head = list.version == self.lists.len() as u64 + 1;
-        if let Some(rival) = self.rival.as_ref().filter(|_| follows_head) {
+        for rival in self.rivals.iter().filter(|_| follows_head) {
             if !list.parents.contains(&rival.hash) {
                 return Err(ListError::HistoriesNotJoined);
             }
-            rules::check_signer(list, rival.list())?;
+            // Whoever followed the other history must find the list as good.
+            rules::check_successor(list, rival.list())?;
         }
         Ok(())
     }

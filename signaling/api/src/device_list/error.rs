@@ -1,5 +1,6 @@
 //! Why a device list is refused.
 
+use super::Signer;
 use crate::id::DeviceId;
 
 /// A device list is refused. Unless a variant says otherwise the fault is with whoever made the list.
@@ -44,6 +45,8 @@ pub enum ListError {
     TwoHistories {
         /// The version of both.
         version: u64,
+        /// Who signed the list of the chain, and who signed the other.
+        signers: [Signer; 2],
     },
     /// Version 1 is not signed by the root.
     #[error("the first device list is not signed by the household root")]
