@@ -4,6 +4,7 @@
 //! group; the *link* keeps a relay connection; the *media* task seals and sends. A frame that comes while
 //! there is no connection is dropped unsealed; there is no way for one to leave in clear.
 
+mod counters;
 mod keeper;
 mod link;
 mod media;
@@ -16,10 +17,11 @@ use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::GroupError;
 use latchkey_wire::codec::Codec;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::camera::counters::{Sealing, SharedCounters};
 use crate::camera::keeper::Keeper;
 use crate::camera::link::{Link, LinkCounters};
 use crate::camera::media::Media;
@@ -112,8 +114,11 @@ impl Camera {
         let (keys_tx, keys) = watch::channel(None);
         let (line_tx, line) = watch::channel(None);
         let counters = Arc::new(LinkCounters::default());
+        let sealed = Arc::new(SharedCounters::default());
+        let (ended_epochs_tx, ended_epochs) = mpsc::unbounded_channel();
 
-        let mut keeper = Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx)?;
+        let sealing = Sealing { counters: Arc::clone(&sealed), ended: ended_epochs };
+        let mut keeper = Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, sealing)?;
         keeper.begin_session()?;
         let link = Link {
             signaling,
@@ -126,7 +131,7 @@ impl Camera {
         let media = Media::new(
             source,
             config,
-            media::Channels { keys, line },
+            media::Channels { keys, line, sealed, ended_epochs: ended_epochs_tx },
             Arc::clone(&teller),
             Arc::clone(&stats),
             counters,

@@ -8,6 +8,7 @@ mod failure;
 mod keeper;
 mod link;
 mod media;
+mod news;
 mod output;
 mod waiting;
 
@@ -155,13 +156,13 @@ impl Viewer {
         let stop = CancellationToken::new();
         let (ended_tx, ended) = watch::channel(None);
         let ender = Ender { ended: Arc::new(ended_tx), stop: stop.clone() };
-        let (keys_tx, keys) = mpsc::unbounded_channel();
+        let (news_tx, news) = mpsc::unbounded_channel();
         let (line_tx, line) = watch::channel(None);
         let (arrivals_tx, arrivals) = mpsc::channel(ARRIVAL_QUEUE);
         let counters = Arc::new(LinkCounters::default());
         let output = Output::open(config.targets, ender.clone());
 
-        let keeper = Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), keys_tx)?;
+        let keeper = Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx)?;
         let link = Link {
             signaling,
             camera,
@@ -170,7 +171,7 @@ impl Viewer {
             stop: stop.clone(),
         };
         let media = Media::new(media::Parts {
-            keys,
+            news,
             line,
             output,
             frames: config.frames,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::alarm::{Alarm, name_of};
+use crate::camera::counters::Sealing;
 use crate::event::{Event, Teller};
 use crate::home::{Home, HomeError};
 use crate::signaling::{SignalUpdate, Signaling, SignalingError};
@@ -42,6 +43,8 @@ pub(super) struct Keeper {
     seq: u64,
     session: Option<SenderSession>,
     keys: watch::Sender<Option<Arc<SenderKeys>>>,
+    /// What the media task seals with, and the epochs that are over there.
+    sealing: Sealing,
     teller: Arc<Teller>,
     /// When to look again: a device without key package, a server that did not answer, a daily renewal.
     look_again: Instant,
@@ -70,6 +73,7 @@ impl Keeper {
         signaling: Signaling,
         teller: Arc<Teller>,
         keys: watch::Sender<Option<Arc<SenderKeys>>>,
+        sealing: Sealing,
     ) -> Result<Self, super::CameraError> {
         let stored = home.vault().record(GROUP).map(|bytes| CameraGroup::restore(bytes, home.chain()));
         let generation = home.list()?.generation(home.device());
@@ -85,6 +89,7 @@ impl Keeper {
             seq,
             session: None,
             keys,
+            sealing,
             teller,
             look_again: Instant::now() + LONGEST_PAUSE,
             pause: SHORTEST_PAUSE,

@@ -9,11 +9,12 @@ use latchkey_e2ee::kid;
 use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope::{self, EnvelopeBuilder};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::camera::counters::{EpochEnded, SharedCounters};
 use crate::camera::keeper::SenderKeys;
 use crate::camera::link::{Line, LinkCounters};
 use crate::camera::{CameraConfig, SharedStats};
@@ -35,6 +36,10 @@ pub(super) struct Channels {
     pub(super) keys: watch::Receiver<Option<Arc<SenderKeys>>>,
     /// Relay connection of the moment.
     pub(super) line: Line,
+    /// What is sealed with, for the keeper.
+    pub(super) sealed: Arc<SharedCounters>,
+    /// Epochs in which nothing is sealed any more, for the keeper.
+    pub(super) ended_epochs: mpsc::UnboundedSender<EpochEnded>,
 }
 
 /// Reads, seals, sends.
@@ -109,6 +114,10 @@ impl Media {
         loop {
             let frame = tokio::select! {
                 frame = self.source.next() => frame,
+                Ok(()) = self.channels.keys.changed() => {
+                    self.take_keys();
+                    continue;
+                }
                 () = stop.cancelled() => return None,
             };
             let Some(frame) = frame else {
@@ -167,6 +176,7 @@ impl Media {
                 return None;
             }
         };
+        self.channels.sealed.sealed(sealed.kid, sealed.ctr);
         envelope::join(frame.codec, envelope, sframe, wire);
         if let Some(observer) = &self.observer {
             observer.sealed(&ObservedFrame::new(number, sealed.kid.value(), sealed.ctr, wire));
@@ -205,6 +215,10 @@ impl Media {
         if self.sealer.is_some() && !self.channels.keys.has_changed().unwrap_or(false) {
             return;
         }
+        self.take_keys();
+    }
+
+    fn take_keys(&mut self) {
         let Some(keys) = self.channels.keys.borrow_and_update().clone() else {
             return;
         };
@@ -219,6 +233,11 @@ impl Media {
                 self.calls_before += other.as_ref().map_or(0, FrameSealer::aead_calls);
                 *other = Some(FrameSealer::new(&keys.keys, keys.session));
             }
+        }
+        let epoch = self.sealer.as_ref().map_or(keys.keys.epoch(), FrameSealer::epoch);
+        if let Some(ended) = self.channels.sealed.begin(keys.keys.group(), epoch) {
+            // Nobody listening means that everything is ending.
+            let _ = self.channels.ended_epochs.send(ended);
         }
     }
 

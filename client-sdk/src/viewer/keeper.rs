@@ -10,7 +10,6 @@ use latchkey_api::group::PendingWelcome;
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::group::{GroupError, KeyPackages, Member, Processed, Refusal};
-use latchkey_e2ee::key_schedule::EpochKeys;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +21,7 @@ use crate::home::{Home, HomeError};
 use crate::key_packages;
 use crate::signaling::{SignalUpdate, Signaling, SignalingError};
 use crate::story::Step;
+use crate::viewer::news::News;
 use crate::viewer::{Ended, Ender, ViewerError};
 
 /// The viewer's state.
@@ -31,7 +31,7 @@ pub(super) struct Keeper {
     camera: DeviceId,
     packages: KeyPackages,
     member: Option<Member>,
-    keys: mpsc::UnboundedSender<EpochKeys>,
+    keys: mpsc::UnboundedSender<News>,
     teller: Arc<Teller>,
     look_again: Instant,
     pause: Duration,
@@ -69,7 +69,7 @@ impl Keeper {
         signaling: Signaling,
         camera: DeviceId,
         teller: Arc<Teller>,
-        keys: mpsc::UnboundedSender<EpochKeys>,
+        keys: mpsc::UnboundedSender<News>,
     ) -> Result<Self, ViewerError> {
         let packages = key_packages::load(&home)?;
         let stored = home.vault().record(&group_record(camera));
@@ -265,7 +265,7 @@ impl Keeper {
         let Some(member) = self.member.as_ref().filter(|member| !member.is_removed()) else { return };
         match member.frame_keys() {
             // Nobody listening means that everything is ending.
-            Ok(keys) => drop(self.keys.send(keys)),
+            Ok(keys) => drop(self.keys.send(News::Epoch { keys, removed: false })),
             Err(error) => self.teller.note(format!("the frame keys cannot be made: {error}")),
         }
     }
@@ -311,6 +311,7 @@ impl Keeper {
     }
 
     fn report(&self, error: &KeepError) {
+        let text = format!("the group could not be followed: {error}");
         let alarm = match error {
             KeepError::Home(HomeError::List(error)) => Alarm::of_lists(&self.home, error),
             KeepError::Group(GroupError::Refused(refusal))

@@ -24,13 +24,14 @@ use crate::story::Step;
 use crate::transport::IncomingPacket;
 use crate::viewer::failure::{Failure, words};
 use crate::viewer::link::{Arrival, Line, LinkCounters};
+use crate::viewer::news::News;
 use crate::viewer::output::Output;
 use crate::viewer::waiting::{Waiting, WaitingFrame};
 use crate::viewer::{Ended, Ender, OpenedFrame, SharedStats};
 
 /// What the media task is made of.
 pub(super) struct Parts {
-    pub(super) keys: mpsc::UnboundedReceiver<EpochKeys>,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) line: Line,
     pub(super) output: Output,
     pub(super) frames: Option<mpsc::Sender<OpenedFrame>>,
@@ -105,7 +106,7 @@ impl Media {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(keys) = self.parts.keys.recv() => self.take_keys(keys),
+                Some(news) = self.parts.news.recv() => self.take_news(news),
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival::Packet(packet)) => self.take_packet(packet),
                     Some(Arrival::NewConnection) => self.begin_connection(),
@@ -126,6 +127,13 @@ impl Media {
         let deadlines = self.tracks.values().filter_map(|track| track.jitter.deadline());
         let idle = if self.waiting.is_empty() { IDLE_WAKE } else { WAITING_WAKE };
         deadlines.chain([now + idle]).min().unwrap_or(now)
+    }
+
+    fn take_news(&mut self, news: News) {
+        match news {
+            News::Epoch { keys, .. } => self.take_keys(keys),
+            News::Ended { .. } | News::Answered { .. } | News::CameraKey(_) => {}
+        }
     }
 
     fn take_keys(&mut self, keys: EpochKeys) {
