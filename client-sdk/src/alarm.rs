@@ -124,15 +124,15 @@ impl Alarm {
 impl Alarm {
     /// The alarm for lists that the server showed and that were refused for `error`.
     pub(crate) fn of_lists(home: &Home, error: &ListError) -> Self {
-        match (error, home.chain().rival(), home.chain().head()) {
-            (ListError::TwoHistories { version }, Some(rival), Some(head)) => Self::TwoHistories {
+        match error {
+            ListError::TwoHistories { version, signers } => Self::TwoHistories {
                 version: *version,
-                signers: [head.list().signer, rival.list().signer].map(|signer| match signer {
+                signers: signers.map(|signer| match signer {
                     Signer::Root => "the recovery words".to_owned(),
                     Signer::Device(device) => name_of(home, device),
                 }),
             },
-            _ => Self::ListInvalid { why: error.to_string() },
+            error => Self::ListInvalid { why: error.to_string() },
         }
     }
 }
