@@ -3,7 +3,7 @@
 use bip39::{Language, Mnemonic};
 use ed25519_dalek::{Signer as _, SigningKey};
 use hkdf::Hkdf;
-use latchkey_api::auth::signing_input;
+use latchkey_api::auth::{ROOT_DEVICE, deletion_input, signing_input};
 use latchkey_api::device_list::{DeviceEntry, DeviceList, Rights, Role, SignedList};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use sha2::Sha256;
@@ -89,11 +89,23 @@ impl DeviceIdentity {
         self.signing.sign(&signing_input(audience, household, &self.device, nonce)).to_bytes()
     }
 
+    /// Signs a challenge of the server to delete the household with all that the server has of it. Returns the Ed25519
+    /// signature over [`latchkey_api::auth::deletion_input`].
+    #[must_use]
+    pub fn sign_deletion(&self, audience: &str, household: &HouseholdId, nonce: &[u8]) -> [u8; 64] {
+        self.signing.sign(&deletion_input(audience, household, &self.device, nonce)).to_bytes()
+    }
+
     /// Signs a device list as this device. Whether others accept the signature is decided by the list before.
     #[must_use]
     pub fn sign_list(&self, list: DeviceList) -> SignedList {
         let signature = self.signing.sign(&list.signing_input()).to_bytes();
         SignedList::assemble(list, signature)
+    }
+
+    /// The X25519 key that opens enrolment payloads.
+    pub(crate) fn enrol_secret(&self) -> &StaticSecret {
+        &self.enrol
     }
 
     /// The Ed25519 key pair in the form that the MLS crypto provider wants: seed, then public key.
@@ -184,11 +196,31 @@ impl HouseholdRoot {
         HouseholdId::of_root(&self.public())
     }
 
+    /// Signs a challenge of the server to delete the household, as [`DeviceIdentity::sign_deletion`].
+    #[must_use]
+    pub fn sign_deletion(&self, audience: &str, nonce: &[u8]) -> [u8; 64] {
+        self.signing.sign(&deletion_input(audience, &self.household(), &ROOT_DEVICE, nonce)).to_bytes()
+    }
+
     /// Signs the first list or a recovery list; others are refused by every device.
     #[must_use]
     pub fn sign_list(&self, list: DeviceList) -> SignedList {
         let signature = self.signing.sign(&list.signing_input()).to_bytes();
         SignedList::assemble(list, signature)
+    }
+
+    /// Signs a challenge of the server as the root, which has no device id but
+    /// [`ROOT_DEVICE`](latchkey_api::auth::ROOT_DEVICE); `audience` is the authority that the caller dialled.
+    #[must_use]
+    pub fn sign_challenge(&self, audience: &str, nonce: &[u8]) -> [u8; 64] {
+        self.signing.sign(&signing_input(audience, &self.household(), &ROOT_DEVICE, nonce)).to_bytes()
+    }
+
+    /// Fills `secret` with what follows from the root for one purpose.
+    pub(crate) fn derive(&self, purpose: &[u8], secret: &mut [u8]) {
+        Hkdf::<Sha256>::new(None, self.signing.as_bytes())
+            .expand(purpose, secret)
+            .expect("a key is within HKDF's limit");
     }
 
     fn from_entropy(entropy: &[u8; 16]) -> Self {

@@ -5,13 +5,18 @@
 //!
 //! - [`identity`]: a device's keys, the household root and its twelve words.
 //! - [`label`]: device names, sealed for members.
+//! - [`enrol`]: how a new device and a household meet, by code or by six digits.
+//! - [`safety_number`]: sixty digits that all devices of a household share.
 //! - [`group`]: one MLS group per camera (RFC 9420), whose members the signed device list decides.
 //! - [`note`], [`record`], [`freshness`]: what members tell each other inside the group, and what it proves.
 //! - [`key_schedule`]: the frame keys of an epoch (RFC 9605 section 5.2).
 //! - [`seal`] and [`open`]: frames as SFrame (RFC 9605), with [`kid`] and [`inner`] header.
+//! - [`checkpoint`]: the camera's signature over its frames.
 
 mod cbor;
+pub mod checkpoint;
 mod cipher;
+pub mod enrol;
 pub mod freshness;
 pub mod group;
 pub mod identity;
@@ -23,4 +28,5 @@ pub mod note;
 pub mod open;
 pub mod record;
 mod replay;
+pub mod safety_number;
 pub mod seal;

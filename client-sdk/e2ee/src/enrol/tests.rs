@@ -1,0 +1,1 @@
+//! Enrolment over a mailbox that loses, repeats, reorders and exchanges.
