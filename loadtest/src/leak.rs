@@ -1,6 +1,6 @@
 //! Looks for known plaintext in what a server saw or holds: every 16-byte window of every secret, at every offset.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Length of a window in bytes.
 pub const WINDOW: usize = 16;
@@ -78,25 +78,47 @@ impl Needles {
     /// Adds a short secret as it is, in hexadecimal and in base64, each where it is long enough to be told from chance.
     pub fn add_in_all_spellings(&mut self, name: &str, secret: &[u8]) {
         use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
         let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        let spellings = [
-            (String::new(), secret.to_vec()),
-            (" (hex)".to_owned(), hex.to_uppercase().into_bytes()),
-            (" (hex)".to_owned(), hex.into_bytes()),
-            (
-                " (base64)".to_owned(),
-                base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret).into_bytes(),
-            ),
-            (
-                " (base64url)".to_owned(),
-                base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret).into_bytes(),
-            ),
+        let mut spellings = vec![
+            ("", secret.to_vec()),
+            (" (hex)", hex.to_uppercase().into_bytes()),
+            (" (hex)", hex.into_bytes()),
         ];
+        // What is a part of something longer may begin at any of the three places of a base64 group.
+        for part in (0..3).filter_map(|at| secret.get(at..)) {
+            spellings.push((" (base64)", STANDARD_NO_PAD.encode(part).into_bytes()));
+            spellings.push((" (base64url)", URL_SAFE_NO_PAD.encode(part).into_bytes()));
+        }
         for (suffix, bytes) in spellings {
             if bytes.len() >= WINDOW {
                 self.add(&format!("{name}{suffix}"), &bytes);
             }
         }
+    }
+
+    /// Adds what is secret of a `state` in all spellings: every run of at least a window's length that does not stand in
+    /// `public`. Returns how many bytes that were.
+    pub fn add_secret_parts(&mut self, name: &str, state: &[u8], public: &[u8]) -> usize {
+        let known: HashSet<&[u8]> = public.windows(WINDOW).collect();
+        let is_public: Vec<bool> = state.windows(WINDOW).map(|window| known.contains(window)).collect();
+        let mut bytes = 0;
+        let mut at = 0;
+        while at < is_public.len() {
+            let begin = at;
+            while at < is_public.len() && !is_public[at] {
+                at += 1;
+            }
+            // The first and the last windows of a run reach into what is public beside it.
+            let from = if begin == 0 { 0 } else { begin + WINDOW - 1 };
+            let to = if at == is_public.len() { state.len() } else { at };
+            if let Some(part) = state.get(from..to).filter(|part| part.len() >= WINDOW) {
+                self.add_in_all_spellings(name, part);
+                bytes += part.len();
+            }
+            at += 1;
+        }
+        bytes
     }
 
     /// Returns how many distinct windows are searched for.
@@ -120,7 +142,7 @@ impl Needles {
     /// Returns what of the secrets stands in `haystack`.
     #[must_use]
     pub fn search(&self, haystack: &[u8]) -> Findings {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut secrets: Vec<(u32, usize)> = Vec::new();
         let mut hits = 0;
         for (offset, window) in haystack.windows(WINDOW).enumerate() {
@@ -245,6 +267,25 @@ mod tests {
         let mut needles = Needles::new();
         needles.add("zeros", &[0; 64]);
         assert_eq!((needles.len(), needles.left_out()), (0, 49));
+    }
+
+    #[test]
+    fn of_a_state_what_is_not_public_is_searched_in_every_spelling() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let state: Vec<u8> = (1u32..301).map(|n| (n.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect();
+        let (public, secret) = ([&state[..120], &state[152..200]].concat(), &state[120..152]);
+        let mut needles = Needles::new();
+        assert_eq!(needles.add_secret_parts("state", &state, &public), 32 + 100);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(needles.search(secret).hits, 32 - WINDOW + 1);
+        assert_eq!(needles.search(hex(secret).as_bytes()).hits, 64 - WINDOW + 1);
+        assert!(needles.search(URL_SAFE_NO_PAD.encode(&secret[5..]).as_bytes()).hits > 15);
+        for public in
+            [public.clone(), hex(&public).into_bytes(), URL_SAFE_NO_PAD.encode(&public).into_bytes()]
+        {
+            assert_eq!(needles.search(&public).hits, 0);
+        }
     }
 
     #[test]

@@ -8,4 +8,5 @@ pub mod lossy;
 pub mod outsider;
 pub mod place;
 pub mod process;
+pub mod secrets;
 pub mod server;
