@@ -114,6 +114,18 @@ impl Relay {
         Self::start_with(config, |shards| shards.tap = Some(tap)).await
     }
 
+    /// As [`start`](Relay::start), and lets `meddler` change what every room gets, for tests of a hostile relay.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    #[cfg(feature = "test-tap")]
+    pub async fn start_meddled(
+        config: RelayConfig,
+        meddler: crate::shard::Meddler,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, |shards| shards.meddler = Some(meddler)).await
+    }
+
     async fn start_with(
         config: RelayConfig,
         adjust: impl FnOnce(&mut ShardsConfig),

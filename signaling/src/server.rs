@@ -128,6 +128,18 @@ impl Server {
         Self::start_with(config, |relay| Relay::start_tapped(relay, tap)).await
     }
 
+    /// As [`Server::start`], and lets `meddler` change what the relay's rooms get, for tests of a hostile relay.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    #[cfg(feature = "test-tap")]
+    pub async fn start_meddled(
+        config: ServerConfig,
+        meddler: latchkey_relay::shard::Meddler,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, |relay| Relay::start_meddled(relay, meddler)).await
+    }
+
     async fn start_with<F>(
         config: ServerConfig,
         start: impl FnOnce(RelayConfig) -> F,

@@ -82,9 +82,26 @@ impl Worker {
         if let Some(tap) = &self.setup.tap {
             tap(packet);
         }
-        let (marker, payload_type) = (packet[1] & 0x80 != 0, packet[1] & 0x7F);
-        let Some(kind) = peer.kind_of(payload_type) else { return Err(DropReason::Policy) };
+        #[cfg(feature = "test-tap")]
+        if let Some(meddler) = self.setup.meddler.clone() {
+            return self.meddle(&meddler, key, packet, received, now);
+        }
+        let Some(kind) = peer.kind_of(packet[1] & 0x7F) else { return Err(DropReason::Policy) };
         let place = peer.room;
+        self.take(place, kind, packet, received, now)
+    }
+
+    /// Gives an opened packet to its room.
+    #[inline]
+    fn take(
+        &mut self,
+        place: u32,
+        kind: MediaKind,
+        packet: &[u8],
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let marker = packet[1] & 0x80 != 0;
         let room = self.rooms.at(place).ok_or(DropReason::UnknownPeer)?;
         let ingested = room.room.ingest(packet, now);
         if kind == MediaKind::Video {
@@ -106,6 +123,27 @@ impl Worker {
             Err(Refused::Duplicate | Refused::Stale) => Err(DropReason::Replay),
             Err(_) => Err(DropReason::Policy),
         }
+    }
+
+    /// Gives the room what a test makes of a packet.
+    #[cfg(feature = "test-tap")]
+    fn meddle(
+        &mut self,
+        meddler: &crate::shard::start::Meddler,
+        key: PeerKey,
+        packet: &[u8],
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let place = self.peers.get(key).ok_or(DropReason::UnknownPeer)?.room;
+        let room = self.rooms.at(place).ok_or(DropReason::UnknownPeer)?.id;
+        let mut outcome = Err(DropReason::Policy);
+        for packet in meddler(room, packet) {
+            let kind = self.peers.get(key).and_then(|peer| peer.kind_of(packet[1] & 0x7F));
+            let kind = kind.ok_or(DropReason::Policy)?;
+            outcome = self.take(place, kind, &packet, received, now);
+        }
+        outcome
     }
 
     fn stun(

@@ -23,9 +23,9 @@ mod start;
 mod timers;
 mod worker;
 
-#[cfg(feature = "test-tap")]
-pub use start::Tap;
 pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
+#[cfg(feature = "test-tap")]
+pub use start::{Meddler, Tap};
 
 #[cfg(test)]
 mod tests;

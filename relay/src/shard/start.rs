@@ -9,6 +9,8 @@ use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use latchkey_relay_core::RoomConfig;
+#[cfg(feature = "test-tap")]
+use latchkey_wire::id::RoomId;
 use tokio::sync::mpsc;
 
 use crate::batch::{Socket, SocketOptions, Waker};
@@ -41,11 +43,19 @@ pub struct ShardsConfig {
     /// Sees every opened inbound RTP packet (SRTP removed; the frames in it stay sealed). For tests.
     #[cfg(feature = "test-tap")]
     pub tap: Option<Tap>,
+    /// Stands between the opened packets and their rooms. For tests.
+    #[cfg(feature = "test-tap")]
+    pub meddler: Option<Meddler>,
 }
 
 /// Sees every opened inbound RTP packet of all shards.
 #[cfg(feature = "test-tap")]
 pub type Tap = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Is given every opened inbound RTP packet with its room, and returns those that the room gets in its place, of the
+/// same publisher: what an operator can do that changes its relay.
+#[cfg(feature = "test-tap")]
+pub type Meddler = Arc<dyn Fn(RoomId, &[u8]) -> Vec<Vec<u8>> + Send + Sync>;
 
 /// Most shards that can share one port: the first character of a ufrag names the shard.
 pub const MAX_SHARDS: usize = 62;
@@ -117,6 +127,8 @@ impl Default for ShardsConfig {
             ends: None,
             #[cfg(feature = "test-tap")]
             tap: None,
+            #[cfg(feature = "test-tap")]
+            meddler: None,
         }
     }
 }
@@ -206,6 +218,8 @@ impl Shards {
             ends: config.ends,
             #[cfg(feature = "test-tap")]
             tap: config.tap,
+            #[cfg(feature = "test-tap")]
+            meddler: config.meddler,
         };
         let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
         for (index, ((socket, neighbours), waker)) in parts.enumerate() {

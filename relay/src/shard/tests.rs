@@ -38,6 +38,8 @@ fn worker() -> Worker {
         ends: None,
         #[cfg(feature = "test-tap")]
         tap: None,
+        #[cfg(feature = "test-tap")]
+        meddler: None,
     };
     let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &SocketOptions::default()).unwrap();
     let waker = Waker::new().unwrap();

@@ -34,6 +34,8 @@ pub(super) struct Setup {
     pub(super) ends: Option<mpsc::UnboundedSender<SessionEnd>>,
     #[cfg(feature = "test-tap")]
     pub(super) tap: Option<crate::shard::start::Tap>,
+    #[cfg(feature = "test-tap")]
+    pub(super) meddler: Option<crate::shard::start::Meddler>,
 }
 
 /// Everything that one shard owns. Nobody else touches it while it runs.
