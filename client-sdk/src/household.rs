@@ -59,7 +59,7 @@ async fn found(vault: Vault, server: Server, name: &str) -> Result<(Home, Phrase
     let root_public = root.public();
     let mut home = Home::begin(vault, Beginnings { identity, server, root_public, label_key })?;
     home.take_lists(std::slice::from_ref(&list))?;
-    home.server().create_household(root_public, list).await.map_err(HomeError::from)?;
+    home.server().create_household(root_public, list, None).await.map_err(HomeError::from)?;
     let signaling = home.signaling();
     key_packages::leave(&mut home, &signaling).await?;
     Ok((home, words))

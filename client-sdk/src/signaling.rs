@@ -4,15 +4,17 @@
 
 mod calls;
 mod events;
+mod root;
 
 pub use events::{EventStream, SignalUpdate};
+pub use root::RootSession;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of};
 use latchkey_api::encoding::ByteString;
-use latchkey_api::household::{CreateHousehold, HouseholdCreated};
+use latchkey_api::household::{CreateHousehold, DeleteHousehold, HouseholdCreated};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
 use latchkey_api::problem::{Problem, ProblemCode};
@@ -139,13 +141,19 @@ impl Server {
         &self.http
     }
 
-    /// Registers a household by its first list.
+    /// Registers a household by its first list; with the operator's invite code where the server asks for one (codes
+    /// `invite-code-needed` and `invite-code-refused`).
     pub async fn create_household(
         &self,
         root_public: [u8; 32],
         list: Vec<u8>,
+        invite_code: Option<String>,
     ) -> Result<HouseholdId, SignalingError> {
-        let body = CreateHousehold { root_public: ByteString(root_public.to_vec()), list: ByteString(list) };
+        let body = CreateHousehold {
+            root_public: ByteString(root_public.to_vec()),
+            list: ByteString(list),
+            invite_code,
+        };
         let created: HouseholdCreated = self.call(Method::POST, "v1/households", None, Some(&body)).await?;
         Ok(created.household)
     }
@@ -163,6 +171,29 @@ impl Server {
         let path = format!("v1/mailboxes/{mailbox}?after={after}");
         let mailbox: Mailbox = self.call(Method::GET, &path, None, None::<&()>).await?;
         Ok(mailbox.messages)
+    }
+
+    /// Asks for a nonce to sign, and makes sure that it is of the server that was dialled.
+    async fn challenge(&self, household: HouseholdId, device: DeviceId) -> Result<Challenge, SignalingError> {
+        let ask = ChallengeRequest { household, device };
+        let challenge: Challenge = self.call(Method::POST, "v1/auth/challenge", None, Some(&ask)).await?;
+        let called = audience_of(self.url.as_str());
+        if challenge.audience != called {
+            return Err(SignalingError::ForeignChallenge { named: challenge.audience, called });
+        }
+        Ok(challenge)
+    }
+
+    /// Answers a challenge and returns the token.
+    async fn answer(
+        &self,
+        (household, device): (HouseholdId, DeviceId),
+        challenge: Challenge,
+        signature: [u8; 64],
+    ) -> Result<SignedIn, SignalingError> {
+        let signature = ByteString(signature.to_vec());
+        let answer = SignIn { household, device, nonce: challenge.nonce, signature };
+        self.call(Method::POST, "v1/auth/session", None, Some(&answer)).await
     }
 
     async fn call<B: Serialize, R: DeserializeOwned>(
@@ -236,6 +267,18 @@ impl Signaling {
         }
     }
 
+    /// Removes everything the server has about the household, for good. For admins; code `forbidden` for others.
+    pub async fn delete_household(&self) -> Result<(), SignalingError> {
+        let Inner { server, household, device, identity, .. } = &*self.inner;
+        let challenged = server.challenge(*household, *device).await?;
+        let nonce = challenged.nonce.as_slice();
+        let signature = identity.sign_deletion(&challenged.audience, household, nonce);
+        let body = DeleteHousehold { nonce: challenged.nonce, signature: ByteString(signature.to_vec()) };
+        let _: serde_json::Value = self.call(Method::POST, DELETION, Some(&body)).await?;
+        *self.inner.token.lock().await = None;
+        Ok(())
+    }
+
     async fn token(&self) -> Result<Zeroizing<String>, SignalingError> {
         let mut held = self.inner.token.lock().await;
         let usable = held.as_ref().filter(|token| token.expires_at > unix_seconds() + RENEW_BEFORE);
@@ -257,20 +300,10 @@ impl Signaling {
 
     async fn challenge(&self) -> Result<SignedIn, SignalingError> {
         let Inner { server, household, device, identity, .. } = &*self.inner;
-        let ask = ChallengeRequest { household: *household, device: *device };
-        let challenge: Challenge = server.call(Method::POST, "v1/auth/challenge", None, Some(&ask)).await?;
-        let called = audience_of(server.url.as_str());
-        if challenge.audience != called {
-            return Err(SignalingError::ForeignChallenge { named: challenge.audience, called });
-        }
-        let signature = identity.sign_challenge(&called, household, challenge.nonce.as_slice());
-        let answer = SignIn {
-            household: *household,
-            device: *device,
-            nonce: challenge.nonce,
-            signature: ByteString(signature.to_vec()),
-        };
-        server.call(Method::POST, "v1/auth/session", None, Some(&answer)).await
+        let challenged = server.challenge(*household, *device).await?;
+        let nonce = challenged.nonce.as_slice();
+        let signature = identity.sign_challenge(&challenged.audience, household, nonce);
+        server.answer((*household, *device), challenged, signature).await
     }
 }
 
@@ -305,6 +338,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+const DELETION: &str = "v1/households/self/deletion";
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a whole reply may take.

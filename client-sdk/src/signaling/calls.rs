@@ -1,9 +1,12 @@
 //! The signed-in routes, one method each.
 
+use latchkey_api::audit::{AuditRow, AuditRows};
 use latchkey_api::device::{ClaimKeyPackage, ClaimedKeyPackage, KeyPackagesLeft, PublishKeyPackages};
 use latchkey_api::encoding::ByteString;
+use latchkey_api::export::Export;
 use latchkey_api::group::{
-    GroupMessage, GroupMessages, MessageAccepted, PendingWelcome, PostCommit, PostMessage, Welcomes,
+    CursorKept, GroupMessage, GroupMessages, MessageAccepted, PendingWelcome, PostCommit, PostCursor,
+    PostMessage, Welcomes,
 };
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_api::list::{ListAccepted, Lists, PostList};
@@ -90,6 +93,36 @@ impl Signaling {
                 return Ok(messages);
             }
         }
+    }
+
+    /// Tells the server that what came of the messages up to `seq` is saved: they are not asked for again. Returns how far
+    /// this device is read.
+    pub async fn post_cursor(&self, group: GroupId, seq: u64) -> Result<u64, SignalingError> {
+        let path = format!("v1/groups/{group}/cursor");
+        let kept: CursorKept = self.call(Method::POST, &path, Some(&PostCursor { seq })).await?;
+        Ok(kept.seq)
+    }
+
+    /// Returns all rows of the household's audit chain after row `seq`, oldest first; [`AuditHead::follow`] checks them.
+    ///
+    /// [`AuditHead::follow`]: latchkey_api::audit::AuditHead::follow
+    pub async fn audit_after(&self, seq: u64) -> Result<Vec<AuditRow>, SignalingError> {
+        let mut rows: Vec<AuditRow> = Vec::new();
+        loop {
+            let after = rows.last().map_or(seq, |row| row.seq);
+            let page: AuditRows = self.get(&format!("v1/audit?after={after}")).await?;
+            // A page that does not lead on would be asked for again and again.
+            let leads_on = page.rows.last().is_some_and(|row| row.seq > after);
+            rows.extend(page.rows);
+            if !page.more || !leads_on {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Returns everything the server has about the household. For admins; code `forbidden` for others.
+    pub async fn export(&self) -> Result<Export, SignalingError> {
+        self.get("v1/export").await
     }
 
     /// Returns the welcomes that wait for this device, oldest first.

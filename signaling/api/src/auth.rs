@@ -1,4 +1,4 @@
-//! Signing in: a device answers a single-use challenge with its signature key; no passwords exist.
+//! Signing in: a device, or the household root, answers a single-use challenge with its key; no passwords exist.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use crate::id::{DeviceId, HouseholdId};
 pub struct ChallengeRequest {
     /// The household the device belongs to.
     pub household: HouseholdId,
-    /// The device that wants to sign in.
+    /// The device that wants to sign in; [`ROOT_DEVICE`] for the household root.
     pub device: DeviceId,
 }
 
@@ -39,7 +39,7 @@ pub struct SignIn {
     pub device: DeviceId,
     /// The nonce of the challenge.
     pub nonce: ByteString,
-    /// Ed25519 (the device's MLS signature key) over [`signing_input`], 64 bytes.
+    /// Ed25519 (the device's MLS signature key, or the household root's) over [`signing_input`], 64 bytes.
     pub signature: ByteString,
 }
 
@@ -58,12 +58,32 @@ impl std::fmt::Debug for SignedIn {
     }
 }
 
+/// The device id under which the household root signs in. Such a session reads lists, brings a list that the root signed,
+/// and deletes the household; nothing else. No device can sign in under this id.
+pub const ROOT_DEVICE: DeviceId = DeviceId([0; 16]);
+
 /// The bytes a device signs to sign in:
 /// `"latchkey auth v1" || 0x00 || audience || 0x00 || household || device || nonce`.
 #[must_use]
 pub fn signing_input(audience: &str, household: &HouseholdId, device: &DeviceId, nonce: &[u8]) -> Vec<u8> {
-    let mut input = Vec::with_capacity(CONTEXT.len() + audience.len() + 34 + nonce.len());
-    input.extend_from_slice(CONTEXT);
+    bound_input(SIGN_IN, audience, (household, device), nonce)
+}
+
+/// The bytes an admin device or the root signs to delete its household:
+/// `"latchkey delete v1" || 0x00 || audience || 0x00 || household || device || nonce`.
+#[must_use]
+pub fn deletion_input(audience: &str, household: &HouseholdId, device: &DeviceId, nonce: &[u8]) -> Vec<u8> {
+    bound_input(DELETION, audience, (household, device), nonce)
+}
+
+fn bound_input(
+    context: &[u8],
+    audience: &str,
+    (household, device): (&HouseholdId, &DeviceId),
+    nonce: &[u8],
+) -> Vec<u8> {
+    let mut input = Vec::with_capacity(context.len() + audience.len() + 34 + nonce.len());
+    input.extend_from_slice(context);
     input.push(0);
     input.extend_from_slice(audience.as_bytes());
     input.push(0);
@@ -88,7 +108,8 @@ pub fn audience_of(url: &str) -> String {
     host.strip_suffix(own_port).map_or(host.clone(), str::to_owned)
 }
 
-const CONTEXT: &[u8] = b"latchkey auth v1";
+const SIGN_IN: &[u8] = b"latchkey auth v1";
+const DELETION: &[u8] = b"latchkey delete v1";
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +119,9 @@ mod tests {
     fn signing_input_is_the_documented_concatenation() {
         let input = signing_input("h:1", &HouseholdId([1; 16]), &DeviceId([2; 16]), &[3; 32]);
         let expected = [b"latchkey auth v1\0h:1\0".as_slice(), &[1; 16], &[2; 16], &[3; 32]].concat();
+        assert_eq!(input, expected);
+        let input = deletion_input("h:1", &HouseholdId([1; 16]), &DeviceId([2; 16]), &[3; 32]);
+        let expected = [b"latchkey delete v1\0h:1\0".as_slice(), &[1; 16], &[2; 16], &[3; 32]].concat();
         assert_eq!(input, expected);
     }
 

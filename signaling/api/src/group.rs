@@ -49,7 +49,11 @@ pub struct MessageAccepted {
     pub seq: u64,
 }
 
-/// Reply to `GET /v1/groups/{group}/messages?after=seq`: what came after `seq`, oldest first.
+/// Longest application message in bytes.
+pub const MAX_APPLICATION_BYTES: usize = 32 * 1024;
+
+/// Reply to `GET /v1/groups/{group}/messages?after=seq`: what came after `seq`, oldest first. A gap after `seq` means that
+/// messages are kept no longer: all who may read the group had read them, or they were too old.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GroupMessages {
     /// The messages in their order.
@@ -69,6 +73,22 @@ pub struct GroupMessage {
     pub epoch: u64,
     /// The `MLSMessage` as it was posted.
     pub message: ByteString,
+}
+
+/// `POST /v1/groups/{group}/cursor`: the caller has read the messages up to `seq`, has saved what came of them, and will
+/// not ask for them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostCursor {
+    /// The place of the last message that was read.
+    pub seq: u64,
+}
+
+/// Reply to [`PostCursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CursorKept {
+    /// How far the caller has read now; a cursor never moves back, nor beyond the last message.
+    pub seq: u64,
 }
 
 /// Content type of a message (RFC 9420 section 6).

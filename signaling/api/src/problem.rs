@@ -100,6 +100,10 @@ codes! {
     Forbidden "forbidden" 403 "The signed list does not allow this";
     /// A list's signer may not sign it (RFC: neither root nor an admin of the list before).
     ListSignerNotAllowed "list-signer-not-allowed" 403 "The signer may not sign this list";
+    /// The operator lets households in by invite code only, and the request has none.
+    InviteCodeNeeded "invite-code-needed" 403 "This server asks for an invite code";
+    /// The invite code is unknown, used up, or too old; not said which.
+    InviteCodeRefused "invite-code-refused" 403 "The invite code is not good";
     /// There is no such route, device, camera, key package, or welcome for this caller.
     NotFound "not-found" 404 "Not there";
     /// The route is there, but not with this method.

@@ -82,6 +82,7 @@ impl Home {
         CreateHousehold {
             root_public: self.root.verifying_key().to_bytes().to_vec().into(),
             list: self.first.clone().into(),
+            invite_code: None,
         }
     }
 
