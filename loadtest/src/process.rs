@@ -109,6 +109,8 @@ impl Process {
         let mut child = place
             .command(path)
             .args(args)
+            // The keyring of whoever runs this is theirs.
+            .env("LATCHKEY_VAULT", "keyfile")
             .envs(environment.iter().copied())
             // Ctrl-C in a terminal is meant for whoever started this process, not for all at once.
             .process_group(0)

@@ -9,8 +9,8 @@ use latchkey_api::device_list::Role;
 
 use crate::clips::clip;
 use crate::program::{
-    Running, aside, household, latchkey, no_child_starts, no_child_starts_meanwhile, refused, refused_by,
-    refused_with, run,
+    Running, aside, copy_device, household, latchkey, no_child_starts, no_child_starts_meanwhile, refused,
+    refused_by, refused_with, run,
 };
 
 /// Every command that needs a device.
@@ -184,7 +184,7 @@ async fn a_code_that_nobody_answers_and_a_server_that_is_gone_are_said() {
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("ada");
     std::fs::create_dir(&kept).unwrap();
-    std::fs::copy(house.home("ada").join("device.vault"), kept.join("device.vault")).unwrap();
+    copy_device(&house.home("ada"), &kept);
     let code = code.to_string();
     let new = dir.path().join("new");
     house.close().await;

@@ -6,7 +6,7 @@ use latchkey_api::device_list::Role;
 use serde_json::Value;
 
 use crate::clips::clip;
-use crate::program::{Running, aside, household, latchkey, run};
+use crate::program::{Running, aside, copy_device, household, latchkey, run};
 
 /// The lines of a report, in their order.
 const STEPS: [&str; 9] = [
@@ -114,8 +114,7 @@ async fn a_server_that_is_down() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["ada", "door"] {
         std::fs::create_dir(dir.path().join(name)).unwrap();
-        let vault = house.home(name).join("device.vault");
-        std::fs::copy(vault, dir.path().join(name).join("device.vault")).unwrap();
+        copy_device(&house.home(name), &dir.path().join(name));
     }
     house.close().await;
     aside(move || {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use latchkey_api::device_list::Role;
 
 use crate::clips::clip;
-use crate::program::{Running, aside, ended, household, latchkey, start};
+use crate::program::{Running, aside, copy_device, ended, household, latchkey, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn camera_and_viewer_tell_each_step_and_stop_in_order() {
@@ -73,7 +73,7 @@ async fn a_camera_that_never_sent_has_failed() {
     let dir = tempfile::tempdir().unwrap();
     let door = dir.path().join("door");
     std::fs::create_dir(&door).unwrap();
-    std::fs::copy(house.home("door").join("device.vault"), door.join("device.vault")).unwrap();
+    copy_device(&house.home("door"), &door);
     house.close().await;
     aside(move || {
         let clip = clip();

@@ -38,6 +38,13 @@ pub(crate) async fn no_child_starts_meanwhile() -> RwLockWriteGuard<'static, ()>
     FOLDERS.write().await
 }
 
+/// Copies what a device keeps into another folder.
+pub(crate) fn copy_device(from: &Path, to: &Path) {
+    for file in ["device.vault", "device.key"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
 /// Starts a child and returns when its program has begun.
 pub(crate) fn start(command: &mut Command) -> Child {
     let _no_folder_is_opened = FOLDERS.blocking_read();
@@ -61,6 +68,8 @@ pub(crate) fn latchkey(home: &Path, words: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", "/nonexistent/settings").env_remove("RUST_LOG");
+    // The keyring and the terminal of whoever runs the tests are theirs.
+    command.env("LATCHKEY_VAULT", "keyfile");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
