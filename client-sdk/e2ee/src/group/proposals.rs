@@ -37,8 +37,9 @@ pub(super) fn check_kinds(proposals: &ProposalBundle) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Leaves out of a commit of our own what others proposed and we would refuse, so that nobody can keep a
-/// commit from being made.
+/// Leaves out of a commit of our own what others proposed and somebody would refuse, so that nobody can keep
+/// a commit from being made or from being followed: the library would leave in a second update of one member,
+/// and no receiver takes such a commit (RFC 9420 section 12.2).
 pub(super) fn leave_out_foreign(
     by_camera: bool,
     roster: &Roster<'_>,
@@ -47,12 +48,6 @@ pub(super) fn leave_out_foreign(
     fn own<T>(proposal: &ProposalInfo<T>) -> Result<bool, Refusal> {
         Ok(proposal.is_by_value())
     }
-    let keeps_identity = |update: &ProposalInfo<UpdateProposal>| match update.sender() {
-        Sender::Member(sender) => roster
-            .member_with_index(*sender)
-            .is_ok_and(|leaf| leaf.signing_identity == *update.proposal.signing_identity()),
-        _ => false,
-    };
     proposals.retain_by_type::<AddProposal, _, _>(own)?;
     proposals.retain_by_type::<RemoveProposal, _, _>(own)?;
     proposals.retain_by_type::<ExtensionList, _, _>(own)?;
@@ -60,7 +55,18 @@ pub(super) fn leave_out_foreign(
     proposals.retain_by_type::<ReInitProposal, _, _>(own)?;
     proposals.retain_by_type::<ExternalInit, _, _>(own)?;
     proposals.retain_custom(own)?;
-    proposals.retain_by_type::<UpdateProposal, _, _>(|update| Ok(by_camera && keeps_identity(update)))
+
+    let mut settled: Vec<u32> =
+        proposals.remove_proposals().iter().map(|removal| removal.proposal.to_remove()).collect();
+    proposals.retain_by_type::<UpdateProposal, _, _>(|update| {
+        let Sender::Member(sender) = update.sender() else { return Ok(false) };
+        let keeps_identity = roster
+            .member_with_index(*sender)
+            .is_ok_and(|leaf| leaf.signing_identity == *update.proposal.signing_identity());
+        let keep = by_camera && keeps_identity && !settled.contains(sender);
+        settled.push(*sender);
+        Ok(keep)
+    })
 }
 
 /// The list that the commit names: exactly one, by the committer itself.
