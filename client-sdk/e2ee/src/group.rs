@@ -13,6 +13,9 @@
 //! A device that does not know the list a commit names does not guess: it answers
 //! [`Refusal::UnknownList`], the caller fetches lists and tries again.
 //!
+//! Inside the group members tell each other notes ([`crate::note`]), sealed for members and signed by their
+//! senders. They change nothing in the group.
+//!
 //! State is written before anything is sent: call `save` after every call that takes `&mut self`, store
 //! the bytes, then send what the call returned.
 
@@ -22,6 +25,7 @@ mod clock;
 mod credential;
 mod engine;
 mod error;
+mod heard;
 mod key_packages;
 mod library;
 mod list_ref;

@@ -388,13 +388,3 @@ fn the_last_resort_package_joins_again_and_again_until_it_is_replaced() {
     assert_eq!(packages.len(), 1);
     assert_eq!(KeyPackages::restore(b"LKP1\0\0\0\x09").err(), Some(GroupError::Unreadable));
 }
-
-#[test]
-fn two_histories_stop_the_group() {
-    let mut scene = Scene::with(&[Role::Viewer]);
-    let viewer = scene.devices[0].id();
-    let rival = scene.home.admin.sign_list(scene.home.draft(Reason::Changed));
-    scene.home.remove(viewer);
-    assert!(scene.home.chain.accept(rival.as_bytes(), None).is_err());
-    assert_eq!(scene.group.sync(&scene.home.chain, &[], at(NOW)).err(), Some(GroupError::TwoHistories));
-}

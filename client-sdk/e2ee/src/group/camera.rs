@@ -13,6 +13,7 @@ use super::clock::unix_seconds;
 use super::credential::device_of;
 use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
+use super::heard::Heard;
 use super::library::client;
 use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed};
@@ -22,11 +23,14 @@ use super::storage::{PackageShelf, StateShelf};
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;
 use crate::kid::SenderSession;
+use crate::note::Note;
+use crate::record::EpochView;
 
 /// The group of a camera, seen from the camera.
 pub struct CameraGroup {
     pub(super) engine: Engine,
     sessions: Sessions,
+    heard: Heard,
 }
 
 impl CameraGroup {
@@ -53,29 +57,44 @@ impl CameraGroup {
         );
         let engine = Engine::new(group.map_err(mls("found a group"))?, policy, state)?;
         engine.check_roster()?;
-        Ok(Self { engine, sessions: Sessions::default() })
+        Ok(Self { engine, sessions: Sessions::default(), heard: Heard::default() })
     }
 
-    /// Devices that the newest list entitles but that are not members: a key package of each has to be
-    /// claimed for [`Self::sync`].
+    /// Devices that the newest list entitles but that are not members, or have been silent for 90 days: a key
+    /// package of each has to be claimed for [`Self::sync`]. None while two histories are signed.
     #[must_use]
     pub fn missing(&self, lists: &ListChain, now: SystemTime) -> Vec<DeviceId> {
-        let Some(head) = lists.head() else { return Vec::new() };
+        let Some(head) = lists.head().filter(|_| lists.rival().is_none()) else { return Vec::new() };
         let time = self.name(head, now).time;
         let members = self.engine.members();
-        let is_member = |device: &DeviceId| members.iter().any(|(_, member)| member == device);
-        self.entitled(head.list(), time).filter(|device| !is_member(device)).collect()
+        let is_there = |device: &DeviceId| {
+            members.iter().any(|(_, member)| member == device) && !self.heard.is_silent(*device, time)
+        };
+        self.entitled(head.list(), time).filter(|device| !is_there(device)).collect()
+    }
+
+    /// When the stay of the first member ends that has an end, in seconds since the Unix epoch: time for the
+    /// next [`Self::sync`], whether or not anybody says so. `None` when nobody's stay ends.
+    #[must_use]
+    pub fn next_end(&self, lists: &ListChain) -> Option<u64> {
+        let list = lists.effective()?;
+        let members = self.engine.members().into_iter();
+        members.filter_map(|(_, device)| list.device(device)?.not_after).min()
     }
 
     /// Makes at most one commit that makes the group equal to the newest list: removes who is no longer
     /// entitled, adds whose key package was claimed, takes in members' updates, and renews keys that are a
     /// day old. A claimed package of a device that is a member puts it in anew, for one that lost its
-    /// state. Packages that are not what they should be are left out and reported; they never keep a
+    /// state. Members that were silent for 90 days are removed, or put in anew when their package was
+    /// claimed. Packages that are not what they should be are left out and reported; they never keep a
     /// removal from being made.
     ///
+    /// While two histories are signed, who is missing in one of them is removed and nobody is added; the
+    /// group goes on to name the list that it rests on.
+    ///
     /// # Errors
-    /// [`GroupError::CommitPending`], [`GroupError::NoList`], [`GroupError::TwoHistories`], and
-    /// [`Refusal::GroupClosed`] when the list does not name the camera or names another generation.
+    /// [`GroupError::CommitPending`], [`GroupError::NoList`], and [`Refusal::GroupClosed`] when the list does
+    /// not name the camera or names another generation.
     pub fn sync(
         &mut self,
         lists: &ListChain,
@@ -85,23 +104,26 @@ impl CameraGroup {
         if self.engine.pending().is_some() {
             return Err(GroupError::CommitPending);
         }
-        let head = lists.head().ok_or(GroupError::NoList)?;
-        if lists.rival().is_some() {
-            return Err(GroupError::TwoHistories);
-        }
+        let acting = lists.effective().ok_or(GroupError::NoList)?;
         let group = self.engine.group_id();
-        if head.list().generation(group.camera()) != Some(group.generation()) {
+        if acting.generation(group.camera()) != Some(group.generation()) {
             return Err(Refusal::GroupClosed.into());
         }
         self.engine.set_lists(lists);
-        let named = self.name(head, now);
-        let (add, refused) = self.packages(head.list(), named.time, claimed);
-        let gone = self.gone(head.list(), named.time);
+        let named = self.named(lists, now)?;
+        let heard = self.engine.take_heard();
+        self.heard.update(&self.engine.members(), &heard, named.time);
+        let claimed = if lists.rival().is_some() { &[] } else { claimed };
+        let (add, refused) = self.packages(acting, named.time, claimed);
+        let gone = self.gone(acting, named.time);
         let before = self.engine.list();
         let is_old = named.time.saturating_sub(before.time) >= RENEWAL.as_secs();
         let is_equal = gone.is_empty() && add.is_empty() && named.list == before.list;
         if is_equal && !is_old && !self.engine.has_updates() {
             return Ok(Synced { commit: None, refused });
+        }
+        for (device, _) in &add {
+            self.heard.forget(*device);
         }
         self.commit(&gone, add, refused, named, unix_seconds(now))
     }
@@ -114,7 +136,7 @@ impl CameraGroup {
         match self.sync(lists, &[], now)?.commit {
             Some(commit) => Ok(commit),
             None => {
-                let named = self.name(lists.head().ok_or(GroupError::NoList)?, now);
+                let named = self.named(lists, now)?;
                 self.engine.commit(&Change { remove: &[], add: &[], named, clock: named.time }).cloned()
             }
         }
@@ -146,9 +168,29 @@ impl CameraGroup {
     /// Takes a message of the group: a member's update, an admin's removal, or the own commit.
     ///
     /// # Errors
-    /// [`GroupError::Refused`] when it breaks a rule; the group stays as it was.
+    /// [`GroupError::Refused`] when it breaks a rule, [`GroupError::JunkCommit`],
+    /// [`GroupError::UnreadableNote`]; the group stays as it was.
     pub fn process(&mut self, message: &[u8], lists: &ListChain) -> Result<Processed, GroupError> {
         self.engine.process(message, lists)
+    }
+
+    /// Seals a note for all members and returns the message to post. Save before it is sent, so that its key
+    /// is not used again.
+    ///
+    /// # Errors
+    /// [`GroupError::CommitFirst`] while proposals wait for a commit; [`GroupError::NoteTooLarge`],
+    /// [`GroupError::Removed`], [`GroupError::Protocol`].
+    pub fn send_note(&mut self, note: &Note) -> Result<Vec<u8>, GroupError> {
+        self.engine.send_note(note)
+    }
+
+    /// What this device's own group says about the present epoch, to be signed as an epoch record or held
+    /// against one.
+    ///
+    /// # Errors
+    /// [`GroupError::Removed`], [`GroupError::Protocol`].
+    pub fn view(&self) -> Result<EpochView, GroupError> {
+        self.engine.view()
     }
 
     /// The frame keys of the present epoch.
@@ -199,6 +241,7 @@ impl CameraGroup {
         let mut blob = BlobWriter::new(MAGIC, self.engine.saved_len());
         self.engine.save(&mut blob);
         self.sessions.save(&mut blob);
+        self.heard.save(&mut blob);
         blob.finish()
     }
 
@@ -210,8 +253,16 @@ impl CameraGroup {
         let mut blob = BlobReader::new(MAGIC, bytes)?;
         let engine = Engine::read(&mut blob, lists)?;
         let sessions = Sessions::read(&mut blob)?;
-        blob.end()?;
-        Ok(Self { engine, sessions })
+        let heard = Heard::read(&mut blob)?;
+        Ok(Self { engine, sessions, heard })
+    }
+
+    /// The list that a commit names at `now`: the newest, or, while two of them are signed, the present one.
+    fn named(&self, lists: &ListChain, now: SystemTime) -> Result<ListRef, GroupError> {
+        let head = lists.head().ok_or(GroupError::NoList)?;
+        let named = self.name(head, now);
+        let list = if lists.rival().is_some() { self.engine.list().list } else { named.list };
+        Ok(ListRef { list, ..named })
     }
 
     /// The reference to a list at `now`; neither time nor list fall below what the group has.
@@ -225,10 +276,13 @@ impl CameraGroup {
         devices.filter(move |device| list.may(*device, Right::See, camera, time))
     }
 
-    /// Leaves whose device is no longer entitled.
+    /// Leaves whose device is no longer entitled, or was silent for too long.
     fn gone(&self, list: &DeviceList, time: u64) -> Vec<u32> {
         let camera = self.engine.group_id().camera();
-        let stays = |device: DeviceId| device == camera || list.may(device, Right::See, camera, time);
+        let stays = |device: DeviceId| {
+            device == camera
+                || list.may(device, Right::See, camera, time) && !self.heard.is_silent(device, time)
+        };
         self.engine
             .members()
             .into_iter()
@@ -309,7 +363,8 @@ impl CameraGroup {
     fn leaving(&self, gone: &[u32], add: &[Add]) -> Vec<u32> {
         let members = self.engine.members().into_iter();
         let anew = members.filter(|(_, member)| add.iter().any(|(device, _)| device == member));
-        gone.iter().copied().chain(anew.map(|(index, _)| index)).collect()
+        let anew = anew.map(|(index, _)| index).filter(|index| !gone.contains(index));
+        gone.iter().copied().chain(anew).collect()
     }
 }
 

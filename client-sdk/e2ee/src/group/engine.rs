@@ -2,10 +2,12 @@
 
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::{DeviceId, GroupId};
+use mls_rs::error::MlsError;
 use mls_rs::group::proposal::Proposal;
-use mls_rs::group::{CommitBuilder, CommitEffect, ContentType, ReceivedMessage, Sender};
+use mls_rs::group::{CommitBuilder, CommitEffect, ContentType, ProposalSender, ReceivedMessage, Sender};
 use mls_rs::time::MlsTime;
 use mls_rs::{CipherSuiteProvider, Group, MlsMessage, MlsMessageDescription};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
@@ -16,6 +18,8 @@ use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
 use super::policy::Policy;
 use super::storage::{PackageShelf, StateShelf};
+use crate::note::Note;
+use crate::record::EpochView;
 use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
 
 /// What a commit is to do.
@@ -37,11 +41,13 @@ pub(super) struct Engine {
     state: StateShelf,
     pending: Option<PendingCommit>,
     removed: bool,
+    /// Who sent something since it was asked last.
+    heard: Vec<DeviceId>,
 }
 
 impl Engine {
     pub(super) fn new(group: Group<Mls>, policy: Policy, state: StateShelf) -> Result<Self, GroupError> {
-        let mut engine = Self { group, policy, state, pending: None, removed: false };
+        let mut engine = Self { group, policy, state, pending: None, removed: false, heard: Vec::new() };
         engine.write()?;
         Ok(engine)
     }
@@ -159,14 +165,23 @@ impl Engine {
             return self.confirm().map(Processed::Epoch);
         }
         let message = parse(message)?;
-        if self.check_header(&message)? == Header::Stale {
-            return Ok(Processed::Stale);
-        }
+        let kind = match self.check_header(&message)? {
+            Header::Current(kind) => kind,
+            Header::Stale => return Ok(Processed::Stale),
+        };
         self.set_lists(lists);
         let before = self.members();
-        let received = self.group.process_incoming_message(message).map_err(mls("take a message"))?;
+        let received = match self.group.process_incoming_message(message) {
+            Ok(received) => received,
+            Err(error) => return self.explain(kind, error),
+        };
         let processed = match received {
-            ReceivedMessage::Proposal(_) => Processed::Proposal,
+            ReceivedMessage::Proposal(proposal) => {
+                if let ProposalSender::Member(leaf) = proposal.sender {
+                    self.heard.extend(self.device_at(leaf));
+                }
+                Processed::Proposal
+            }
             ReceivedMessage::Commit(commit) => {
                 self.pending = None;
                 match commit.effect {
@@ -180,10 +195,75 @@ impl Engine {
                     }
                 }
             }
+            ReceivedMessage::ApplicationMessage(message) => {
+                // Its key is used up, whatever it says.
+                self.write()?;
+                let from = self.device_at(message.sender_index).ok_or(GroupError::Malformed)?;
+                let note = Note::from_bytes(message.data()).map_err(|_| GroupError::Malformed)?;
+                self.heard.push(from);
+                return Ok(Processed::Note { from, note });
+            }
             _ => return Err(GroupError::Malformed),
         };
         self.write()?;
         Ok(processed)
+    }
+
+    /// What it means that the library refuses a message of the present epoch.
+    fn explain(&self, kind: ContentType, error: MlsError) -> Result<Processed, GroupError> {
+        let epoch = self.epoch();
+        match (kind, error) {
+            // The server shows everybody everything, and some of it twice.
+            (ContentType::Application | ContentType::Proposal, MlsError::CantProcessMessageFromSelf)
+            | (ContentType::Application, MlsError::KeyMissing(_)) => Ok(Processed::Stale),
+            (ContentType::Application, _) => Err(GroupError::UnreadableNote { epoch }),
+            (kind, error) => match mls("take a message")(error) {
+                GroupError::Protocol { why, .. } if kind == ContentType::Commit => {
+                    Err(GroupError::JunkCommit { epoch, why })
+                }
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Seals a note for all members. Save before it is sent: its key must not be used again.
+    pub(super) fn send_note(&mut self, note: &Note) -> Result<Vec<u8>, GroupError> {
+        if self.removed {
+            return Err(GroupError::Removed);
+        }
+        let note = note.to_bytes().map_err(|_| GroupError::NoteTooLarge)?;
+        let message = match self.group.encrypt_application_message(&note, Vec::new()) {
+            Err(MlsError::CommitRequired) => return Err(GroupError::CommitFirst),
+            sealed => sealed.map_err(mls("seal a note"))?,
+        };
+        self.write()?;
+        message.to_bytes().map_err(mls("encode a note"))
+    }
+
+    /// What this device knows about the present epoch.
+    pub(super) fn view(&self) -> Result<EpochView, GroupError> {
+        if self.removed {
+            return Err(GroupError::Removed);
+        }
+        let context = self.group.context();
+        let authenticator = self.group.epoch_authenticator().map_err(mls("read the authenticator"))?;
+        Ok(EpochView {
+            group: self.group_id(),
+            epoch: self.epoch(),
+            list: self.list().list,
+            tree_hash: context.tree_hash.as_slice().try_into().map_err(|_| GroupError::Malformed)?,
+            members: self.members().into_iter().map(|(_, device)| device).collect(),
+            authenticator: Sha256::digest(authenticator.as_bytes()).into(),
+        })
+    }
+
+    /// The devices that sent notes or proposals since this was asked last.
+    pub(super) fn take_heard(&mut self) -> Vec<DeviceId> {
+        std::mem::take(&mut self.heard)
+    }
+
+    fn device_at(&self, leaf: u32) -> Option<DeviceId> {
+        device_of(&self.group.roster().member_with_index(leaf).ok()?.signing_identity).ok()
     }
 
     pub(super) fn propose_update(&mut self) -> Result<Vec<u8>, GroupError> {
@@ -238,7 +318,7 @@ impl Engine {
         if pending.is_some() != group.has_pending_commit() {
             return Err(GroupError::Unreadable);
         }
-        Ok(Self { group, policy, state, pending, removed: removed == 1 })
+        Ok(Self { group, policy, state, pending, removed: removed == 1, heard: Vec::new() })
     }
 
     fn write(&mut self) -> Result<(), GroupError> {
@@ -263,18 +343,24 @@ impl Engine {
 
     /// Looks at the parts of a message that are readable before any cryptography.
     fn check_header(&self, message: &MlsMessage) -> Result<Header, GroupError> {
-        let MlsMessageDescription::PublicProtocolMessage { group_id, epoch_id, content_type, sender, .. } =
-            message.description()
-        else {
-            return Err(GroupError::Malformed);
+        let (group_id, epoch_id, content_type, sender) = match message.description() {
+            MlsMessageDescription::PublicProtocolMessage {
+                group_id, epoch_id, content_type, sender, ..
+            } => (group_id, epoch_id, content_type, Some(sender)),
+            MlsMessageDescription::PrivateProtocolMessage { group_id, epoch_id, content_type } => {
+                (group_id, epoch_id, content_type, None)
+            }
+            _ => return Err(GroupError::Malformed),
         };
         if group_id != self.group.group_id() {
             return Err(GroupError::OtherGroup);
         }
         match (sender, content_type) {
-            (Sender::Member(_), ContentType::Commit | ContentType::Proposal) => {}
-            (Sender::NewMemberCommit, _) => return Err(Refusal::ExternalCommit.into()),
-            (Sender::External(_) | Sender::NewMemberProposal, _) => {
+            // Commits and proposals travel in the open, so that the server can order them; notes do not.
+            (Some(Sender::Member(_)), ContentType::Commit | ContentType::Proposal)
+            | (None, ContentType::Application) => {}
+            (Some(Sender::NewMemberCommit), _) => return Err(Refusal::ExternalCommit.into()),
+            (Some(Sender::External(_) | Sender::NewMemberProposal), _) => {
                 return Err(Refusal::ExternalSender.into());
             }
             _ => return Err(GroupError::Malformed),
@@ -289,13 +375,13 @@ impl Engine {
         if content_type == ContentType::Proposal && self.group.get_cached_proposals().len() >= MAX_PROPOSALS {
             return Err(Refusal::ForbiddenProposal("one too many in this epoch").into());
         }
-        Ok(Header::Current)
+        Ok(Header::Current(content_type))
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Header {
-    Current,
+    Current(ContentType),
     Stale,
 }
 

@@ -128,6 +128,28 @@ pub enum GroupError {
         /// The epoch of the message.
         found: u64,
     },
+    /// The commit that holds the place of the present epoch cannot be processed: the fault is with whoever
+    /// put it there, and no other can follow. A Refused one is not this: it was understood.
+    #[error("the commit that should end epoch {epoch} cannot be processed: {why}")]
+    JunkCommit {
+        /// The epoch the group is in.
+        epoch: u64,
+        /// What the library says; holds no key.
+        why: String,
+    },
+    /// A note of the present epoch cannot be opened: it was changed on its way, or its sender is in another
+    /// group of this name.
+    #[error("a note of epoch {epoch} cannot be opened: it was changed, or the group is forked")]
+    UnreadableNote {
+        /// The epoch the group is in.
+        epoch: u64,
+    },
+    /// The caller's note is larger than [`crate::note::MAX_NOTE_BYTES`].
+    #[error("the note is too large")]
+    NoteTooLarge,
+    /// Proposals wait for a commit; until then no note can be sent (RFC 9420 section 12.4).
+    #[error("a commit has to be made before a note can be sent")]
+    CommitFirst,
     /// This device was removed; the group gives no more keys.
     #[error("this device was removed from the group")]
     Removed,

@@ -16,6 +16,8 @@ use super::policy::Policy;
 use super::storage::StateShelf;
 use crate::identity::DeviceIdentity;
 use crate::key_schedule::EpochKeys;
+use crate::note::Note;
+use crate::record::EpochView;
 
 /// The group of a camera, seen from a device that may see it.
 pub struct Member {
@@ -59,7 +61,8 @@ impl Member {
     ///
     /// # Errors
     /// [`GroupError::Refused`] when it breaks a rule, with [`Refusal::UnknownList`] when lists have to be
-    /// fetched first; [`GroupError::Gap`] when messages before it are missing. The group stays as it was.
+    /// fetched first; [`GroupError::Gap`] when messages before it are missing; [`GroupError::JunkCommit`]
+    /// and [`GroupError::UnreadableNote`]. The group stays as it was.
     pub fn process(&mut self, message: &[u8], lists: &ListChain) -> Result<Processed, GroupError> {
         self.engine.process(message, lists)
     }
@@ -124,6 +127,25 @@ impl Member {
     /// [`GroupError::Protocol`] when the state cannot be written.
     pub fn discard(&mut self) -> Result<(), GroupError> {
         self.engine.discard()
+    }
+
+    /// Seals a note for all members and returns the message to post. Save before it is sent, so that its key
+    /// is not used again.
+    ///
+    /// # Errors
+    /// [`GroupError::CommitFirst`] while proposals wait for a commit; [`GroupError::NoteTooLarge`],
+    /// [`GroupError::Removed`], [`GroupError::Protocol`].
+    pub fn send_note(&mut self, note: &Note) -> Result<Vec<u8>, GroupError> {
+        self.engine.send_note(note)
+    }
+
+    /// What this device's own group says about the present epoch, to be signed as an epoch record or held
+    /// against one.
+    ///
+    /// # Errors
+    /// [`GroupError::Removed`], [`GroupError::Protocol`].
+    pub fn view(&self) -> Result<EpochView, GroupError> {
+        self.engine.view()
     }
 
     /// The frame keys of the present epoch.

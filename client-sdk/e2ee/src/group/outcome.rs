@@ -5,6 +5,7 @@ use latchkey_api::id::DeviceId;
 use super::blob::{BlobReader, BlobWriter};
 use super::error::GroupError;
 use super::list_ref::ListRef;
+use crate::note::Note;
 
 /// A commit that was made but not yet accepted by the server. The group goes on in its present epoch
 /// until it is confirmed.
@@ -37,7 +38,14 @@ pub enum Processed {
     Removed,
     /// A proposal waits for the camera's next commit.
     Proposal,
-    /// The message is of an epoch that is over; nothing happened.
+    /// A member tells the others something.
+    Note {
+        /// The member: the device at the authenticated leaf.
+        from: DeviceId,
+        /// What it tells.
+        note: Note,
+    },
+    /// The message is of an epoch that is over, was taken before, or is this device's own; nothing happened.
     Stale,
 }
 

@@ -50,10 +50,10 @@ impl Policy {
     ) -> Result<T, Refusal> {
         let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
         let version = named.list.version;
-        let list = lists.at(version).ok_or(Refusal::UnknownList { version })?;
-        if list.version() != named.list {
-            return Err(Refusal::ListMismatch { version });
-        }
+        let known = lists.at(version).ok_or(Refusal::UnknownList { version })?;
+        // While two histories are signed, a camera may have been shown the other one first.
+        let list = std::iter::once(known).chain(lists.rivals()).find(|list| list.version() == named.list);
+        let list = list.ok_or(Refusal::ListMismatch { version })?;
         let group = GroupId::try_from(group).map_err(|_| Refusal::WrongGroup)?;
         if group.camera() != self.camera {
             return Err(Refusal::WrongGroup);
@@ -65,6 +65,7 @@ impl Policy {
             household: lists.household(),
             camera: self.camera,
             list: list.list(),
+            agreed: lists.effective().filter(|_| lists.rival().is_some()),
             time: named.time,
         })
     }
@@ -103,6 +104,7 @@ impl Policy {
             let leaves = roster_after(roster, proposals)?;
             let leaves: Vec<_> = leaves.iter().map(|(index, identity)| (*index, identity)).collect();
             judge.check_roster(&leaves)?;
+            judge.check_additions(proposals)?;
             if !by_camera {
                 judge.check_admin_commit(committer_id, roster, proposals)?;
                 judge.check_admin_time(before)?;
@@ -117,6 +119,8 @@ struct Judge<'a> {
     household: HouseholdId,
     camera: DeviceId,
     list: &'a DeviceList,
+    /// What two histories agree on, while two are signed.
+    agreed: Option<&'a DeviceList>,
     time: u64,
 }
 
@@ -157,6 +161,18 @@ impl Judge<'_> {
             seen.push(device);
         }
         if seen.contains(&self.camera) { Ok(()) } else { Err(Refusal::CameraNotAtLeafZero) }
+    }
+
+    /// While two histories are signed, nobody is added who is not in both.
+    fn check_additions(&self, proposals: &ProposalBundle) -> Result<(), Refusal> {
+        let Some(agreed) = self.agreed else { return Ok(()) };
+        for add in proposals.add_proposals() {
+            let device = device_of(add.proposal.signing_identity())?;
+            if !agreed.may(device, Right::See, self.camera, self.time) {
+                return Err(Refusal::NotEntitled(device));
+            }
+        }
+        Ok(())
     }
 
     /// The group's clock is the camera's. An admin may move it no further than the list it names does, so
