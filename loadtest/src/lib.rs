@@ -1,5 +1,6 @@
 //! End-to-end demo and tests of Latchkey: real processes, real frames, and a search for what a server must not know.
 
+pub mod capture;
 pub mod decoded;
 pub mod demo;
 pub mod household;

@@ -13,7 +13,7 @@ mod way;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use str0m_netem::NetemConfig;
@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use crate::capture::{Recorder, Run};
 pub use crate::lossy::way::Counts;
 use crate::lossy::way::Way;
 
@@ -74,6 +75,8 @@ struct Shared {
     relay: Mutex<Option<SocketAddr>>,
     /// One for each call of [`Lossy::begin`].
     legs: Mutex<Vec<Leg>>,
+    /// Where datagrams are kept, of the way to the relay and of the way back.
+    runs: OnceLock<[Run; 2]>,
 }
 
 /// The clients of one [`Weather`].
@@ -98,8 +101,11 @@ impl Lossy {
         let front = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
-        let shared =
-            Arc::new(Shared { relay: Mutex::new(None), legs: Mutex::new(vec![Leg::new(Weather::fair())]) });
+        let shared = Arc::new(Shared {
+            relay: Mutex::new(None),
+            legs: Mutex::new(vec![Leg::new(Weather::fair())]),
+            runs: OnceLock::new(),
+        });
         let stop = CancellationToken::new();
         // A thread of its own, so that nobody else's work is taken for the network's delay.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -134,6 +140,11 @@ impl Lossy {
         if let Some(leg) = self.shared.legs().get_mut(leg) {
             leg.silenced = true;
         }
+    }
+
+    /// Keeps every datagram from now on, one run for each direction; the first recorder counts.
+    pub fn record(&self, recorder: &Recorder) {
+        let _ = self.shared.runs.set([recorder.run(), recorder.run()]);
     }
 
     /// Returns what happened so far to the clients of one [`begin`](Self::begin).
@@ -191,6 +202,7 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                         flows.len() - 1
                     }
                 };
+                shared.keep(0, &buffer[..len]);
                 let flow: &mut Flow = &mut flows[index];
                 if is_rtcp(&buffer[..len]) && shared.is_silenced(flow.leg) {
                     flow.up.counts.unheard += 1;
@@ -199,6 +211,7 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                 }
             }
             Some((index, bytes)) = answers.recv() => {
+                shared.keep(1, &bytes);
                 flows[index].down.take_in(bytes);
             }
             () = due_or_never => {}
@@ -259,6 +272,12 @@ impl Flow {
 impl Shared {
     fn legs(&self) -> MutexGuard<'_, Vec<Leg>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, direction: usize, datagram: &[u8]) {
+        if let Some(run) = self.runs.get().and_then(|runs| runs.get(direction)) {
+            run.keep(datagram);
+        }
     }
 
     fn is_silenced(&self, leg: usize) -> bool {

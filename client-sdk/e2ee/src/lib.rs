@@ -12,6 +12,7 @@
 //! - [`key_schedule`]: the frame keys of an epoch (RFC 9605 section 5.2).
 //! - [`seal`] and [`open`]: frames as SFrame (RFC 9605), with [`kid`] and [`inner`] header.
 //! - [`checkpoint`]: the camera's signature over its frames.
+//! - [`trial`]: tries bytes that a server holds as the key of an epoch, for tests.
 
 mod cbor;
 pub mod checkpoint;
@@ -30,3 +31,4 @@ pub mod record;
 mod replay;
 pub mod safety_number;
 pub mod seal;
+pub mod trial;
