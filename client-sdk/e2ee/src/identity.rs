@@ -173,11 +173,19 @@ impl HouseholdRoot {
     /// Returns the root of twelve English BIP39 words; case and spacing do not matter.
     ///
     /// # Errors
-    /// [`IdentityError::BadPhrase`] when they are not twelve words of the list with a right checksum.
+    /// [`IdentityError::WordCount`] when they are not twelve, [`IdentityError::UnknownWord`] for the first that is not
+    /// in the list, [`IdentityError::WrongChecksum`] when all are, but not these twelve together.
     pub fn from_phrase(words: &str) -> Result<Self, IdentityError> {
         let lower = Zeroizing::new(words.to_ascii_lowercase());
-        let words =
-            Mnemonic::parse_in_normalized(Language::English, &lower).map_err(|_| IdentityError::BadPhrase)?;
+        let count = lower.split_whitespace().count();
+        if count != 12 {
+            return Err(IdentityError::WordCount(count));
+        }
+        let words = Mnemonic::parse_in_normalized(Language::English, &lower).map_err(|error| match error {
+            bip39::Error::UnknownWord(at) => IdentityError::UnknownWord(at + 1),
+            bip39::Error::InvalidChecksum => IdentityError::WrongChecksum,
+            _ => IdentityError::BadPhrase,
+        })?;
         let (bytes, len) = words.to_entropy_array();
         let bytes = Zeroizing::new(bytes);
         let entropy = bytes.get(..len).and_then(|bytes| <&[u8; 16]>::try_from(bytes).ok());
@@ -256,6 +264,17 @@ pub enum IdentityError {
     /// The owner's words are mistyped.
     #[error("these are not the twelve words of a household")]
     BadPhrase,
+    /// There are more or fewer than twelve words.
+    #[error("the recovery words are twelve; these are {0}")]
+    WordCount(usize),
+    /// The word at this place, counted from 1, is none of the list of 2048.
+    #[error("word {0} is not one of the list that recovery words come from: check how it is written")]
+    UnknownWord(usize),
+    /// Each word is one of the list, but together they are not what was written down.
+    #[error(
+        "each word is one of the list, but together they are not a household's twelve words: check their order, and for words that look alike"
+    )]
+    WrongChecksum,
 }
 
 const VERSION: u8 = 1;

@@ -4,13 +4,15 @@
 //! sealed label = version(1) || nonce(12) || AES-128-GCM(name) || tag(16)     AAD = "latchkey label v1" || household || device
 //! ```
 //!
-//! One random key per household; it travels with the invitation, never through the server in clear.
+//! One key per household, derived from its root when that is made: the twelve words bring the names back when all
+//! devices are lost. To a new device it travels sealed, never through the server in clear.
 
 use latchkey_api::device_list::MAX_LABEL_BYTES;
 use latchkey_api::id::{DeviceId, HouseholdId};
 use zeroize::Zeroizing;
 
 use crate::cipher::{NONCE_LEN, PreparedKey, TAG_LEN};
+use crate::identity::HouseholdRoot;
 
 /// Longest name of a device, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = MAX_LABEL_BYTES - OVERHEAD;
@@ -27,6 +29,14 @@ impl LabelKey {
         let mut key = Zeroizing::new([0; 16]);
         getrandom::fill(key.as_mut_slice()).map_err(|_| LabelError::NoRandomness)?;
         Ok(Self(key))
+    }
+
+    /// The key that follows from the household's root.
+    #[must_use]
+    pub fn of_root(root: &HouseholdRoot) -> Self {
+        let mut key = Zeroizing::new([0; 16]);
+        root.derive(b"household label key v1", key.as_mut_slice());
+        Self(key)
     }
 
     /// The key with these bytes, as an invitation or a vault holds them.
@@ -150,6 +160,16 @@ mod tests {
             assert_eq!(open_label(&key, HOUSEHOLD, DEVICE, &bent), Err(LabelError::NotReadable), "byte {at}");
         }
         assert_eq!(open_label(&key, HOUSEHOLD, DEVICE, &sealed[..20]), Err(LabelError::NotReadable));
+    }
+
+    #[test]
+    fn the_root_brings_its_key_back() {
+        let (root, phrase) = HouseholdRoot::generate().unwrap();
+        let sealed = seal_label(&LabelKey::of_root(&root), HOUSEHOLD, DEVICE, "door").unwrap();
+        let again = LabelKey::of_root(&HouseholdRoot::from_phrase(phrase.words()).unwrap());
+        assert_eq!(open_label(&again, HOUSEHOLD, DEVICE, &sealed).unwrap(), "door");
+        let other = LabelKey::of_root(&HouseholdRoot::generate().unwrap().0);
+        assert_eq!(open_label(&other, HOUSEHOLD, DEVICE, &sealed), Err(LabelError::NotReadable));
     }
 
     #[test]

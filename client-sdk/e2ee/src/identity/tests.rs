@@ -36,8 +36,16 @@ fn mistyped_words_are_refused() {
     let swapped = WORDS.replacen("abandon", "ability", 1);
     let unknown = WORDS.replacen("abandon", "abandond", 1);
     let longer = "abandon ".repeat(23) + "art";
-    for words in ["", "abandon", &swapped, &unknown, &longer] {
-        assert_eq!(HouseholdRoot::from_phrase(words).err(), Some(IdentityError::BadPhrase), "{words}");
+    let third = WORDS.replacen("abandon", "ABANDOM", 3).replacen("ABANDOM", "abandon", 2);
+    for (words, error) in [
+        ("", IdentityError::WordCount(0)),
+        ("abandon", IdentityError::WordCount(1)),
+        (&longer, IdentityError::WordCount(24)),
+        (&swapped, IdentityError::WrongChecksum),
+        (&unknown, IdentityError::UnknownWord(1)),
+        (&third, IdentityError::UnknownWord(3)),
+    ] {
+        assert_eq!(HouseholdRoot::from_phrase(words).err(), Some(error), "{words}");
     }
 }
 
