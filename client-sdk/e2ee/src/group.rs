@@ -40,7 +40,7 @@ mod storage;
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};
 pub use engine::MAX_MESSAGE_BYTES;
 pub use error::{GroupError, Refusal};
-pub use key_packages::KeyPackages;
+pub use key_packages::{KeyPackages, LAST_RESORTS};
 pub use list_ref::ListRef;
 pub use member::Member;
 pub use outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};

@@ -15,8 +15,9 @@ use super::policy::Policy;
 use super::storage::{PackageShelf, Packages};
 use crate::identity::DeviceIdentity;
 
-/// The secrets of a device's unused key packages. Each is erased when a group was joined with it, the
-/// last-resort one when a new one takes its place.
+/// The secrets of a device's unused key packages. Each is erased when a group was joined with it, a last-resort
+/// one when [`LAST_RESORTS`] newer ones were made: the server may still give out the one before, or a Welcome
+/// made with it may be on its way.
 #[derive(Default)]
 pub struct KeyPackages(PackageShelf);
 
@@ -41,7 +42,8 @@ impl KeyPackages {
     }
 
     /// Makes the key package that the server gives out when all others are used, and returns the bytes to
-    /// publish. It can be used again and again, until the next one is made. Save before publishing.
+    /// publish. It can be used again and again, until [`LAST_RESORTS`] newer ones were made. Save before
+    /// publishing.
     ///
     /// # Errors
     /// [`GroupError::Protocol`].
@@ -53,14 +55,16 @@ impl KeyPackages {
     ) -> Result<Vec<u8>, GroupError> {
         let (id, package) = self.make(device, lists, now)?;
         let mut shelf = self.0.lock();
-        if let Some(before) = shelf.last_resort.replace(id) {
-            shelf.packages.remove(&before);
+        shelf.last_resorts.push(id);
+        if shelf.last_resorts.len() > LAST_RESORTS {
+            let oldest = shelf.last_resorts.remove(0);
+            shelf.packages.remove(&oldest);
         }
         drop(shelf);
         Ok(package)
     }
 
-    /// How many unused packages there are, the last-resort one included.
+    /// How many packages there are that a group can be joined with, last-resort ones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().packages.len()
@@ -78,7 +82,7 @@ impl KeyPackages {
         let shelf = self.0.lock();
         let mut blob =
             BlobWriter::new(MAGIC, 64 + shelf.packages.values().map(|data| data.len() + 64).sum::<usize>());
-        blob.field(shelf.last_resort.as_deref().unwrap_or_default());
+        blob.field(&shelf.last_resorts.concat());
         for (id, data) in &shelf.packages {
             blob.field(id).field(data);
         }
@@ -91,11 +95,12 @@ impl KeyPackages {
     /// [`GroupError::Unreadable`].
     pub fn restore(bytes: &[u8]) -> Result<Self, GroupError> {
         let mut blob = BlobReader::new(MAGIC, bytes)?;
-        let last_resort = blob.field()?;
-        let mut inner = Packages {
-            packages: BTreeMap::new(),
-            last_resort: (!last_resort.is_empty()).then(|| last_resort.to_vec()),
-        };
+        let (last_resorts, rest) = blob.field()?.as_chunks::<REFERENCE_LEN>();
+        if !rest.is_empty() || last_resorts.len() > LAST_RESORTS {
+            return Err(GroupError::Unreadable);
+        }
+        let last_resorts = last_resorts.iter().map(|id| id.to_vec()).collect();
+        let mut inner = Packages { packages: BTreeMap::new(), last_resorts };
         while !blob.is_empty() {
             let id = blob.field()?.to_vec();
             inner.packages.insert(id, Zeroizing::new(blob.field()?.to_vec()));
@@ -129,7 +134,11 @@ impl KeyPackages {
     }
 }
 
+/// Last-resort packages whose secrets are kept.
+pub const LAST_RESORTS: usize = 3;
 const MAGIC: [u8; 4] = *b"LKP1";
+/// Length of a key package's reference in our cipher suite (RFC 9420 section 5.2).
+const REFERENCE_LEN: usize = 32;
 /// Packages are valid from the beginning of the Unix epoch, since a camera that starts without a clock must be
 /// able to add members, and end a year after they were made, should somebody keep back old ones. Whether a
 /// device may be added is the list's to say.

@@ -19,8 +19,8 @@ pub(super) struct PackageShelf(Arc<Mutex<Packages>>);
 pub(super) struct Packages {
     /// The library's encoding by the package's reference.
     pub(super) packages: BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>,
-    /// The reference of the one that is not erased when it was used.
-    pub(super) last_resort: Option<Vec<u8>>,
+    /// The references of those that are not erased when they were used, the newest last.
+    pub(super) last_resorts: Vec<Vec<u8>>,
 }
 
 impl PackageShelf {
@@ -38,7 +38,7 @@ impl KeyPackageStorage for PackageShelf {
 
     fn delete(&mut self, id: &[u8]) -> Result<(), ShelfError> {
         let mut shelf = self.lock();
-        if shelf.last_resort.as_deref() != Some(id) {
+        if !shelf.last_resorts.iter().any(|kept| kept == id) {
             shelf.packages.remove(id);
         }
         Ok(())
