@@ -8,8 +8,12 @@
 //! ```
 //!
 //! Capture time is a 48-bit big-endian number of milliseconds since the Unix epoch. Flag bit 0 marks a
-//! key frame. Bit 1 will announce a checkpoint block after the header; this version neither writes nor
-//! reads it.
+//! key frame. Bit 1 announces a [checkpoint](crate::checkpoint) block between header and codec frame,
+//! behind its length:
+//!
+//! ```text
+//! header with bit 1 || length(4, big-endian) || block || codec frame
+//! ```
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,24 +55,41 @@ impl InnerHeader {
         let [_, _, time @ ..] = self.captured_ms.to_be_bytes();
         let mut bytes = [0; Self::LEN];
         bytes[..6].copy_from_slice(&time);
-        bytes[6] = if self.key_frame { KEY_FRAME } else { 0 };
+        bytes[FLAGS_AT] = if self.key_frame { KEY_FRAME } else { 0 };
         bytes[7] = self.codec.code();
         bytes
     }
 
-    /// Reads a header; `None` when it has flags or a codec that this version does not know.
+    /// Whether these bytes of a header announce a checkpoint block behind it.
+    #[must_use]
+    pub fn announces_block(bytes: [u8; Self::LEN]) -> bool {
+        bytes[FLAGS_AT] & BLOCK != 0
+    }
+
+    /// The bytes of the header, announcing a checkpoint block behind it.
+    #[must_use]
+    pub(crate) fn to_bytes_before_block(self) -> [u8; Self::LEN] {
+        let mut bytes = self.to_bytes();
+        bytes[FLAGS_AT] |= BLOCK;
+        bytes
+    }
+
+    /// Reads a header, whether or not it announces a block; `None` when it has flags or a codec that this
+    /// version does not know.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Option<Self> {
         let [time @ .., flags, codec] = bytes;
         let captured_ms = time.iter().fold(0, |ms, byte| ms << 8 | u64::from(*byte));
-        if flags & !KEY_FRAME != 0 {
+        if flags & !(KEY_FRAME | BLOCK) != 0 {
             return None;
         }
-        Some(Self { captured_ms, key_frame: flags == KEY_FRAME, codec: Codec::from_code(codec)? })
+        Some(Self { captured_ms, key_frame: flags & KEY_FRAME != 0, codec: Codec::from_code(codec)? })
     }
 }
 
+const FLAGS_AT: usize = 6;
 const KEY_FRAME: u8 = 1;
+const BLOCK: u8 = 2;
 const MAX_CAPTURED_MS: u64 = (1 << 48) - 1;
 
 #[cfg(test)]
@@ -89,8 +110,22 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_announced_beside_what_the_header_says() {
+        for key_frame in [false, true] {
+            let header = InnerHeader { captured_ms: 9, key_frame, codec: Codec::H264 };
+            let (without, with) = (header.to_bytes(), header.to_bytes_before_block());
+            assert_eq!(
+                (InnerHeader::announces_block(without), InnerHeader::announces_block(with)),
+                (false, true)
+            );
+            assert_eq!(InnerHeader::from_bytes(with), Some(header));
+            assert_eq!(with[6], without[6] | 2);
+        }
+    }
+
+    #[test]
     fn unknown_flags_and_codecs_are_refused() {
-        assert_eq!(InnerHeader::from_bytes([0, 0, 0, 0, 0, 0, 2, 0]), None);
+        assert_eq!(InnerHeader::from_bytes([0, 0, 0, 0, 0, 0, 4, 0]), None);
         assert_eq!(InnerHeader::from_bytes([0, 0, 0, 0, 0, 0, 0, 5]), None);
     }
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 use latchkey_wire::sframe_header::SframeHeader;
 use sframe::crypto::DecryptionBufferView;
 
+use crate::checkpoint::MAX_BLOCK_BYTES;
 use crate::cipher::{OpeningKey, TAG_LEN};
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
 use crate::kid::{Kid, SenderSession};
 use crate::replay::ReplayWindow;
-use crate::seal::MAX_FRAME_BYTES;
+use crate::seal::{BLOCK_LENGTH_LEN, MAX_FRAME_BYTES};
 
 /// The camera's leaf in its group.
 pub const CAMERA_LEAF: u8 = 0;
@@ -28,6 +29,8 @@ pub struct FrameOpener {
     /// In ascending order of epoch numbers; the last one is current.
     epochs: Vec<OpenEpoch>,
     aad: Vec<u8>,
+    /// The checkpoint block of the frame opened last; empty when it carried none.
+    block: Vec<u8>,
 }
 
 impl FrameOpener {
@@ -57,10 +60,50 @@ impl FrameOpener {
     }
 
     /// Drops the keys of epochs that were superseded at least `keep` ago: the relay's GOP cache plus 5 s.
-    /// After a commit that removed somebody keep them only as long as frames may still be on their way:
-    /// until then whoever was removed can make frames of the old epoch that open here.
+    /// After a commit that removed somebody [`Self::limit_before`] shortens that.
     pub fn retire_epochs(&mut self, now: Duration, keep: Duration) {
-        self.epochs.retain(|epoch| epoch.superseded.is_none_or(|since| now.saturating_sub(since) < keep));
+        self.epochs.retain(|epoch| {
+            let is_young = epoch.superseded.is_none_or(|since| now.saturating_sub(since) < keep);
+            is_young && epoch.dies.is_none_or(|dies| now < dies)
+        });
+    }
+
+    /// The commit that began `epoch` removed a member: keys of the epochs before are dropped in 2 s, unless
+    /// [`Self::end_epoch`] says first where they end. Until then whoever was removed can make frames of the old
+    /// epoch that open here.
+    pub fn limit_before(&mut self, epoch: u64, now: Duration) {
+        for before in self.epochs.iter_mut().filter(|before| before.keys.epoch < epoch) {
+            if before.ended.is_none() {
+                before.dies.get_or_insert(now.saturating_add(AFTER_REMOVAL));
+            }
+        }
+    }
+
+    /// The camera's signed record says where an epoch ended: under each key id its frames open up to the
+    /// counter that is given, under other key ids of the epoch none does. Returns the key ids under which frames
+    /// beyond that were opened already: a member forged them. An epoch that is not known, or the one in
+    /// force, is left alone.
+    pub fn end_epoch(&mut self, epoch: u64, last: &[(Kid, u64)]) -> Vec<Kid> {
+        let newest = self.newest_epoch();
+        let Some(ended) = self.epochs.iter_mut().find(|known| known.keys.epoch == epoch) else {
+            return Vec::new();
+        };
+        if newest == Some(epoch) {
+            return Vec::new();
+        }
+        ended.dies = None;
+        ended.ended = Some(last.to_vec());
+        let beyond = |live: &&LiveKid| {
+            let last = last.iter().find(|(kid, _)| *kid == live.kid);
+            last.is_some_and(|(_, last)| live.window.next() > last.saturating_add(1))
+        };
+        ended.live.iter().filter(beyond).map(|live| live.kid).collect()
+    }
+
+    /// The [checkpoint](crate::checkpoint) block that the frame opened last carried, if it carried one.
+    #[must_use]
+    pub fn block(&self) -> Option<&[u8]> {
+        (!self.block.is_empty()).then_some(self.block.as_slice())
     }
 
     /// The newest epoch whose keys are known.
@@ -76,6 +119,7 @@ impl FrameOpener {
     /// Any [`OpenError`]; then `out` is empty.
     pub fn open(&mut self, sframe: &[u8], envelope: &[u8], out: &mut Vec<u8>) -> Result<Opened, OpenError> {
         out.clear();
+        self.block.clear();
         let (kid, ctr, body) = parse(sframe)?;
         if kid.leaf() != CAMERA_LEAF {
             return Err(OpenError::NotTheCamera);
@@ -86,9 +130,11 @@ impl FrameOpener {
         self.aad.extend_from_slice(envelope);
         let epoch = self.epochs.iter_mut().rev().find(|epoch| epoch.bits() == kid.epoch_bits());
         let epoch = epoch.ok_or(OpenError::UnknownEpoch)?;
-        let opened = epoch.open(kid, ctr, &mut self.aad, body, out);
+        let opened =
+            epoch.open(kid, ctr, &mut self.aad, body, Parts { block: &mut self.block, out: &mut *out });
         if opened.is_err() {
             out.clear();
+            self.block.clear();
         }
         let header = opened?;
         Ok(Opened {
@@ -135,6 +181,9 @@ pub enum OpenError {
     /// The keys of that epoch are not known: a commit is still on its way, or the epoch is long over.
     #[error("the frame is of an epoch whose keys are not known")]
     UnknownEpoch,
+    /// The camera's record says that it sealed no such frame in that epoch, which is over.
+    #[error("the frame was sealed after its epoch was over")]
+    EpochOver,
     /// The counter was accepted before, or is older than the replay window.
     #[error("the frame was seen before or is too old")]
     Replayed,
@@ -155,6 +204,10 @@ pub enum OpenError {
 struct OpenEpoch {
     keys: EpochKeys,
     superseded: Option<Duration>,
+    /// When its keys are dropped, because a member was removed and the record of its end has not come.
+    dies: Option<Duration>,
+    /// The last counter of each key id, once the record of its end has come.
+    ended: Option<Vec<(Kid, u64)>>,
     /// Key ids in use, the most recently used one last.
     live: Vec<LiveKid>,
     /// Key ids whose window was given up; frames under them would be replays.
@@ -163,7 +216,7 @@ struct OpenEpoch {
 
 impl OpenEpoch {
     fn new(keys: EpochKeys, superseded: Option<Duration>) -> Self {
-        Self { keys, superseded, live: Vec::new(), over: BTreeSet::new() }
+        Self { keys, superseded, dies: None, ended: None, live: Vec::new(), over: BTreeSet::new() }
     }
 
     fn bits(&self) -> u8 {
@@ -176,14 +229,19 @@ impl OpenEpoch {
         ctr: u64,
         aad: &mut [u8],
         body: &[u8],
-        out: &mut Vec<u8>,
+        parts: Parts<'_>,
     ) -> Result<InnerHeader, OpenError> {
+        if let Some(ended) = &self.ended
+            && !ended.iter().any(|(known, last)| *known == kid && ctr <= *last)
+        {
+            return Err(OpenError::EpochOver);
+        }
         if let Some(at) = self.live.iter().position(|live| live.kid == kid) {
             let live = self.live.get_mut(at).ok_or(OpenError::AuthenticationFailed)?;
             if !live.window.is_fresh(ctr) {
                 return Err(OpenError::Replayed);
             }
-            let header = decrypt(&live.key, ctr, aad, body, out)?;
+            let header = decrypt(&live.key, ctr, aad, body, parts)?;
             live.window.accept(ctr);
             if let Some(used) = self.live.get_mut(at..) {
                 used.rotate_left(1);
@@ -197,7 +255,7 @@ impl OpenEpoch {
             return Err(OpenError::TooManySessions);
         }
         let key = self.keys.opening_key(kid).ok_or(OpenError::AuthenticationFailed)?;
-        let header = decrypt(&key, ctr, aad, body, out)?;
+        let header = decrypt(&key, ctr, aad, body, parts)?;
         if self.live.len() >= MAX_LIVE {
             self.over.insert(self.live.remove(0).kid);
         }
@@ -206,6 +264,12 @@ impl OpenEpoch {
         self.live.push(LiveKid { kid, key, window });
         header.ok_or(OpenError::UnknownFormat)
     }
+}
+
+/// Where the parts of a plaintext go.
+struct Parts<'a> {
+    block: &'a mut Vec<u8>,
+    out: &'a mut Vec<u8>,
 }
 
 struct LiveKid {
@@ -218,7 +282,8 @@ struct LiveKid {
 fn parse(sframe: &[u8]) -> Result<(Kid, u64, &[u8]), OpenError> {
     let header = SframeHeader::read(sframe).map_err(|_| OpenError::Malformed)?;
     let body = sframe.get(header.len..).ok_or(OpenError::Malformed)?;
-    let sizes = InnerHeader::LEN + TAG_LEN..=InnerHeader::LEN + TAG_LEN + MAX_FRAME_BYTES;
+    let sizes =
+        InnerHeader::LEN + TAG_LEN..=InnerHeader::LEN + MAX_BLOCK_AND_LENGTH + MAX_FRAME_BYTES + TAG_LEN;
     if !sizes.contains(&body.len()) {
         return Err(OpenError::Malformed);
     }
@@ -226,23 +291,43 @@ fn parse(sframe: &[u8]) -> Result<(Kid, u64, &[u8]), OpenError> {
     Ok((kid, header.ctr, body))
 }
 
-/// Decrypts into `out` and takes the inner header off its front; the inner `None` is an unknown format.
+/// Decrypts and takes inner header and block off the front; the inner `None` is an unknown format.
 fn decrypt(
     key: &OpeningKey,
     ctr: u64,
     aad: &mut [u8],
     body: &[u8],
-    out: &mut Vec<u8>,
+    Parts { block, out }: Parts<'_>,
 ) -> Result<Option<InnerHeader>, OpenError> {
     out.extend_from_slice(body);
     let buffer = DecryptionBufferView { aad, data: out.as_mut_slice() };
     key.decrypt(buffer, ctr).map_err(|_| OpenError::AuthenticationFailed)?;
     out.truncate(body.len() - TAG_LEN);
     let header = *out.first_chunk::<{ InnerHeader::LEN }>().ok_or(OpenError::Malformed)?;
-    out.drain(..InnerHeader::LEN);
-    Ok(InnerHeader::from_bytes(header))
+    let Some(parsed) = InnerHeader::from_bytes(header) else { return Ok(None) };
+    let mut front = InnerHeader::LEN;
+    if InnerHeader::announces_block(header) {
+        let Some(carried) = split_block(out.get(front..).unwrap_or_default()) else { return Ok(None) };
+        block.extend_from_slice(carried);
+        front += BLOCK_LENGTH_LEN + carried.len();
+    }
+    out.drain(..front);
+    Ok(Some(parsed))
 }
 
+/// The block at the front, behind its length; `None` when there is none of a size that blocks have.
+fn split_block(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = bytes.split_first_chunk::<BLOCK_LENGTH_LEN>()?;
+    let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+    if !(1..=MAX_BLOCK_BYTES).contains(&len) {
+        return None;
+    }
+    rest.get(..len)
+}
+
+/// How long keys of an epoch stay after a commit that removed somebody, until its record comes.
+const AFTER_REMOVAL: Duration = Duration::from_secs(2);
+const MAX_BLOCK_AND_LENGTH: usize = BLOCK_LENGTH_LEN + MAX_BLOCK_BYTES;
 /// Key ids with a replay window per epoch: video, audio and spare tracks of the last sessions.
 const MAX_LIVE: usize = 32;
 /// Key ids per epoch whose window was given up. Only a real restart of the camera adds to them.

@@ -17,6 +17,11 @@ impl ReplayWindow {
         Self { next: 0, seen: [0; WORDS] }
     }
 
+    /// One more than the highest accepted counter; 0 while none was.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Returns true when the counter was not accepted before and is not older than the window.
     pub(crate) fn is_fresh(&self, counter: u64) -> bool {
         counter >= self.next || (self.next - counter <= WINDOW && !self.bit(counter))

@@ -3,11 +3,14 @@
 //! ```text
 //! out = SFrame header || AES-128-GCM(inner header || frame) || tag        AAD = SFrame header || envelope
 //! ```
+//!
+//! Now and then a checkpoint block stands between inner header and frame, as [`crate::inner`] says.
 
 use latchkey_wire::sframe_header::MAX_LEN;
 use sframe::crypto::EncryptionBufferView;
 use sframe::header::SframeHeader;
 
+use crate::checkpoint::MAX_BLOCK_BYTES;
 use crate::cipher::{SealingKey, TAG_LEN};
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
@@ -15,6 +18,8 @@ use crate::kid::{Kid, SenderSession};
 
 /// Largest frame that is sealed or opened, in bytes.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a block's length in front of it.
+pub(crate) const BLOCK_LENGTH_LEN: usize = 4;
 /// Frames that one key seals at most; then a new epoch is needed. At 30 per second these last 4 years.
 pub const MAX_FRAMES_PER_KEY: u64 = 1 << 32;
 
@@ -69,8 +74,25 @@ impl FrameSealer {
         frame: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Sealed, SealError> {
+        self.seal_with(track, header, None, envelope, frame, out)
+    }
+
+    /// Seals one frame that carries a [checkpoint](crate::checkpoint) block, where there is one; else as
+    /// [`Self::seal`].
+    ///
+    /// # Errors
+    /// As [`Self::seal`]; [`SealError::TooLarge`] also for a block above [`MAX_BLOCK_BYTES`].
+    pub fn seal_with(
+        &mut self,
+        track: u8,
+        header: InnerHeader,
+        block: Option<&[u8]>,
+        envelope: &[u8],
+        frame: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Sealed, SealError> {
         out.clear();
-        if frame.len() > MAX_FRAME_BYTES {
+        if frame.len() > MAX_FRAME_BYTES || block.is_some_and(|block| block.len() > MAX_BLOCK_BYTES) {
             return Err(SealError::TooLarge);
         }
         let track = self.track(track)?;
@@ -89,13 +111,23 @@ impl FrameSealer {
         self.aad.extend_from_slice(bytes);
         self.aad.extend_from_slice(envelope);
 
-        out.reserve(bytes.len() + InnerHeader::LEN + frame.len() + TAG_LEN);
+        let block_len = block.map_or(0, |block| BLOCK_LENGTH_LEN + block.len());
+        let plain_len = InnerHeader::LEN + block_len + frame.len();
+        out.reserve(bytes.len() + plain_len + TAG_LEN);
         out.extend_from_slice(bytes);
-        out.extend_from_slice(&header.to_bytes());
+        match block {
+            None => out.extend_from_slice(&header.to_bytes()),
+            Some(block) => {
+                let len = u32::try_from(block.len()).map_err(|_| SealError::TooLarge)?;
+                out.extend_from_slice(&header.to_bytes_before_block());
+                out.extend_from_slice(&len.to_be_bytes());
+                out.extend_from_slice(block);
+            }
+        }
         out.extend_from_slice(frame);
         out.extend_from_slice(&[0; TAG_LEN]);
         let body = out.split_at_mut(bytes.len()).1;
-        let (data, tag) = body.split_at_mut(InnerHeader::LEN + frame.len());
+        let (data, tag) = body.split_at_mut(plain_len);
         let buffer = EncryptionBufferView { aad: &mut self.aad, data, tag };
         self.aead_calls += 1;
         if key.key.encrypt(buffer, ctr).is_err() {

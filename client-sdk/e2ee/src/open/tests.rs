@@ -236,8 +236,8 @@ fn tracks_have_windows_of_their_own() {
 fn newer_formats_are_named_as_such() {
     let mut opener = opener(&[3]);
     let kid = Kid::new(SenderSession(1), VIDEO, 0, 3);
-    let checkpoint = forge(kid, 0, &[0, 0, 0, 0, 0, 0, 2, 0, 1, 2, 3]);
-    assert_eq!(open(&mut opener, &checkpoint), Err(OpenError::UnknownFormat));
+    let flag = forge(kid, 0, &[0, 0, 0, 0, 0, 0, 4, 0, 1, 2, 3]);
+    assert_eq!(open(&mut opener, &flag), Err(OpenError::UnknownFormat));
     let codec = forge(kid, 1, &[0, 0, 0, 0, 0, 0, 0, 99]);
     assert_eq!(open(&mut opener, &codec), Err(OpenError::UnknownFormat));
     let short = forge(kid, 2, &[0; 7]);
@@ -256,4 +256,132 @@ fn a_header_that_is_not_the_shortest_is_refused() {
     longer.extend_from_slice(&good[5..]);
     assert_eq!(open(&mut opener, &longer), Err(OpenError::Malformed));
     open(&mut opener, &good).unwrap();
+}
+
+#[test]
+fn a_block_comes_out_beside_its_frame() {
+    let (mut sealer, mut opener) = (sealer(3, 1), opener(&[3]));
+    let (mut sframe, mut out) = (Vec::new(), Vec::new());
+    let blocks = [Some(vec![7; 3000]), None, Some(vec![9; 1]), None];
+    for (ctr, block) in blocks.iter().enumerate() {
+        sealer.seal_with(VIDEO, HEADER, block.as_deref(), b"env", b"frame", &mut sframe).unwrap();
+        let opened = opener.open(&sframe, b"env", &mut out).unwrap();
+        assert_eq!((opened.ctr, opened.header), (ctr as u64, HEADER));
+        assert_eq!((out.as_slice(), opener.block()), (b"frame".as_slice(), block.as_deref()));
+    }
+    sealer.seal_with(VIDEO, HEADER, Some(&[1]), b"env", b"frame", &mut sframe).unwrap();
+    opener.open(&sframe, b"env", &mut out).unwrap();
+    assert!(opener.open(&sframe, b"env", &mut out).is_err());
+    assert_eq!(opener.block(), None, "nothing is left of the frame before");
+    let too_large = vec![0; MAX_BLOCK_BYTES + 1];
+    let refused = sealer.seal_with(VIDEO, HEADER, Some(&too_large), b"env", b"x", &mut sframe);
+    assert_eq!(refused, Err(crate::seal::SealError::TooLarge));
+}
+
+#[test]
+fn a_largest_frame_with_a_largest_block_opens() {
+    let (mut sealer, mut opener) = (sealer(3, 1), opener(&[3]));
+    let (frame, block) = (vec![1; MAX_FRAME_BYTES], vec![2; MAX_BLOCK_BYTES]);
+    let mut sframe = Vec::new();
+    sealer.seal_with(VIDEO, HEADER, Some(&block), b"env", &frame, &mut sframe).unwrap();
+    assert!(open(&mut opener, &sframe).unwrap() == frame);
+}
+
+#[test]
+fn lengths_of_blocks_that_cannot_be_are_refused() {
+    let mut opener = opener(&[3]);
+    let kid = Kid::new(SenderSession(1), VIDEO, 0, 3);
+    let header = [0, 0, 0, 0, 0, 0, 2, 0];
+    let lengths: [&[u8]; 6] =
+        [&[], &[0, 0, 0], &[0, 0, 0, 0], &[0, 0, 0, 2, 1], &[0, 1, 0, 1], &[255, 255, 255, 255, 1]];
+    for (ctr, length) in lengths.into_iter().enumerate() {
+        let frame = forge(kid, ctr as u64, &[&header, length].concat());
+        assert_eq!(open(&mut opener, &frame), Err(OpenError::UnknownFormat), "{length:?}");
+        assert_eq!(opener.block(), None);
+    }
+    let whole = forge(kid, 99, &[&header[..], &[0, 0, 0, 2, 1, 2, 5]].concat());
+    assert_eq!(open(&mut opener, &whole).unwrap(), [5]);
+    assert_eq!(opener.block(), Some([1, 2].as_slice()));
+}
+
+proptest! {
+    /// Whatever a member seals: it is opened or refused, and what comes out is never longer than what went in.
+    #[test]
+    fn plaintexts_of_any_kind_do_no_harm(mut plain in proptest::collection::vec(any::<u8>(), 8..200), flags in 0_u8..4, len in 0_u8..100) {
+        plain[6] = flags;
+        plain[7] = 0;
+        if plain.len() > 12 {
+            plain[8..12].copy_from_slice(&[0, 0, 0, len]);
+        }
+        let mut opener = opener(&[3]);
+        let frame = forge(Kid::new(SenderSession(1), VIDEO, 0, 3), 0, &plain);
+        if let Ok(out) = open(&mut opener, &frame) {
+            let block = opener.block().map_or(0, |block| 4 + block.len());
+            prop_assert_eq!(out.len() + block + 8, plain.len());
+        }
+    }
+}
+
+/// A member that was removed with epoch 3, with the keys of it, and a relay that takes its frames.
+#[test]
+fn a_removed_member_makes_no_frames_once_the_record_is_there() {
+    let at = Duration::from_secs;
+    let mut opener = opener(&[3]);
+    let mut camera = sealer(3, 1);
+    let on_the_way: Vec<_> = (0..10).map(|_| seal(&mut camera, b"camera")).collect();
+    for frame in &on_the_way[..6] {
+        open(&mut opener, frame).unwrap();
+    }
+    opener.add_epoch(keys_for_test(4, 1), at(10));
+    opener.limit_before(4, at(10));
+    let kid = Kid::new(SenderSession(1), VIDEO, 0, 3);
+    assert_eq!(opener.end_epoch(3, &[(kid, 9)]), []);
+
+    let plain = [HEADER.to_bytes().as_slice(), b"forged"].concat();
+    for ctr in [10, 11, 1000] {
+        assert_eq!(open(&mut opener, &forge(kid, ctr, &plain)), Err(OpenError::EpochOver));
+    }
+    for (session, track) in [(1, AUDIO), (1, 7), (2, VIDEO), (0, VIDEO)] {
+        let other = Kid::new(SenderSession(session), track, 0, 3);
+        assert_eq!(open(&mut opener, &forge(other, 0, &plain)), Err(OpenError::EpochOver));
+    }
+    // What the camera sealed last is not lost, not even long after two seconds.
+    opener.retire_epochs(at(20), at(15));
+    for frame in &on_the_way[6..] {
+        assert_eq!(open(&mut opener, frame).unwrap(), b"camera");
+    }
+    opener.retire_epochs(at(25), at(15));
+    assert_eq!(open(&mut opener, &forge(kid, 5, &plain)), Err(OpenError::UnknownEpoch));
+}
+
+#[test]
+fn without_a_record_the_keys_of_a_removed_member_live_two_seconds() {
+    let at = Duration::from_millis;
+    let mut opener = opener(&[2, 3]);
+    opener.add_epoch(keys_for_test(4, 1), at(10_000));
+    opener.limit_before(4, at(10_000));
+    opener.limit_before(4, at(11_500));
+    let keep = Duration::from_secs(15);
+    opener.retire_epochs(at(11_999), keep);
+    open(&mut opener, &seal(&mut sealer(3, 1), b"on its way")).unwrap();
+    opener.retire_epochs(at(12_000), keep);
+    for epoch in [2, 3] {
+        assert_eq!(open(&mut opener, &seal(&mut sealer(epoch, 1), b"forged")), Err(OpenError::UnknownEpoch));
+    }
+    open(&mut opener, &seal(&mut sealer(4, 1), b"new")).unwrap();
+}
+
+#[test]
+fn a_record_tells_of_frames_that_were_forged_before_it_came() {
+    let mut opener = opener(&[3, 4]);
+    let (kid, audio) = (Kid::new(SenderSession(1), VIDEO, 0, 3), Kid::new(SenderSession(1), AUDIO, 0, 3));
+    let plain = [HEADER.to_bytes().as_slice(), b"x"].concat();
+    open(&mut opener, &forge(kid, 9, &plain)).unwrap();
+    open(&mut opener, &forge(audio, 20, &plain)).unwrap();
+    // A run of the camera before this one, which its record does not name.
+    open(&mut opener, &forge(Kid::new(SenderSession(0), VIDEO, 0, 3), 5, &plain)).unwrap();
+    assert_eq!(opener.end_epoch(4, &[]), [], "the epoch in force has no end yet");
+    assert_eq!(opener.end_epoch(7, &[]), []);
+    assert_eq!(opener.end_epoch(3, &[(kid, 9), (audio, 19)]), [audio]);
+    open(&mut opener, &seal(&mut sealer(4, 1), b"x")).unwrap();
 }

@@ -1,0 +1,223 @@
+//! The camera's side: remembers what was sealed and signs it now and then.
+
+use std::time::Duration;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use latchkey_api::id::GroupId;
+
+use super::block::{
+    BlockHash, CONTEXT, ChainId, FrameHash, HASH_LEN, HEAD_LEN, MAX_BLOCK_BYTES, RANGE_HEAD_LEN,
+    SIGNATURE_LEN, VERSION, block_hash, frame_hash,
+};
+use crate::identity::DeviceIdentity;
+use crate::kid::Kid;
+use crate::seal::Sealed;
+
+/// The camera's Ed25519 key of MLS, for checkpoints. Erased when dropped.
+pub struct CheckpointSigner {
+    key: SigningKey,
+}
+
+impl CheckpointSigner {
+    /// Returns the signer of a camera.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Key`].
+    pub fn new(camera: &DeviceIdentity) -> Result<Self, CheckpointError> {
+        let pair = camera.signing_keypair();
+        let pair = pair.first_chunk().ok_or(CheckpointError::Key)?;
+        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| CheckpointError::Key)?;
+        Ok(Self { key })
+    }
+}
+
+/// Makes the checkpoint blocks of one run of a camera. Once warm it allocates nothing.
+pub struct CheckpointBuilder {
+    key: SigningKey,
+    group: GroupId,
+    chain: ChainId,
+    seq: u64,
+    previous: BlockHash,
+    /// Frames that no block lists yet, in the order in which they were sealed.
+    noted: Vec<Noted>,
+    /// What was signed last: context, group, body and signature.
+    bytes: Vec<u8>,
+    made: Option<Duration>,
+    /// The last block is to be carried once more.
+    repeat: bool,
+}
+
+/// A camera cannot sign checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The operating system gave no random numbers.
+    #[error("the operating system gives no random numbers")]
+    NoRandomness,
+    /// The key of the device cannot be used. Ours.
+    #[error("the key of this device cannot sign")]
+    Key,
+}
+
+struct Noted {
+    kid: Kid,
+    ctr: u64,
+    captured_ms: u64,
+    hash: FrameHash,
+    listed: bool,
+}
+
+impl CheckpointBuilder {
+    /// Begins a chain of blocks for the frames that a camera seals in `group`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoRandomness`].
+    pub fn new(signer: &CheckpointSigner, group: GroupId) -> Result<Self, CheckpointError> {
+        let mut builder = Self {
+            key: signer.key.clone(),
+            group,
+            chain: ChainId::default(),
+            seq: 0,
+            previous: BlockHash::default(),
+            noted: Vec::with_capacity(NOTED_AT_FIRST),
+            bytes: Vec::with_capacity(BYTES_AT_FIRST),
+            made: None,
+            repeat: false,
+        };
+        builder.restart(group)?;
+        Ok(builder)
+    }
+
+    /// Begins a new chain in `group`; what was noted is forgotten, and viewers will say "not verified" of it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoRandomness`]; then nothing has changed.
+    pub fn restart(&mut self, group: GroupId) -> Result<(), CheckpointError> {
+        let mut chain = ChainId::default();
+        getrandom::fill(&mut chain).map_err(|_| CheckpointError::NoRandomness)?;
+        (self.group, self.chain, self.seq, self.previous) = (group, chain, 0, BlockHash::default());
+        self.noted.clear();
+        (self.made, self.repeat) = (None, false);
+        Ok(())
+    }
+
+    /// The group whose frames are signed.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// Remembers a frame that was sealed, carriers of blocks too, in the order of sealing. `captured_ms` is
+    /// the capture time in its inner header.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoRandomness`] when a new chain had to begin, because no frame could carry a block for
+    /// very long, and could not.
+    pub fn note(&mut self, sealed: Sealed, captured_ms: u64, sframe: &[u8]) -> Result<(), CheckpointError> {
+        if self.noted.len() >= MAX_NOTED {
+            self.restart(self.group)?;
+        }
+        let (kid, ctr) = (sealed.kid, sealed.ctr);
+        self.noted.push(Noted { kid, ctr, captured_ms, hash: frame_hash(sframe), listed: false });
+        Ok(())
+    }
+
+    /// The block that the next frame is to carry, if it is to carry one: a new one every 2 s and at key frames
+    /// half a second apart, and each a second time. `room` is how many bytes the frame can carry at most;
+    /// `now` the time since any fixed moment.
+    pub fn due(&mut self, now: Duration, key_frame: bool, room: usize) -> Option<&[u8]> {
+        let since = self.made.map(|made| now.saturating_sub(made));
+        let room = room.min(MAX_BLOCK_BYTES);
+        let full = self.noted.len().saturating_mul(HASH_LEN).saturating_add(OVERHEAD) >= room;
+        let is_time = since.is_none_or(|since| since >= INTERVAL || key_frame && since >= KEY_FRAME_INTERVAL);
+        let new = !self.noted.is_empty() && (is_time || full);
+        if self.repeat {
+            // A new one waits for one frame, so that each is carried twice.
+            let wait = !new && since.is_some_and(|since| since < REPEAT_AFTER);
+            if wait || self.block().len() > room {
+                return None;
+            }
+            self.repeat = false;
+            return Some(self.block());
+        }
+        if !new || room < OVERHEAD + HASH_LEN {
+            return None;
+        }
+        self.make((room - OVERHEAD) / HASH_LEN);
+        (self.made, self.repeat) = (Some(now), true);
+        Some(self.block())
+    }
+
+    /// Signs the oldest noted frames, at most `most` of them.
+    fn make(&mut self, most: usize) {
+        let most = most.min(self.noted.len());
+        let (noted, _) = self.noted.split_at_mut(most);
+        self.bytes.clear();
+        self.bytes.extend_from_slice(CONTEXT);
+        self.bytes.extend_from_slice(&self.group.0);
+        self.bytes.push(VERSION);
+        self.bytes.extend_from_slice(&self.chain);
+        self.bytes.extend_from_slice(&self.seq.to_be_bytes());
+        let covers_at = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 8]);
+        self.bytes.extend_from_slice(&self.previous);
+        self.bytes.push(0);
+        let ranges_at = self.bytes.len() - 1;
+        let mut ranges = 0;
+        while ranges < MAX_RANGES
+            && let Some(first) = noted.iter().find(|noted| !noted.listed)
+        {
+            let (kid, mut next) = (first.kid, first.ctr);
+            let count_at = self.bytes.len() + RANGE_HEAD_LEN - 2;
+            self.bytes.extend_from_slice(&kid.value().to_be_bytes());
+            self.bytes.extend_from_slice(&next.to_be_bytes());
+            self.bytes.extend_from_slice(&[0; 2]);
+            let mut count: u16 = 0;
+            for noted in noted.iter_mut().filter(|noted| noted.kid == kid && !noted.listed) {
+                if noted.ctr != next || count == u16::MAX {
+                    break;
+                }
+                noted.listed = true;
+                self.bytes.extend_from_slice(&noted.hash);
+                next = next.saturating_add(1);
+                count += 1;
+            }
+            self.bytes[count_at..count_at + 2].copy_from_slice(&count.to_be_bytes());
+            ranges += 1;
+        }
+        // What stays unlisted, because there were too many ranges, comes first next time.
+        let done = noted.iter().position(|noted| !noted.listed).unwrap_or(most);
+        let covers_ms = noted.get(done.saturating_sub(1)).map_or(0, |last| last.captured_ms);
+        self.bytes[covers_at..covers_at + 8].copy_from_slice(&covers_ms.to_be_bytes());
+        self.bytes[ranges_at] = ranges;
+        self.noted.retain(|noted| !noted.listed);
+        let signature = self.key.sign(&self.bytes).to_bytes();
+        self.bytes.extend_from_slice(&signature);
+        self.previous = block_hash(self.block());
+        self.seq += 1;
+    }
+
+    fn block(&self) -> &[u8] {
+        self.bytes.get(CONTEXT.len() + self.group.0.len()..).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_chain(&mut self, chain: ChainId) {
+        self.chain = chain;
+    }
+}
+
+/// How often a block is made, and how far apart at least the ones at key frames are.
+const INTERVAL: Duration = Duration::from_secs(2);
+const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after its first carrier a block is carried again: what loses one does not lose the other.
+const REPEAT_AFTER: Duration = Duration::from_millis(250);
+/// Frames that wait for a block at most.
+const MAX_NOTED: usize = 4096;
+/// Ranges of a block at most.
+const MAX_RANGES: u8 = 8;
+/// Bytes of a block without its hashes, at most.
+const OVERHEAD: usize = HEAD_LEN + MAX_RANGES as usize * RANGE_HEAD_LEN + SIGNATURE_LEN;
+/// What is set aside at the start: 75 frames per second for 2 s and more.
+const NOTED_AT_FIRST: usize = 512;
+const BYTES_AT_FIRST: usize = 16 * 1024;
