@@ -6,8 +6,13 @@ mod devices;
 mod doctor;
 mod failure;
 mod household;
+mod moment;
+mod recover;
 mod show;
+mod transfer;
 mod usage;
+mod vault;
+mod verify;
 mod view;
 
 use std::io::Write;
@@ -40,6 +45,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let settings = Settings::load(&cli.global)?;
     init_log(&settings)?;
+    vault::install(&settings, &cli.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -51,14 +57,20 @@ fn run(cli: Cli) -> Result<(), Failure> {
             }
             Command::Invite(args) => household::invite(&settings, args).await,
             Command::Join(args) => household::join(&settings, args).await,
+            Command::Camera(CameraArgs { task: Some(task), .. }) => transfer::run(&settings, task).await,
             Command::Camera(args) => camera::run(&settings, args).await,
             Command::View(args) => view::run(&settings, args).await,
-            Command::Devices => devices::run(&settings).await,
+            Command::Devices(args) => devices::run(&settings, args).await,
+            Command::Recover(args) => recover::run(&settings, args).await,
+            Command::SafetyNumber(args) => verify::safety_number(&settings, args).await,
+            Command::Verify => verify::run(&settings).await,
             Command::Doctor(args) => doctor::run(&settings, args).await,
+            Command::Vault { command } => vault::run(&settings, command),
         }
     });
     // A sink that waits for its reader must not hold up the end.
     runtime.shutdown_background();
+    vault::finish();
     outcome
 }
 
@@ -86,7 +98,7 @@ struct Cli {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Global {
     /// Folder of this device's keys; one folder is one device [env: LATCHKEY_HOME=] [default:
     /// ~/.local/share/latchkey]
@@ -107,6 +119,27 @@ struct Global {
     /// What to log on standard error: error, warn, info, debug, or a filter like latchkey=debug
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
     log: Option<String>,
+    /// How a new device's keys are locked; `latchkey vault change` for one that is there [env: LATCHKEY_VAULT=]
+    /// [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "HOW", help_heading = "Global options")]
+    vault: Option<VaultLock>,
+    /// Where the key file is, if not beside the vault [env: LATCHKEY_VAULT_KEY_FILE=]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    vault_key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum VaultLock {
+    /// By the keyring where one answers, else by a passphrase where somebody can be asked, else by a key file
+    Auto,
+    /// By the keyring of the desktop
+    Keyring,
+    /// By a passphrase, asked for at every start [env: LATCHKEY_VAULT_PASSPHRASE_FILE names a file that holds it, or
+    /// - for standard input]
+    Passphrase,
+    /// By a key in a file that only this user can read
+    Keyfile,
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,10 +157,41 @@ enum Command {
     Camera(CameraArgs),
     /// Watch a camera: open its frames and write them
     View(ViewArgs),
-    /// Show who belongs to the household
-    Devices,
+    /// Show who belongs to the household; remove, change or rename a device
+    Devices(devices::DevicesArgs),
+    /// Get back into a household whose admins are lost, with its twelve words
+    Recover(recover::RecoverArgs),
+    /// Show sixty digits that are the same on all devices of the household, or compare another device's
+    SafetyNumber(verify::SafetyNumberArgs),
+    /// Check everything this device can check: lists, groups, the server's log
+    Verify,
     /// Connect step by step and say what is wrong, and what to do
     Doctor(DoctorArgs),
+    /// How this device's keys are locked
+    Vault {
+        #[command(subcommand)]
+        command: VaultCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum VaultCommand {
+    /// Show how they are locked, and whether they open
+    Status,
+    /// Lock them in another way, or anew with another key or passphrase
+    Change(VaultChangeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  latchkey vault change passphrase\n  \
+    latchkey --home door vault change keyfile --vault-key-file /media/stick/door.key")]
+struct VaultChangeArgs {
+    /// How they are locked from now on
+    #[arg(value_enum, value_name = "HOW")]
+    how: VaultLock,
+    /// File with the new passphrase on its first line, or - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,7 +262,10 @@ struct JoinArgs {
 #[command(after_help = "Examples:\n  latchkey camera --source door.mp4\n  \
     latchkey camera --source picture.ivf --source sound.ogg\n  \
     latchkey camera --source rtsp://cam@192.168.1.20:554/stream1 --source-password-file ./password")]
+#[command(args_conflicts_with_subcommands = true)]
 struct CameraArgs {
+    #[command(subcommand)]
+    task: Option<transfer::Task>,
     /// File (MP4, raw H.264, IVF, Ogg Opus; starts over at its end) or rtsp:// address; again for sound
     #[arg(long, value_name = "FILE|URL")]
     source: Vec<String>,

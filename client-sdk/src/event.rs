@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::alarm::Alarm;
+use crate::notice::Notice;
 use crate::stats::{CameraStats, ViewerStats};
 use crate::story::{Step, Story};
 
@@ -58,6 +59,8 @@ pub enum Event {
     },
     /// Somebody cheats, or looks like it: the list, the group, or a frame is not what it must be.
     Alarm(Alarm),
+    /// A new device list changed the household: who came, who left, whose rights changed, by whom.
+    Notice(Notice),
     /// The camera's signed record of an epoch is there and agrees with this device's group.
     EpochRecord {
         /// The epoch that began.

@@ -1,16 +1,20 @@
 //! What one device keeps: its keys, the household it belongs to, and the chain of lists it has verified.
+//!
+//! The newest verified list is pinned: each refresh asks the server for that list too, so that a server which
+//! shows fewer lists, or another one in its place, is noticed.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use latchkey_api::device_list::{DeviceEntry, DeviceList, ListChain, ListError, Role};
+use latchkey_api::device_list::{DeviceEntry, DeviceList, ListChain, ListError, Reason, Role};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_e2ee::identity::{DeviceIdentity, IdentityError};
 use latchkey_e2ee::label::{LabelKey, open_label};
 use zeroize::Zeroizing;
 
-use crate::signaling::{Server, Signaling, SignalingError};
+use crate::notice::{self, Notice};
+use crate::signaling::{Server, Signaling, SignalingError, unix_seconds};
 use crate::vault::{Vault, VaultError};
 
 /// One device of one household, held by this process.
@@ -20,6 +24,7 @@ pub struct Home {
     server: Server,
     chain: ListChain,
     label_key: LabelKey,
+    news: Vec<Notice>,
 }
 
 /// What a new device has to begin with.
@@ -43,6 +48,16 @@ pub enum HomeError {
     /// The server showed a list that does not follow the ones this device knows. Somebody cheats.
     #[error("ALARM: the server shows a device list that is not valid ({0}); nothing was changed")]
     List(#[from] ListError),
+    /// The server shows fewer lists than this device has verified. Somebody cheats, or the server lost data.
+    #[error(
+        "ALARM: the server shows device lists only up to {shown} although list {pinned} exists: it may hide a removal, or have lost data; nothing was changed, ask whoever runs the server"
+    )]
+    RolledBack {
+        /// The newest version that the server shows; 0 when it shows none.
+        shown: u64,
+        /// The newest version that this device has verified.
+        pinned: u64,
+    },
     /// A record of the vault is missing or of another version.
     #[error(
         "the vault lacks its record {0:?}: restore it from a backup, or remove this device and join again"
@@ -85,7 +100,7 @@ impl Home {
         vault.put(LABEL_KEY, Zeroizing::new(label_key.to_bytes().to_vec()));
         vault.save()?;
         let chain = ListChain::new(&root_public)?;
-        Ok(Self { vault, identity: Arc::new(identity), server, chain, label_key })
+        Ok(Self { vault, identity: Arc::new(identity), server, chain, label_key, news: Vec::new() })
     }
 
     fn load(vault: Vault) -> Result<Self, HomeError> {
@@ -99,8 +114,18 @@ impl Home {
             // Each was accepted when it came; its date is no reason to refuse it now.
             chain.accept(vault.record(name).unwrap_or_default(), None)?;
         }
+        for name in vault.names(RIVAL) {
+            // A rival stays an alarm until a list has joined it.
+            match chain.accept(vault.record(name).unwrap_or_default(), None) {
+                Ok(_) | Err(ListError::TwoHistories { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let label_key = LabelKey::from_bytes(label_key);
-        Ok(Self { vault, identity: Arc::new(identity), server, chain, label_key })
+        let mut home =
+            Self { vault, identity: Arc::new(identity), server, chain, label_key, news: Vec::new() };
+        home.news = home.recent_recoveries(unix_seconds());
+        Ok(home)
     }
 
     /// Returns this device's id.
@@ -178,33 +203,105 @@ impl Home {
     /// Reads new lists from the server, verifies and keeps them; returns whether there were any.
     ///
     /// Fails with [`HomeError::List`] when the server shows a list that does not follow; the good ones
-    /// before it are kept.
+    /// before it are kept. A second history is told once, as [`ListError::TwoHistories`]; from then on it is kept as
+    /// the chain's rival. Fails with [`HomeError::RolledBack`] when the server does not show the newest list that
+    /// this device has verified.
     pub async fn refresh(&mut self, signaling: &Signaling) -> Result<bool, HomeError> {
-        let known = self.chain.head().map_or(0, |head| head.list().version);
-        let lists = signaling.lists_after(known).await?;
+        let pinned = self.chain.head().map_or(0, |head| head.list().version);
+        let lists = signaling.lists_after(pinned.saturating_sub(1)).await?;
+        if pinned > 0 && lists.is_empty() {
+            let shown = signaling.lists_after(0).await?.len() as u64;
+            return Err(HomeError::RolledBack { shown, pinned });
+        }
         self.take_lists(&lists)
     }
 
     /// Verifies lists as the next of the chain and keeps them; returns whether there were new ones.
     pub(crate) fn take_lists(&mut self, lists: &[Vec<u8>]) -> Result<bool, HomeError> {
         let before = self.chain.head().map_or(0, |head| head.list().version);
-        let mut refused = None;
+        let (mut refused, mut split) = (None, None);
+        let mut to_save = false;
         for bytes in lists {
+            let known = self.chain.head().map_or(0, |head| head.list().version);
+            let rivals = self.chain.rivals().count();
             match self.chain.accept(bytes, Some(SystemTime::now())) {
-                Ok(accepted) => {
-                    self.vault.put(&list_record(accepted.version), Zeroizing::new(bytes.clone()));
+                Ok(accepted) if accepted.version > known => {
+                    self.keep_list(accepted.version, bytes);
+                    to_save = true;
                 }
+                Ok(_) => {}
+                Err(error @ ListError::TwoHistories { .. }) => {
+                    if self.chain.rivals().count() > rivals {
+                        let name = format!("{RIVAL}{known:020}/{rivals:02}");
+                        self.vault.put(&name, Zeroizing::new(bytes.clone()));
+                        to_save = true;
+                        split = Some(error);
+                    } else if !self.chain.rivals().any(|rival| rival.as_bytes() == bytes.as_slice()) {
+                        refused = Some(error);
+                    }
+                    // What follows may be the list that joins them.
+                }
+                // While two histories stand, a list that follows one of them only is no further alarm.
+                Err(_) if self.chain.rival().is_some() => break,
                 Err(error) => {
                     refused = Some(error);
                     break;
                 }
             }
         }
-        let news = self.chain.head().map_or(0, |head| head.list().version) > before;
-        if news && !self.vault.is_read_only() {
+        if to_save && !self.vault.is_read_only() {
             self.vault.save()?;
         }
+        // A split that a list has joined already is told by that list.
+        let refused = split.filter(|_| self.chain.rival().is_some()).or(refused);
+        let news = self.chain.head().map_or(0, |head| head.list().version) > before;
         refused.map_or(Ok(news), |error| Err(error.into()))
+    }
+
+    /// Returns what has changed in the household since the last call, and recoveries of the last seven days once
+    /// after the device was opened.
+    pub fn take_news(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Returns a device's name by any list this device knows, newest first; its id where it has none.
+    pub fn name_of(&self, device: DeviceId) -> String {
+        let lists: Vec<&DeviceList> = self.chain.lists().map(|list| list.list()).collect();
+        let entry = lists.iter().rev().find_map(|list| list.device(device));
+        entry.map_or_else(|| device.to_string(), |entry| self.label(entry))
+    }
+
+    fn keep_list(&mut self, version: u64, bytes: &[u8]) {
+        self.vault.put(&list_record(version), Zeroizing::new(bytes.to_vec()));
+        let settled: Vec<String> = self.vault.names(RIVAL).map(str::to_owned).collect();
+        for name in settled {
+            self.vault.remove(&name);
+        }
+        if let (Some(before), Some(list)) = (self.chain.at(version - 1), self.chain.at(version)) {
+            // The lists that a new device begins with are no news to it.
+            if before.list().device(self.device()).is_some() {
+                let notices = notice::of_change(self, before.list(), list.list());
+                self.news.extend(notices);
+                let seen = Zeroizing::new(unix_seconds().to_be_bytes().to_vec());
+                self.vault.put(&format!("{SEEN}{version:020}"), seen);
+            }
+        }
+    }
+
+    /// Recoveries that this device saw within the last seven days.
+    fn recent_recoveries(&self, now: u64) -> Vec<Notice> {
+        let recent = |version: u64| {
+            let seen = self.vault.record(&format!("{SEEN}{version:020}"));
+            let seen = seen.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+            seen.is_some_and(|seen| now.saturating_sub(seen) < RECOVERY_TOLD_SECONDS)
+        };
+        let recoveries =
+            self.chain.lists().map(|list| list.list()).filter(|list| list.reason == Reason::Recovered);
+        recoveries
+            .filter(|list| recent(list.version))
+            .filter_map(|list| Some((self.chain.at(list.version - 1)?.list(), list)))
+            .map(|(before, list)| notice::of_recovery(self, before, list))
+            .collect()
     }
 
     /// Returns the role of this device.
@@ -245,3 +342,9 @@ const SERVER: &str = "server";
 const ROOT: &str = "root";
 const LABEL_KEY: &str = "label-key";
 const LIST: &str = "list/";
+/// Lists of other histories.
+const RIVAL: &str = "rival-list/";
+/// When each list came, in seconds since the Unix epoch.
+const SEEN: &str = "list-seen/";
+/// How long a recovery is told at each start: seven days.
+const RECOVERY_TOLD_SECONDS: u64 = 7 * 24 * 3600;

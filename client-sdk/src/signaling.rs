@@ -3,6 +3,7 @@
 //! Everything it carries is public to the server: signed lists, MLS messages, grants. No key passes here.
 
 mod calls;
+mod clock;
 mod events;
 mod root;
 

@@ -1,13 +1,40 @@
-//! `devices`: who belongs to the household, with names that only its members can read.
+//! `devices`: who belongs to the household, with names that only its members can read; and changing it.
+
+mod edit;
 
 use std::io::Write;
 
-use latchkey_api::device_list::{DeviceEntry, Right, Role};
+use clap::{Args, Subcommand};
+use latchkey_api::device_list::{DeviceEntry, Role};
 use serde::Serialize;
 
 use crate::cli::config::Settings;
+use crate::cli::devices::edit::{ChangeArgs, RemoveArgs, RenameArgs};
 use crate::cli::failure::{Failure, plain};
+use crate::cli::moment::written;
 use crate::home::{Home, HomeError};
+use crate::notice::{right_names, role_word, signer_name};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  latchkey devices\n  latchkey devices remove \"Bob's phone\"\n  \
+    latchkey devices change Nanny --rights see --cameras \"Front door\" --until 3d\n  \
+    latchkey devices rename \"Bob's phone\" \"Bob's new phone\"")]
+pub(super) struct DevicesArgs {
+    #[command(subcommand)]
+    command: Option<DevicesCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum DevicesCommand {
+    /// Show who belongs to the household, as without a command
+    List,
+    /// Take a device out; waits until the cameras have changed their keys
+    Remove(RemoveArgs),
+    /// Change what a device may do, with which cameras, until when
+    Change(ChangeArgs),
+    /// Give a device another name
+    Rename(RenameArgs),
+}
 
 /// One line of the table.
 #[derive(Serialize)]
@@ -16,13 +43,32 @@ struct Line {
     role: &'static str,
     device: String,
     rights: Vec<&'static str>,
+    /// The cameras it may use by name; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cameras: Option<Vec<String>>,
+    /// Until when, in seconds since the Unix epoch; absent without an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<u64>,
+    /// When it was put on the list, in seconds since the Unix epoch, by whom, and in which version.
+    added_at: u64,
+    added_by: String,
+    added_in: u64,
     /// Whether a camera is connected; absent for others, and when the server does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<bool>,
     this_device: bool,
 }
 
-pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
+pub(super) async fn run(settings: &Settings, args: DevicesArgs) -> Result<(), Failure> {
+    match args.command {
+        None | Some(DevicesCommand::List) => list(settings).await,
+        Some(DevicesCommand::Remove(args)) => edit::remove(settings, args).await,
+        Some(DevicesCommand::Change(args)) => edit::change(settings, args).await,
+        Some(DevicesCommand::Rename(args)) => edit::rename(settings, args).await,
+    }
+}
+
+async fn list(settings: &Settings) -> Result<(), Failure> {
     // Only looks, so that it works beside a running camera or viewer.
     let mut home = Home::look(&settings.home)?;
     let signaling = home.signaling();
@@ -40,19 +86,24 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let lines: Vec<Line> = list
         .devices
         .iter()
-        .map(|entry| Line {
-            name: home.label(entry),
-            role: role_name(entry.role),
-            device: entry.device.to_string(),
-            rights: rights(entry),
-            live: live.iter().find(|status| status.camera == entry.device).map(|status| status.live),
-            this_device: entry.device == home.device(),
+        .map(|entry| {
+            let live = live.iter().find(|status| status.camera == entry.device).map(|status| status.live);
+            Line::new(&home, entry, live)
         })
         .collect();
-    if let Some(warning) = warning {
-        let _ = writeln!(std::io::stderr(), "latchkey: {}", plain(&warning));
+    let mut said: Vec<String> = home.take_news().into_iter().map(|notice| notice.text).collect();
+    if home.chain().rival().is_some() {
+        said.push(
+            "TWO HISTORIES: a second signed list of this version was seen; an admin joins them with any change, \
+            and until then only those on both are let in"
+                .to_owned(),
+        );
     }
-    write(settings.json, list.version, &lines)
+    said.extend(warning);
+    for sentence in said {
+        let _ = writeln!(std::io::stderr(), "latchkey: {}", plain(&sentence));
+    }
+    write(settings.json, home.list()?.version, &lines)
         .map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
 }
 
@@ -62,9 +113,9 @@ fn write(json: bool, version: u64, lines: &[Line]) -> std::io::Result<()> {
         let object = serde_json::json!({ "event": "devices", "list_version": version, "devices": lines });
         return writeln!(out, "{object}");
     }
-    let rows: Vec<[String; 5]> = lines.iter().map(Line::row).collect();
-    let heads = ["NAME", "ROLE", "RIGHTS", "NOW", "ID"].map(str::to_owned);
-    let widths: [usize; 5] = std::array::from_fn(|column| {
+    let rows: Vec<[String; COLUMNS]> = lines.iter().map(Line::row).collect();
+    let heads = ["NAME", "ROLE", "RIGHTS", "CAMERAS", "UNTIL", "ADDED", "NOW", "ID"].map(str::to_owned);
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         let widths = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
         widths.max().unwrap_or(0)
     });
@@ -77,8 +128,29 @@ fn write(json: bool, version: u64, lines: &[Line]) -> std::io::Result<()> {
 }
 
 impl Line {
+    fn new(home: &Home, entry: &DeviceEntry, live: Option<bool>) -> Self {
+        // The first of the lists that have had it without a gap up to now.
+        let lists: Vec<_> = home.chain().lists().map(|list| list.list()).collect();
+        let has = |list: &&&latchkey_api::device_list::DeviceList| list.device(entry.device).is_some();
+        let added = lists.iter().rev().take_while(has).last();
+        let named = entry.cameras.as_ref();
+        Self {
+            name: home.label(entry),
+            role: role_word(entry.role),
+            device: entry.device.to_string(),
+            rights: right_names(entry),
+            cameras: named.map(|cameras| cameras.iter().map(|camera| home.name_of(*camera)).collect()),
+            not_after: entry.not_after,
+            added_at: added.map_or(0, |list| list.issued_at),
+            added_by: added.map_or_else(String::new, |list| signer_name(home, list.signer)),
+            added_in: added.map_or(0, |list| list.version),
+            live,
+            this_device: entry.device == home.device(),
+        }
+    }
+
     /// The cells of the table.
-    fn row(&self) -> [String; 5] {
+    fn row(&self) -> [String; COLUMNS] {
         let now = match (self.this_device, self.live) {
             (true, _) => "(this device)",
             (false, Some(true)) => "live",
@@ -86,26 +158,32 @@ impl Line {
             (false, None) => "",
         };
         let rights = if self.rights.is_empty() { "-".to_owned() } else { self.rights.join(" ") };
+        let cameras = match &self.cameras {
+            _ if self.rights.is_empty() => "-".to_owned(),
+            None => "all".to_owned(),
+            Some(cameras) if cameras.is_empty() => "none".to_owned(),
+            Some(cameras) => cameras.join(", "),
+        };
+        let until = self.not_after.map_or_else(|| "-".to_owned(), written);
+        let added = format!("{} by {}", written(self.added_at), self.added_by);
+        let cells = [
+            self.name.clone(),
+            self.role.to_owned(),
+            rights,
+            cameras,
+            until,
+            added,
+            now.to_owned(),
+            self.device.clone(),
+        ];
         // Who named a device may not command the terminals of others.
-        let name = self.name.replace(char::is_control, "?");
-        [name, self.role.to_owned(), rights, now.to_owned(), self.device.clone()]
+        cells.map(|cell| cell.replace(char::is_control, "?"))
     }
 }
 
 /// Returns a role in one word.
 pub(super) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Camera => "camera",
-        Role::Admin => "admin",
-        Role::Viewer => "viewer",
-        Role::Guest => "guest",
-    }
+    role_word(role)
 }
 
-fn rights(entry: &DeviceEntry) -> Vec<&'static str> {
-    [(Right::See, "see"), (Right::Talk, "talk"), (Right::History, "history")]
-        .into_iter()
-        .filter(|(right, _)| entry.rights.contains(*right))
-        .map(|(_, name)| name)
-        .collect()
-}
+const COLUMNS: usize = 8;

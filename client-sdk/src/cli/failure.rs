@@ -4,8 +4,11 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::camera::CameraError;
+use crate::devices::DevicesError;
+use crate::handover::ResetError;
 use crate::home::HomeError;
 use crate::household::{CodeError, CreateError, InviteError, JoinError};
+use crate::recovery::RecoverError;
 use crate::signaling::SignalingError;
 use crate::sink::SinkError;
 use crate::source::error::SourceError;
@@ -81,6 +84,37 @@ impl From<CreateError> for Failure {
         let usage = match &error {
             CreateError::Home(home) => home_usage(home),
             CreateError::Name(_) => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<DevicesError> for Failure {
+    fn from(error: DevicesError) -> Self {
+        let usage = match &error {
+            DevicesError::Home(home) => home_usage(home),
+            _ => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
+        let usage = match &error {
+            RecoverError::Home(home) => home_usage(home),
+            _ => true,
+        };
+        Self::of(&error, usage)
+    }
+}
+
+impl From<ResetError> for Failure {
+    fn from(error: ResetError) -> Self {
+        let usage = match &error {
+            ResetError::Home(home) => home_usage(home),
+            ResetError::NotErased(_) => false,
+            ResetError::NotACamera(_) => true,
         };
         Self::of(&error, usage)
     }

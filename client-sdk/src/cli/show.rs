@@ -112,6 +112,7 @@ impl Show {
             Event::Stats(stats) => self.figures(&viewer_line(stats)),
             Event::Sending(stats) => self.figures(&camera_line(stats)),
             Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
+            Event::Notice(notice) => self.say(&format!("   notice  {}", plain(&notice.text))),
             Event::Alarm(alarm) => self.alarm(&format!("    ALARM  {alarm} ({})", alarm.code())),
             Event::EpochRecord { epoch, list } => {
                 self.say(&format!("   record  epoch {epoch} on device list {list}, signed by the camera"));
@@ -198,13 +199,15 @@ fn live_line() -> ProgressBar {
 
 fn viewer_line(stats: &ViewerStats) -> String {
     let age = stats.age_ms.map_or("-".to_owned(), |age| format!("{age} ms"));
+    let held_back = if stats.live == Some(false) { ", not live" } else { "" };
     format!(
-        "watching   {:>5.1} fps  {:>6} kbit/s  age {age}  opened {}  failed {}  lost packets {}",
+        "watching   {:>5.1} fps  {:>6} kbit/s  age {age}  opened {}  failed {}  lost packets {}  {}{held_back}",
         stats.fps,
         stats.bits_per_second / 1000,
         stats.opened_video + stats.opened_audio,
         stats.failed_total(),
         stats.packets_lost,
+        stats.authenticity,
     )
 }
 
