@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
+use latchkey_e2ee::checkpoint::{CheckpointError, CheckpointSigner};
 use latchkey_e2ee::group::GroupError;
 use latchkey_wire::codec::Codec;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -86,6 +87,9 @@ pub enum CameraError {
     /// Its group.
     #[error("the camera's group cannot be used: {0}")]
     Group(#[from] GroupError),
+    /// Its key.
+    #[error("the camera's key cannot be used: {0}")]
+    Key(#[from] CheckpointError),
 }
 
 pub(crate) type SharedStats = Arc<Mutex<CameraStats>>;
@@ -118,6 +122,7 @@ impl Camera {
         let (ended_epochs_tx, ended_epochs) = mpsc::unbounded_channel();
 
         let sealing = Sealing { counters: Arc::clone(&sealed), ended: ended_epochs };
+        let signer = CheckpointSigner::new(home.identity())?;
         let mut keeper = Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, sealing)?;
         keeper.begin_session()?;
         let link = Link {
@@ -132,6 +137,7 @@ impl Camera {
             source,
             config,
             media::Channels { keys, line, sealed, ended_epochs: ended_epochs_tx },
+            signer,
             Arc::clone(&teller),
             Arc::clone(&stats),
             counters,

@@ -1,6 +1,7 @@
 //! Figures of a running camera or viewer: totals since the start, and rates over the last second.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -31,6 +32,43 @@ pub struct ViewerStats {
     /// Age of the newest opened video frame when it was opened, in milliseconds, by the camera's and
     /// this machine's clocks; absent before the first one. Negative when the clocks differ.
     pub age_ms: Option<i64>,
+    /// Opened frames that the camera's signature covers, since the start. A frame gets its verdict a few
+    /// seconds after it was opened.
+    pub signed: u64,
+    /// Opened frames whose signature did not come, since the start.
+    pub unverified: u64,
+    /// Opened frames that the camera did not make, since the start.
+    pub forged: u64,
+    /// What the newest of these verdicts say.
+    pub authenticity: Authenticity,
+    /// Whether the camera's own answer proves the last frame to be of now; absent while it has not answered.
+    pub live: Option<bool>,
+}
+
+/// What the camera's signature says about the frames of the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub enum Authenticity {
+    /// It has not come.
+    #[default]
+    #[serde(rename = "not verified")]
+    NotVerified,
+    /// They are the camera's.
+    #[serde(rename = "signed by the camera")]
+    Signed,
+    /// Some of them are not the camera's.
+    #[serde(rename = "forged")]
+    Forged,
+}
+
+impl fmt::Display for Authenticity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotVerified => "not verified",
+            Self::Signed => "signed by the camera",
+            Self::Forged => "ALARM: forged frames",
+        })
+    }
 }
 
 impl ViewerStats {

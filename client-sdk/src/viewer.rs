@@ -7,9 +7,11 @@
 mod failure;
 mod keeper;
 mod link;
+mod live;
 mod media;
 mod news;
 mod output;
+mod proof;
 mod waiting;
 
 use std::path::PathBuf;
@@ -75,6 +77,9 @@ pub struct OpenedFrame {
     pub captured: SystemTime,
     /// The MLS epoch it was sealed in.
     pub epoch: u64,
+    /// The camera's answer to this device's question proves that it is of now. False until the camera has
+    /// answered, and while frames are held back on their way.
+    pub live: bool,
 }
 
 /// Starts viewers.

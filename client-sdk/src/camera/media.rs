@@ -4,11 +4,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use latchkey_api::id::GroupId;
+use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner};
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::kid;
 use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope::{self, EnvelopeBuilder};
+use latchkey_wire::payload::DEFAULT_MAX_PAYLOAD;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +50,12 @@ pub(super) struct Media {
     source: Feed,
     channels: Channels,
     sealer: Option<FrameSealer>,
+    signer: CheckpointSigner,
+    /// Signs what is sealed; nothing before the first keys.
+    checkpoints: Option<CheckpointBuilder>,
+    began: Instant,
+    /// When the last frame of video was sealed.
+    video_sealed: Option<Instant>,
     /// Calls of ciphers that were replaced since.
     calls_before: u64,
     tracks: Vec<Track>,
@@ -80,6 +89,7 @@ impl Media {
         source: Box<dyn Source>,
         config: CameraConfig,
         channels: Channels,
+        signer: CheckpointSigner,
         teller: Arc<Teller>,
         stats: SharedStats,
         counters: Arc<LinkCounters>,
@@ -88,6 +98,10 @@ impl Media {
             source: Feed::new(source, config.source, config.source_options, Arc::clone(&teller)),
             channels,
             sealer: None,
+            signer,
+            checkpoints: None,
+            began: Instant::now(),
+            video_sealed: None,
             calls_before: 0,
             tracks: Vec::new(),
             publisher: None,
@@ -169,7 +183,20 @@ impl Media {
         let captured = SystemTime::now();
         let header = InnerHeader::new(captured, frame.key, frame.codec);
         let number = track_number(frame.track);
-        let sealed = match sealer.seal(number, header, envelope, &frame.data, sframe) {
+        let now = Instant::now();
+        let room = match frame.track {
+            MediaKind::Video => usize::MAX,
+            // Packets of sound cannot be split: they carry small blocks, and only where there is no picture.
+            MediaKind::Audio if self.video_sealed.is_none_or(|sealed| now - sealed > NO_PICTURE) => {
+                AUDIO_ROOM.saturating_sub(envelope.len() + frame.data.len())
+            }
+            MediaKind::Audio => 0,
+        };
+        let checkpoints = self.checkpoints.as_mut();
+        let elapsed = now - self.began;
+        let key = frame.key && frame.track == MediaKind::Video;
+        let block = checkpoints.and_then(|checkpoints| checkpoints.due(elapsed, key, room));
+        let sealed = match sealer.seal_with(number, header, block, envelope, &frame.data, sframe) {
             Ok(sealed) => sealed,
             Err(error) => {
                 self.teller.note(format!("a frame could not be sealed: {error}"));
@@ -177,6 +204,14 @@ impl Media {
             }
         };
         self.channels.sealed.sealed(sealed.kid, sealed.ctr);
+        if frame.track == MediaKind::Video {
+            self.video_sealed = Some(now);
+        }
+        if let Some(checkpoints) = &mut self.checkpoints
+            && let Err(error) = checkpoints.note(sealed, header.captured_ms, sframe)
+        {
+            self.teller.note(format!("a frame could not be noted for signing: {error}"));
+        }
         envelope::join(frame.codec, envelope, sframe, wire);
         if let Some(observer) = &self.observer {
             observer.sealed(&ObservedFrame::new(number, sealed.kid.value(), sealed.ctr, wire));
@@ -234,10 +269,24 @@ impl Media {
                 *other = Some(FrameSealer::new(&keys.keys, keys.session));
             }
         }
+        self.sign_for(keys.keys.group());
         let epoch = self.sealer.as_ref().map_or(keys.keys.epoch(), FrameSealer::epoch);
         if let Some(ended) = self.channels.sealed.begin(keys.keys.group(), epoch) {
             // Nobody listening means that everything is ending.
             let _ = self.channels.ended_epochs.send(ended);
+        }
+    }
+
+    /// Begins a chain of checkpoints where frames of another group are sealed from now on.
+    fn sign_for(&mut self, group: GroupId) {
+        if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.group() == group) {
+            return;
+        }
+        match CheckpointBuilder::new(&self.signer, group) {
+            Ok(checkpoints) => self.checkpoints = Some(checkpoints),
+            Err(error) => {
+                self.teller.note(format!("frames are sent without the camera's signature: {error}"))
+            }
         }
     }
 
@@ -396,5 +445,9 @@ fn track_number(kind: MediaKind) -> u8 {
     }
 }
 
+/// How long no picture came when sound carries checkpoints.
+const NO_PICTURE: Duration = Duration::from_secs(4);
+/// What a packet of sound holds besides SFrame header, inner header, length of the block, and tag.
+const AUDIO_ROOM: usize = DEFAULT_MAX_PAYLOAD - 64;
 /// How long the first frame is held for the first connection.
 const HEAD_START: Duration = Duration::from_secs(2);

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use crate::alarm::Alarm;
 use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
 use crate::jitter::{Counters, Jitter, Limits};
@@ -22,10 +23,12 @@ use crate::observer::{FrameObserver, WireFrame};
 use crate::stats::{RateWindow, ViewerStats};
 use crate::story::Step;
 use crate::transport::IncomingPacket;
-use crate::viewer::failure::{Failure, words};
+use crate::viewer::failure::{Failure, Unopened, words};
 use crate::viewer::link::{Arrival, Line, LinkCounters};
+use crate::viewer::live::{Judged, Live};
 use crate::viewer::news::News;
 use crate::viewer::output::Output;
+use crate::viewer::proof::Proof;
 use crate::viewer::waiting::{Waiting, WaitingFrame};
 use crate::viewer::{Ended, Ender, OpenedFrame, SharedStats};
 
@@ -48,6 +51,9 @@ pub(super) struct Media {
     parts: Parts,
     began: Instant,
     opener: FrameOpener,
+    proof: Proof,
+    live: Live,
+    unopened: Unopened,
     waiting: Waiting,
     tracks: BTreeMap<MediaKindOrder, Track>,
     /// Of jitter buffers that were replaced.
@@ -84,6 +90,9 @@ impl Media {
             parts,
             began: now,
             opener: FrameOpener::new(),
+            proof: Proof::new(now),
+            live: Live::new(now),
+            unopened: Unopened::default(),
             waiting: Waiting::default(),
             tracks: BTreeMap::new(),
             counted_before: Counters::default(),
@@ -131,13 +140,27 @@ impl Media {
 
     fn take_news(&mut self, news: News) {
         match news {
-            News::Epoch { keys, .. } => self.take_keys(keys),
-            News::Ended { .. } | News::Answered { .. } | News::CameraKey(_) => {}
+            News::Epoch { keys, removed } => self.take_keys(keys, removed),
+            News::Ended { epoch, last } => {
+                if !self.opener.end_epoch(epoch, &last).is_empty() {
+                    let alarm = self.proof.opened_beyond_the_end(Instant::now());
+                    self.raise(alarm);
+                }
+            }
+            News::Answered { asked, answered, camera_ms, counters } => {
+                self.live.answered(asked, answered, camera_ms, counters);
+            }
+            News::CameraKey(key) => self.proof.camera_key(key),
         }
     }
 
-    fn take_keys(&mut self, keys: EpochKeys) {
-        self.opener.add_epoch(keys, self.began.elapsed());
+    fn take_keys(&mut self, keys: EpochKeys, removed: bool) {
+        self.proof.group(keys.group());
+        let (epoch, now) = (keys.epoch(), self.began.elapsed());
+        self.opener.add_epoch(keys, now);
+        if removed {
+            self.opener.limit_before(epoch, now);
+        }
         self.parts.teller.done(Step::KeyKnown);
         for frame in self.waiting.take() {
             self.open(frame);
@@ -155,6 +178,7 @@ impl Media {
 
     /// Numbers of a new connection have nothing to do with those of the one before.
     fn begin_connection(&mut self) {
+        self.live.new_connection(Instant::now());
         for order in self.tracks.keys().copied().collect::<Vec<_>>() {
             self.forget(order);
         }
@@ -168,6 +192,7 @@ impl Media {
 
     fn pop_frames(&mut self) {
         let now = Instant::now();
+        self.opener.retire_epochs(self.began.elapsed(), KEEP_EPOCHS);
         let expired = self.waiting.expire(now);
         if expired > 0 {
             self.fail("unknown_epoch", expired);
@@ -187,23 +212,48 @@ impl Media {
         let WaitingFrame { codec, wire, timestamp } = &frame;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut plain = std::mem::take(&mut self.plain);
+        let now = Instant::now();
+        let mut alarm = None;
         let outcome = match envelope::split(*codec, wire, &mut scratch) {
             Ok(parts) => {
                 self.observe(*codec, parts.sframe, wire);
-                self.opener.open(parts.sframe, parts.envelope, &mut plain).map_err(Failure::from)
+                let opened = self.opener.open(parts.sframe, parts.envelope, &mut plain);
+                if let Ok(opened) = &opened {
+                    alarm = self.proof.opened(opened, parts.sframe, self.opener.block(), now);
+                }
+                opened.map_err(Failure::from)
             }
             Err(envelope::SplitError::Empty) => Err(Failure::Empty),
             Err(_) => Err(Failure::Reason("malformed")),
         };
         match outcome {
             Ok(opened) if opened.header.codec != *codec => self.failed_frame("malformed"),
-            Ok(opened) => self.hand_on(*codec, *timestamp, &opened, &plain),
+            Ok(opened) => self.judge(*codec, *timestamp, &opened, &plain, now),
             Err(Failure::Empty) => {}
             Err(Failure::UnknownEpoch) => self.wait_for_keys(frame),
             Err(Failure::Reason(reason)) => self.failed_frame(reason),
         }
+        self.raise(alarm);
         self.scratch = scratch;
         self.plain = plain;
+    }
+
+    fn raise(&self, alarm: Option<Alarm>) {
+        if let Some(alarm) = alarm {
+            self.parts.teller.tell(Event::Alarm(alarm));
+        }
+    }
+
+    /// Hands on what is not older than anything that an honest relay sends.
+    fn judge(&mut self, codec: Codec, timestamp: u64, opened: &Opened, plain: &[u8], now: Instant) {
+        self.unopened.opened();
+        let (judged, alarm) = self.live.judge(codec.kind(), opened, now);
+        self.raise(alarm);
+        if judged == Judged::Stale {
+            self.fail("stale", 1);
+            return self.blind();
+        }
+        self.hand_on(codec, timestamp, opened, plain, judged == Judged::Live);
     }
 
     fn observe(&self, codec: Codec, sframe: &[u8], wire: &Bytes) {
@@ -218,6 +268,7 @@ impl Media {
         let known = if self.opener.newest_epoch().is_none() { "no key" } else { "no key for this epoch" };
         let reason = format!("frames come, but this device has {known} yet: waiting for the camera's word");
         self.tell_blindness(&reason);
+        self.nothing_opens("unknown_epoch");
         let gone = self.waiting.keep(frame, Instant::now());
         if gone > 0 {
             self.fail("unknown_epoch", gone);
@@ -231,6 +282,19 @@ impl Media {
         if reason != "replayed" {
             self.blind();
             self.tell_blindness(&format!("frames come, but do not open: {}", words(reason)));
+            self.nothing_opens(reason);
+        }
+    }
+
+    /// Says so once when nothing but frames that do not open has come for long.
+    fn nothing_opens(&mut self, reason: &'static str) {
+        if self.opener.newest_epoch().is_none() {
+            return;
+        }
+        if let Some(sentence) = self.unopened.failed(reason, Instant::now()) {
+            let step = self.parts.teller.story().open_step().unwrap_or(Step::FirstFrame);
+            self.parts.teller.trying(step, sentence);
+            self.parts.teller.note(sentence);
         }
     }
 
@@ -251,7 +315,7 @@ impl Media {
         }
     }
 
-    fn hand_on(&mut self, codec: Codec, timestamp: u64, opened: &Opened, plain: &[u8]) {
+    fn hand_on(&mut self, codec: Codec, timestamp: u64, opened: &Opened, plain: &[u8], live: bool) {
         let kind = codec.kind();
         self.window.count(plain.len(), kind == MediaKind::Video);
         match kind {
@@ -278,7 +342,7 @@ impl Media {
             self.first_frame();
         }
         if let Some(frames) = &self.parts.frames {
-            let frame = OpenedFrame { frame, captured, epoch: opened.epoch };
+            let frame = OpenedFrame { frame, captured, epoch: opened.epoch, live };
             if frames.try_send(frame).is_err() {
                 self.fail("output_too_slow", 1);
             }
@@ -331,7 +395,8 @@ impl Media {
             }
             return;
         };
-        self.opener.retire_epochs(self.began.elapsed(), KEEP_EPOCHS);
+        let alarm = self.proof.expire(now);
+        self.raise(alarm);
         let stats = self.publish_figures(Some(rates));
         self.parts.teller.tell(Event::Stats(stats));
     }
@@ -352,6 +417,11 @@ impl Media {
         stats.overflow = self.parts.counters.overflow.load(Ordering::Relaxed) + live;
         stats.reconnects = self.parts.counters.reconnects.load(Ordering::Relaxed);
         stats.age_ms = self.age_ms;
+        let verdicts = self.proof.tally();
+        (stats.signed, stats.unverified, stats.forged) =
+            (verdicts.signed, verdicts.unverified, verdicts.forged);
+        stats.authenticity = self.proof.now();
+        stats.live = self.live.now();
         if let Some((fps, bits_per_second)) = rates {
             stats.fps = fps;
             stats.bits_per_second = bits_per_second;
