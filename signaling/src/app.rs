@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use latchkey_signaling_core::notice::{Done, Notice};
 use latchkey_signaling_core::relay_port::RelayPort;
 use latchkey_signaling_core::signaling::Signaling;
@@ -30,15 +31,21 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Carries out what a request asks besides its answer, and returns the answer.
+    /// Carries out what a request asks besides its answer, and returns the answer. Telling comes first, as it waits for
+    /// nobody; cuts run beside each other; who goes is dismissed last.
     pub(crate) async fn carry_out<T>(&self, done: Done<T>) -> T {
+        let (mut cuts, mut dismissed) = (Vec::new(), Vec::new());
         for notice in done.notices {
             match notice {
                 Notice::Tell { device, event } => self.bus.tell(done.household, device, &event),
-                Notice::Dismiss { device } => self.bus.dismiss(done.household, device),
                 // The time of the cut, not of the request: no grant cut in between slips through.
-                Notice::Cut { room, device } => self.relay.cut(room, device, SystemTime::now()).await,
+                Notice::Cut { room, device } => cuts.push(self.relay.cut(room, device, SystemTime::now())),
+                Notice::Dismiss { device } => dismissed.push(device),
             }
+        }
+        join_all(cuts).await;
+        for device in dismissed {
+            self.bus.dismiss(done.household, device);
         }
         done.reply
     }

@@ -25,11 +25,11 @@ mod relay_side;
 mod server;
 mod store;
 
-pub use crate::config::ServerConfig;
-pub use crate::config::arguments::Arguments;
+pub use crate::config::arguments::{Arguments, Command};
+pub use crate::config::{Registration, ServerConfig};
 pub use crate::grant_key::GrantKeyError;
 pub use crate::http::openapi::document as openapi_document;
 pub use crate::ready_file::ReadyFile;
 pub use crate::relay_side::RelaySide;
-pub use crate::server::{Server, ServerUrls, StartError};
+pub use crate::server::{Server, ServerUrls, StartError, make_invite_code};
 pub use crate::store::sqlite::{OpenError, SqliteStore};

@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     open: Mutex<RateLimiter<IpAddr>>,
     households: Mutex<RateLimiter<IpAddr>>,
     devices: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
+    messages: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
+    exports: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
 }
 
 impl Limits {
@@ -25,6 +27,8 @@ impl Limits {
             open: limiter(rate(config.open_rate, config.open_burst)),
             households: limiter(rate(config.household_rate / 3600.0, config.household_burst)),
             devices: limiter(rate(config.device_rate, config.device_burst)),
+            messages: limiter(rate(config.message_rate, config.message_burst)),
+            exports: limiter(EXPORTS),
         }
     }
 
@@ -52,6 +56,26 @@ impl Limits {
     ) -> Result<(), TooSoon> {
         lock(&self.devices).take((household, device), now)
     }
+
+    /// A proposal or application message of a device, which everybody in the group reads and the store keeps.
+    pub(crate) fn message(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        now: Instant,
+    ) -> Result<(), TooSoon> {
+        lock(&self.messages).take((household, device), now)
+    }
+
+    /// An export of a household, asked for by a device.
+    pub(crate) fn export(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+        now: Instant,
+    ) -> Result<(), TooSoon> {
+        lock(&self.exports).take((household, device), now)
+    }
 }
 
 fn limiter<K: std::hash::Hash + Eq>(rate: Rate) -> Mutex<RateLimiter<K>> {
@@ -62,4 +86,6 @@ fn lock<K>(limiter: &Mutex<RateLimiter<K>>) -> std::sync::MutexGuard<'_, RateLim
     limiter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Six an hour: each reads all rows of a household.
+const EXPORTS: Rate = Rate { per_second: 6.0 / 3600.0, burst: 3.0 };
 const MAX_KEYS: usize = 100_000;

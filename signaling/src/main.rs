@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use latchkey_signaling::{Arguments, ReadyFile, Server, ServerConfig};
+use latchkey_signaling::{
+    Arguments, Command, ReadyFile, Registration, Server, ServerConfig, make_invite_code,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -11,7 +13,10 @@ fn main() -> ExitCode {
     let outcome =
         arguments.resolve().map_err(anyhow::Error::from).and_then(|config| match arguments.print_config {
             true => Ok(std::io::stdout().write_all(config.to_toml().as_bytes())?),
-            false => run(config, &arguments),
+            false => match arguments.command {
+                Some(Command::InviteCode { uses, days }) => invite(&config, uses, days),
+                None => run(config, &arguments),
+            },
         });
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     let _ = writeln!(std::io::stderr(), "latchkey-server: {error}");
@@ -36,5 +41,18 @@ async fn run(config: ServerConfig, arguments: &Arguments) -> anyhow::Result<()> 
         _ = terminated.recv() => server.drained().await,
     }
     server.shutdown().await;
+    Ok(())
+}
+
+/// The code alone on standard output, for a file or a pipe; what it is good for beside it.
+#[tokio::main]
+async fn invite(config: &ServerConfig, uses: u32, days: u32) -> anyhow::Result<()> {
+    let code = make_invite_code(config, uses, days).await?;
+    writeln!(std::io::stdout(), "{}", code.text().as_str())?;
+    let mut said = std::io::stderr();
+    writeln!(said, "The code registers {uses} household(s) within {days} day(s); it is shown only here.")?;
+    if config.registration == Registration::Open {
+        writeln!(said, "The server asks for no code as configured here: set registration to \"invite\".")?;
+    }
     Ok(())
 }

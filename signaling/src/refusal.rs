@@ -6,7 +6,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use latchkey_api::device_list::ListError;
 use latchkey_api::problem::{CONTENT_TYPE, Problem, ProblemCode};
+use latchkey_signaling_core::deletion::DeletionRefused;
 use latchkey_signaling_core::delivery::{CommitRefused, MessageRefused, ReadRefused};
+use latchkey_signaling_core::export::ExportRefused;
 use latchkey_signaling_core::framing::FramingError;
 use latchkey_signaling_core::households::{FoundRefused, ListRefused};
 use latchkey_signaling_core::key_packages::KeyPackageRefused;
@@ -99,6 +101,8 @@ impl From<FoundRefused> for Refusal {
         match error {
             FoundRefused::List(list) => list.into(),
             FoundRefused::Exists => Self::new(ProblemCode::HouseholdExists, error.to_string()),
+            FoundRefused::CodeNeeded => Self::new(ProblemCode::InviteCodeNeeded, error.to_string()),
+            FoundRefused::CodeRefused => Self::new(ProblemCode::InviteCodeRefused, error.to_string()),
             FoundRefused::Full => Self::new(ProblemCode::LimitReached, error.to_string()),
             FoundRefused::Store(store) => store.into(),
             _ => Self::internal(),
@@ -125,6 +129,7 @@ impl From<ListRefused> for Refusal {
     fn from(error: ListRefused) -> Self {
         match error {
             ListRefused::Invalid(list) => list.into(),
+            ListRefused::NotByRoot => Self::new(ProblemCode::Forbidden, error.to_string()),
             ListRefused::VersionTaken => Self::new(ProblemCode::ListVersionTaken, error.to_string()),
             ListRefused::Store(store) => store.into(),
             _ => Self::internal(),
@@ -200,7 +205,7 @@ impl From<MessageRefused> for Refusal {
         let code = match error {
             MessageRefused::Framing(framing) => return framing.into(),
             MessageRefused::Store(store) => return store.into(),
-            MessageRefused::TooLarge => ProblemCode::TooLarge,
+            MessageRefused::TooLarge | MessageRefused::NoteTooLarge => ProblemCode::TooLarge,
             MessageRefused::OtherGroup => ProblemCode::MessageMismatch,
             MessageRefused::UnknownGroup => ProblemCode::NotFound,
             MessageRefused::NotCurrent => ProblemCode::EpochNotCurrent,
@@ -215,6 +220,27 @@ impl From<ReadRefused> for Refusal {
         match error {
             ReadRefused::UnknownGroup => Self::new(ProblemCode::NotFound, error.to_string()),
             ReadRefused::Store(store) => store.into(),
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<DeletionRefused> for Refusal {
+    fn from(error: DeletionRefused) -> Self {
+        match error {
+            DeletionRefused::NotAnAdmin => Self::new(ProblemCode::Forbidden, error.to_string()),
+            DeletionRefused::NotSigned => Self::new(ProblemCode::SignInFailed, error.to_string()),
+            DeletionRefused::Store(store) => store.into(),
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<ExportRefused> for Refusal {
+    fn from(error: ExportRefused) -> Self {
+        match error {
+            ExportRefused::NotAnAdmin => Self::new(ProblemCode::Forbidden, error.to_string()),
+            ExportRefused::Store(store) => store.into(),
             _ => Self::internal(),
         }
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use latchkey_relay::{GrantKey, Relay, RelayConfig};
+use latchkey_signaling_core::invites::InviteCode;
 use latchkey_signaling_core::signaling::{Policy, Signaling};
 use latchkey_wire::grant::GrantSigner;
 use tokio::net::TcpListener;
@@ -102,6 +103,9 @@ pub enum StartError {
     /// The relay did not start.
     #[error(transparent)]
     Relay(#[from] latchkey_relay::StartError),
+    /// The database takes no invite code just now; its log says why.
+    #[error("the database takes no invite code just now: try again")]
+    InviteCode,
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoRandomness,
@@ -214,11 +218,9 @@ struct Prepared {
 
 impl Prepared {
     async fn new(config: &ServerConfig) -> Result<Self, StartError> {
-        let folder = &config.data_dir;
-        make_private(folder).map_err(|source| StartError::DataDir { path: folder.clone(), source })?;
-        let grants = grant_key::load_or_make(folder)?;
-        let path = folder.join(DATABASE);
-        let store = SqliteStore::open(&path).await.map_err(|source| StartError::Store { path, source })?;
+        make_data_dir(config)?;
+        let grants = grant_key::load_or_make(&config.data_dir)?;
+        let store = open_store(config).await?;
         let public = listen(config.listen, "signaling").await?;
         let private = listen(config.ops, "the ops port").await?;
         let mut secret = [0; 32];
@@ -233,6 +235,7 @@ impl Prepared {
             longest_session: Duration::from_secs(config.max_session_hours.saturating_mul(3600)),
             keep_messages: Duration::from_secs(config.keep_messages_days.saturating_mul(24 * 3600)),
             max_households: config.max_households,
+            registration: config.registration.into(),
         };
         let (stop, stopping) = watch::channel(false);
         let app = App {
@@ -291,6 +294,30 @@ fn relay_config(config: &ServerConfig, key: GrantKey) -> RelayConfig {
         drain_seconds: config.drain_seconds,
         ..RelayConfig::default()
     }
+}
+
+/// Makes an invite code in the data folder of a server, which may be running.
+///
+/// # Errors
+/// [`StartError`]; no code is good then.
+pub async fn make_invite_code(config: &ServerConfig, uses: u32, days: u32) -> Result<InviteCode, StartError> {
+    make_data_dir(config)?;
+    let store = open_store(config).await?;
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).map_err(|_| StartError::NoRandomness)?;
+    let made = InviteCode::make(&store, random, (uses, days), SystemTime::now()).await;
+    store.close().await;
+    made.map_err(|_| StartError::InviteCode)
+}
+
+fn make_data_dir(config: &ServerConfig) -> Result<(), StartError> {
+    let path = &config.data_dir;
+    make_private(path).map_err(|source| StartError::DataDir { path: path.clone(), source })
+}
+
+async fn open_store(config: &ServerConfig) -> Result<SqliteStore, StartError> {
+    let path = config.data_dir.join(DATABASE);
+    SqliteStore::open(&path).await.map_err(|source| StartError::Store { path, source })
 }
 
 async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, StartError> {

@@ -12,8 +12,12 @@ use crate::clock::{from_unix_seconds, unix_seconds};
 pub struct Standing {
     /// It is the camera.
     pub publishes: bool,
-    /// It may see the camera live.
+    /// It may see the camera live, and with that is a member of its group.
     pub views: bool,
+    /// It may speak through the camera.
+    pub talks: bool,
+    /// It may read the camera's recordings.
+    pub reads_history: bool,
     /// Its lifetime in seconds since the Unix epoch: first second, and the second after the last, if any.
     lifetime: (u64, Option<u64>),
 }
@@ -28,6 +32,8 @@ impl Standing {
         Self {
             publishes: device == camera,
             views: entry.holds(Right::See, camera),
+            talks: entry.holds(Right::Talk, camera),
+            reads_history: entry.holds(Right::History, camera),
             lifetime: (entry.not_before, entry.not_after),
         }
     }
@@ -35,11 +41,23 @@ impl Standing {
     /// Whether `later` allows less than this in any way.
     #[must_use]
     pub fn is_narrowed_by(&self, later: &Self) -> bool {
-        let end = |standing: &Self| standing.lifetime.1.unwrap_or(u64::MAX);
+        let lost = (self.talks && !later.talks) || (self.reads_history && !later.reads_history);
+        let any = self.talks || self.reads_history;
+        lost || (any && self.is_shortened_by(later)) || self.leg_ends_with(later)
+    }
+
+    /// Whether a leg on the relay that this allows must end when `later` is what counts: legs are for publishing and
+    /// viewing, and each was granted until the end of the lifetime that was known then.
+    #[must_use]
+    pub fn leg_ends_with(&self, later: &Self) -> bool {
         (self.publishes && !later.publishes)
             || (self.views && !later.views)
-            || ((self.publishes || self.views)
-                && (later.lifetime.0 > self.lifetime.0 || end(later) < end(self)))
+            || ((self.publishes || self.views) && self.is_shortened_by(later))
+    }
+
+    fn is_shortened_by(&self, later: &Self) -> bool {
+        let end = |standing: &Self| standing.lifetime.1.unwrap_or(u64::MAX);
+        later.lifetime.0 > self.lifetime.0 || end(later) < end(self)
     }
 }
 
@@ -49,13 +67,13 @@ pub fn valid_until(entry: &DeviceEntry, now: SystemTime) -> Option<Option<System
     entry.valid_at(unix_seconds(now)).then(|| entry.not_after.map(from_unix_seconds))
 }
 
-/// Whether the device takes part in the camera's group: the camera, admins, and whoever has a right on it.
+/// Whether the device takes part in the camera's group: the camera, and whoever may see it, whatever the time.
+///
+/// The other rights make no member: talking has keys of its own, and so have recordings.
 #[must_use]
 pub fn follows(list: &DeviceList, device: DeviceId, camera: DeviceId) -> bool {
-    let (Some(entry), Some(_)) = (list.device(device), list.generation(camera)) else { return false };
-    device == camera
-        || entry.role == Role::Admin
-        || [Right::See, Right::Talk, Right::History].into_iter().any(|right| entry.holds(right, camera))
+    let standing = Standing::of(list, device, camera);
+    standing.publishes || standing.views
 }
 
 /// What goes with a new list.
@@ -80,11 +98,12 @@ impl Losses {
             let mut narrowed = now.is_none_or(|now| entry.role == Role::Admin && now.role != Role::Admin);
             for camera in last.cameras() {
                 let before = Standing::of(last, device, camera.device);
-                if before.is_narrowed_by(&Standing::of(next, device, camera.device)) {
+                let after = Standing::of(next, device, camera.device);
+                if before.leg_ends_with(&after) {
                     losses.cuts.push((device, camera.device));
-                    // That a camera went away takes nothing from those who stay.
-                    narrowed |= next.generation(camera.device).is_some();
                 }
+                // That a camera went away takes nothing from those who stay.
+                narrowed |= before.is_narrowed_by(&after) && next.generation(camera.device).is_some();
             }
             if now.is_none() {
                 losses.gone.push(device);
@@ -207,6 +226,48 @@ mod tests {
         let losses = Losses::between(&last, &next);
         assert_eq!((losses.ends, losses.gone), (vec![CAMERA], vec![CAMERA]));
         assert_eq!(losses.cuts, vec![(CAMERA, CAMERA), (ADMIN, CAMERA), (VIEWER, CAMERA), (GUEST, CAMERA)]);
+    }
+
+    #[test]
+    fn a_lost_right_to_talk_or_to_recordings_ends_the_session_and_no_leg() {
+        let mut last = list();
+        last.devices[3].rights = Rights::ALL;
+        for rights in [[Right::See, Right::Talk], [Right::See, Right::History]] {
+            let mut next = last.clone();
+            next.devices[3].rights = Rights::of(&rights);
+            let losses = Losses::between(&last, &next);
+            assert_eq!((losses.ends, losses.cuts), (vec![VIEWER], vec![]), "{rights:?}");
+        }
+    }
+
+    #[test]
+    fn who_only_talks_or_reads_recordings_is_no_member_and_can_still_be_narrowed() {
+        for right in [Right::Talk, Right::History] {
+            let mut last = list();
+            last.devices[3].rights = Rights::of(&[right]);
+            let standing = Standing::of(&last, VIEWER, CAMERA);
+            assert!(!standing.views && !follows(&last, VIEWER, CAMERA), "{right:?}");
+            let mut fewer_cameras = last.clone();
+            fewer_cameras.devices[3].cameras = Some(vec![OTHER_CAMERA]);
+            let mut shorter = last.clone();
+            shorter.devices[3].not_after = Some(2000);
+            let mut none = last.clone();
+            none.devices[3].rights = Rights::NONE;
+            for next in [fewer_cameras, shorter, none] {
+                let losses = Losses::between(&last, &next);
+                assert_eq!((losses.ends, losses.cuts), (vec![VIEWER], vec![]), "{right:?}");
+            }
+            let mut more = last.clone();
+            more.devices[3].rights = Rights::ALL;
+            assert_eq!(Losses::between(&last, &more), Losses::default());
+        }
+    }
+
+    #[test]
+    fn an_admin_without_the_right_to_see_follows_no_group() {
+        let mut list = list();
+        list.devices[2].rights = Rights::of(&[Right::Talk, Right::History]);
+        assert!(!follows(&list, ADMIN, CAMERA));
     }
 
     #[test]

@@ -1,57 +1,32 @@
-//! The audit chain of a household: rows that are only ever added, each carrying the hash of the one before.
+//! Writing the audit chain of a household: what a row says, and which row follows which.
 
+use latchkey_api::audit::{self, AuditKind, AuditRows};
 use latchkey_api::id::{DeviceId, HouseholdId};
-use sha2::{Digest as _, Sha256};
 
-/// What happened; the names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuditKind {
-    /// The household was registered.
-    HouseholdFounded,
-    /// A device list was accepted; `detail` is its version.
-    ListAccepted,
-    /// A device signed in.
-    SignedIn,
-    /// A grant to publish was cut.
-    PublishGranted,
-    /// A grant to view was cut.
-    ViewGranted,
-    /// A commit was accepted; `subject` is the camera, `detail` the epoch it ended.
-    CommitAccepted,
-    /// A key package of `subject` was handed to `actor`.
-    KeyPackageClaimed,
-}
+use crate::signaling::{Caller, Signaling};
+use crate::store::{Store, StoreError};
 
-impl AuditKind {
-    const ALL: [Self; 7] = [
-        Self::HouseholdFounded,
-        Self::ListAccepted,
-        Self::SignedIn,
-        Self::PublishGranted,
-        Self::ViewGranted,
-        Self::CommitAccepted,
-        Self::KeyPackageClaimed,
-    ];
+/// How many rows one page holds.
+pub const ROWS_PER_PAGE: u32 = 500;
 
-    /// The stable name, as stored and hashed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::HouseholdFounded => "household-founded",
-            Self::ListAccepted => "list-accepted",
-            Self::SignedIn => "signed-in",
-            Self::PublishGranted => "publish-granted",
-            Self::ViewGranted => "view-granted",
-            Self::CommitAccepted => "commit-accepted",
-            Self::KeyPackageClaimed => "key-package-claimed",
-        }
+impl<S: Store> Signaling<S> {
+    /// The rows of the caller's household after `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit(&self, caller: &Caller, after: u64) -> Result<AuditRows, StoreError> {
+        self.audit_page(caller.household_id(), after).await
     }
 
-    /// The kind of this name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    pub(crate) async fn audit_page(
+        &self,
+        household: HouseholdId,
+        after: u64,
+    ) -> Result<AuditRows, StoreError> {
+        let mut rows = self.store.audit_after(household, after, ROWS_PER_PAGE + 1).await?;
+        let more = rows.len() > ROWS_PER_PAGE as usize;
+        rows.truncate(ROWS_PER_PAGE as usize);
+        Ok(AuditRows { rows: rows.iter().map(AuditRow::shown).collect(), more })
     }
 }
 
@@ -60,7 +35,7 @@ impl AuditKind {
 pub struct AuditEntry {
     /// What happened.
     pub kind: AuditKind,
-    /// The device that did it; none where nobody was signed in.
+    /// The device that did it; none where nobody of the list did.
     pub actor: Option<DeviceId>,
     /// The device or camera it was done to.
     pub subject: Option<DeviceId>,
@@ -70,7 +45,7 @@ pub struct AuditEntry {
     pub at_ms: u64,
 }
 
-/// One row of the chain.
+/// One row of the chain, as a store keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditRow {
     /// Its place, from 1 without a gap.
@@ -88,65 +63,38 @@ impl AuditRow {
     #[must_use]
     pub fn following(household: &HouseholdId, last: Option<(u64, [u8; 32])>, entry: AuditEntry) -> Self {
         let (seq, previous) = last.map_or((1, [0; 32]), |(seq, hash)| (seq + 1, hash));
-        Self { seq, entry, previous, hash: hash_of(household, seq, &entry, &previous) }
+        let unhashed = Self { seq, entry, previous, hash: [0; 32] };
+        Self { hash: unhashed.shown().computed_hash(household), ..unhashed }
     }
-}
 
-/// Checks that `rows` is an unbroken piece of the household's chain; from its start when the first `seq` is 1.
-///
-/// # Errors
-/// [`ChainBroken`] naming the first row that does not fit.
-pub fn verify(household: &HouseholdId, rows: &[AuditRow]) -> Result<(), ChainBroken> {
-    let mut last = None;
-    for row in rows {
-        let fits = match last {
-            None => row.seq != 1 || row.previous == [0; 32],
-            Some((seq, hash)) => row.seq == seq + 1 && row.previous == hash,
-        };
-        if !fits || row.hash != hash_of(household, row.seq, &row.entry, &row.previous) {
-            return Err(ChainBroken { seq: row.seq });
+    /// The row as clients see it, who compute its hash anew.
+    #[must_use]
+    pub fn shown(&self) -> audit::AuditRow {
+        let AuditEntry { kind, actor, subject, detail, at_ms } = self.entry;
+        audit::AuditRow {
+            seq: self.seq,
+            at_ms,
+            kind: kind.as_str().to_owned(),
+            actor,
+            subject,
+            detail,
+            previous: self.previous.to_vec().into(),
+            hash: self.hash.to_vec().into(),
         }
-        last = Some((row.seq, row.hash));
     }
-    Ok(())
-}
-
-/// The chain was cut, reordered or altered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the audit chain is broken at row {seq}")]
-pub struct ChainBroken {
-    /// The first row that does not fit.
-    pub seq: u64,
-}
-
-/// SHA-256 over every field, each of fixed length but the kind, which is preceded by its length.
-fn hash_of(household: &HouseholdId, seq: u64, entry: &AuditEntry, previous: &[u8; 32]) -> [u8; 32] {
-    let kind = entry.kind.as_str();
-    let mut hasher = Sha256::new();
-    hasher.update(b"latchkey audit v1");
-    hasher.update(household);
-    hasher.update(seq.to_be_bytes());
-    hasher.update(entry.at_ms.to_be_bytes());
-    hasher.update((kind.len() as u64).to_be_bytes());
-    hasher.update(kind);
-    for device in [entry.actor, entry.subject] {
-        hasher.update([u8::from(device.is_some())]);
-        hasher.update(device.unwrap_or(DeviceId([0; 16])));
-    }
-    hasher.update(entry.detail.to_be_bytes());
-    hasher.update(previous);
-    hasher.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use latchkey_api::audit::AuditHead;
 
-    const HOME: HouseholdId = HouseholdId([1; 16]);
-
-    fn chain(len: u64) -> Vec<AuditRow> {
+    #[test]
+    fn rows_that_follow_each_other_verify_as_clients_see_them() {
+        let household = HouseholdId([1; 16]);
         let mut rows: Vec<AuditRow> = Vec::new();
-        for detail in 0..len {
+        for detail in 0..5 {
             let entry = AuditEntry {
                 kind: AuditKind::ListAccepted,
                 actor: Some(DeviceId([2; 16])),
@@ -154,38 +102,10 @@ mod tests {
                 detail,
                 at_ms: 5,
             };
-            rows.push(AuditRow::following(&HOME, rows.last().map(|row| (row.seq, row.hash)), entry));
+            rows.push(AuditRow::following(&household, rows.last().map(|row| (row.seq, row.hash)), entry));
         }
-        rows
-    }
-
-    #[test]
-    fn a_whole_chain_and_any_piece_of_it_verify() {
-        let rows = chain(5);
-        assert_eq!(verify(&HOME, &rows), Ok(()));
-        assert_eq!(verify(&HOME, &rows[2..4]), Ok(()));
-    }
-
-    #[test]
-    fn dropped_altered_reordered_and_foreign_rows_show() {
-        let rows = chain(5);
-        let mut dropped = rows.clone();
-        dropped.remove(2);
-        assert_eq!(verify(&HOME, &dropped), Err(ChainBroken { seq: 4 }));
-        let mut altered = rows.clone();
-        altered[1].entry.actor = None;
-        assert_eq!(verify(&HOME, &altered), Err(ChainBroken { seq: 2 }));
-        let mut reordered = rows.clone();
-        reordered.swap(0, 1);
-        assert!(verify(&HOME, &reordered).is_err());
-        assert_eq!(verify(&HouseholdId([9; 16]), &rows), Err(ChainBroken { seq: 1 }));
-    }
-
-    #[test]
-    fn kinds_have_distinct_names() {
-        for kind in AuditKind::ALL {
-            assert_eq!(AuditKind::from_name(kind.as_str()), Some(kind));
-        }
-        assert_eq!(AuditKind::from_name("else"), None);
+        let shown: Vec<_> = rows.iter().map(AuditRow::shown).collect();
+        let head = AuditHead::default().follow(&household, &shown).unwrap();
+        assert_eq!((head.seq, head.hash), (5, rows[4].hash));
     }
 }

@@ -2,17 +2,18 @@
 
 use std::time::SystemTime;
 
+use latchkey_api::audit::AuditKind;
 use latchkey_api::device_list::{DeviceList, Role};
 use latchkey_api::encoding::ByteString;
 use latchkey_api::event::Event;
 use latchkey_api::group::{
-    GroupMessage, GroupMessages, MessageAccepted, MessageKind, PendingWelcome, PostCommit, WelcomeFor,
-    Welcomes,
+    GroupMessage, GroupMessages, MAX_APPLICATION_BYTES, MessageAccepted, MessageKind, PendingWelcome,
+    PostCommit, WelcomeFor, Welcomes,
 };
-use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 
 use crate::access::follows;
-use crate::audit::{AuditEntry, AuditKind};
+use crate::audit::AuditEntry;
 use crate::clock::unix_millis;
 use crate::directory::Considered;
 use crate::framing::{FramingError, check_welcome, read_header};
@@ -109,6 +110,9 @@ impl<S: Store> Signaling<S> {
         if header.kind == MessageKind::Commit {
             return Err(FramingError::WrongKind.into());
         }
+        if header.kind == MessageKind::Application && message.len() > MAX_APPLICATION_BYTES {
+            return Err(MessageRefused::NoteTooLarge);
+        }
         // RFC 9420 section 6: application data is always encrypted.
         if header.kind == MessageKind::Application && !header.private {
             return Err(FramingError::Malformed.into());
@@ -155,13 +159,17 @@ impl<S: Store> Signaling<S> {
         if !follows(caller.list(), caller.device(), group.camera()) {
             return Err(ReadRefused::UnknownGroup);
         }
-        let page = MessagePage {
-            household: caller.household_id(),
-            group,
-            after,
-            limit: MESSAGES_PER_PAGE,
-            max_bytes: BYTES_PER_PAGE,
-        };
+        Ok(self.messages_page(caller.household_id(), group, after).await?)
+    }
+
+    pub(crate) async fn messages_page(
+        &self,
+        household: HouseholdId,
+        group: GroupId,
+        after: u64,
+    ) -> Result<GroupMessages, StoreError> {
+        let page =
+            MessagePage { household, group, after, limit: MESSAGES_PER_PAGE, max_bytes: BYTES_PER_PAGE };
         let found = self.store.messages_after(page).await?;
         let bytes: usize = found.iter().map(|message| message.message.len()).sum();
         let more = found.len() >= MESSAGES_PER_PAGE as usize || bytes >= BYTES_PER_PAGE;
@@ -177,12 +185,26 @@ impl<S: Store> Signaling<S> {
         Ok(GroupMessages { messages, more })
     }
 
-    /// The welcomes that wait for the caller.
+    /// The welcomes that wait for the caller, but those into groups that the present list closes to it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn welcomes(&self, caller: &Caller) -> Result<Welcomes, StoreError> {
-        let found = self.store.welcomes(caller.household_id(), caller.device()).await?;
+        let mut waiting = self.welcomes_of(caller.household_id(), caller.device()).await?;
+        waiting.welcomes.retain(|welcome| {
+            let camera = welcome.group.camera();
+            follows(caller.list(), caller.device(), camera)
+                && caller.list().generation(camera) == Some(welcome.group.generation())
+        });
+        Ok(waiting)
+    }
+
+    pub(crate) async fn welcomes_of(
+        &self,
+        household: HouseholdId,
+        device: DeviceId,
+    ) -> Result<Welcomes, StoreError> {
+        let found = self.store.welcomes(household, device).await?;
         let welcomes = found
             .into_iter()
             .map(|stored| PendingWelcome {
@@ -236,7 +258,8 @@ fn check_generation(list: &DeviceList, group: GroupId) -> Result<(), CommitRefus
 
 fn check_committer(caller: &Caller, group: GroupId, welcomes: &[WelcomeFor]) -> Result<(), CommitRefused> {
     let is_camera = caller.device() == group.camera();
-    let removes_only = caller.entry().role == Role::Admin && welcomes.is_empty();
+    let is_member = follows(caller.list(), caller.device(), group.camera());
+    let removes_only = caller.entry().role == Role::Admin && is_member && welcomes.is_empty();
     if is_camera || removes_only { Ok(()) } else { Err(CommitRefused::NotTheCommitter) }
 }
 
@@ -312,6 +335,9 @@ pub enum MessageRefused {
     /// The caller's: above [`MAX_MESSAGE_BYTES`].
     #[error("an MLS message may have at most {MAX_MESSAGE_BYTES} bytes")]
     TooLarge,
+    /// The caller's: an application message above [`MAX_APPLICATION_BYTES`].
+    #[error("an application message may have at most {MAX_APPLICATION_BYTES} bytes")]
+    NoteTooLarge,
     /// The caller's: it names another group than the route.
     #[error("the message is for another group than the route names")]
     OtherGroup,

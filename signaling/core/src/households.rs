@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use latchkey_api::audit::AuditKind;
 use latchkey_api::device_list::{ListError, Signer};
 use latchkey_api::encoding::ByteString;
 use latchkey_api::event::Event;
@@ -10,12 +11,13 @@ use latchkey_api::id::HouseholdId;
 use latchkey_api::list::{ListAccepted, Lists};
 
 use crate::access::Losses;
-use crate::audit::{AuditEntry, AuditKind};
+use crate::audit::AuditEntry;
 use crate::clock::unix_millis;
 use crate::directory::{Considered, Household, NextList, founded_by};
+use crate::invites::InviteCode;
 use crate::notice::{Done, Notice};
-use crate::signaling::{Caller, Signaling};
-use crate::store::{FoundOutcome, NewHousehold, NewList, Store, StoreError};
+use crate::signaling::{Bearer, Registration, Signaling};
+use crate::store::{FoundOutcome, Invitation, NewHousehold, NewList, Store, StoreError};
 
 impl<S: Store> Signaling<S> {
     /// Registers a household by its root key and first list. Saying the same again is answered the same.
@@ -28,8 +30,7 @@ impl<S: Store> Signaling<S> {
         now: SystemTime,
     ) -> Result<HouseholdCreated, FoundRefused> {
         let root_public = request.root_public.as_slice().try_into().map_err(|_| ListError::BadRootKey)?;
-        let household = founded_by(&root_public, request.list.as_slice(), now)?;
-        let id = household.id();
+        let id = founded_by(&root_public, request.list.as_slice(), now)?.household();
         let audit = AuditEntry {
             kind: AuditKind::HouseholdFounded,
             actor: None,
@@ -37,13 +38,23 @@ impl<S: Store> Signaling<S> {
             detail: 1,
             at_ms: unix_millis(now),
         };
-        let new = NewHousehold { household: id, root_public, list: request.list.as_slice(), audit };
-        match self.store.found_household(new, self.policy.max_households).await? {
-            FoundOutcome::Founded => {
-                self.directory.keep(household);
-                return Ok(HouseholdCreated { household: id });
+        let invitation = match self.policy.registration {
+            Registration::Open => Invitation::NotAsked,
+            // Whoever says the same again needs no code, so a missing or misspelt one is no refusal yet.
+            Registration::Invite => {
+                let code = request.invite_code.as_deref().and_then(InviteCode::read);
+                code.map_or(Invitation::Missing, |code| Invitation::Brought(code.use_at(now)))
             }
+        };
+        let new =
+            NewHousehold { household: id, root_public, list: request.list.as_slice(), invitation, audit };
+        match self.store.found_household(new, self.policy.max_households).await? {
+            FoundOutcome::Founded => return Ok(HouseholdCreated { household: id }),
             FoundOutcome::Full => return Err(FoundRefused::Full),
+            FoundOutcome::NotInvited if request.invite_code.is_none() => {
+                return Err(FoundRefused::CodeNeeded);
+            }
+            FoundOutcome::NotInvited => return Err(FoundRefused::CodeRefused),
             FoundOutcome::Exists => {}
         }
         let first = self.store.lists_after(id, 0, 1).await?;
@@ -58,31 +69,45 @@ impl<S: Store> Signaling<S> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn lists(&self, caller: &Caller, after: u64) -> Result<Lists, StoreError> {
-        let mut lists = self.store.lists_after(caller.household_id(), after, LISTS_PER_PAGE + 1).await?;
-        let more = lists.len() > LISTS_PER_PAGE as usize;
-        lists.truncate(LISTS_PER_PAGE as usize);
+    pub async fn lists(&self, bearer: &Bearer, after: u64) -> Result<Lists, StoreError> {
+        self.lists_page(bearer.household_id(), after).await
+    }
+
+    pub(crate) async fn lists_page(&self, household: HouseholdId, after: u64) -> Result<Lists, StoreError> {
+        let mut lists = self.store.lists_after(household, after, LISTS_PER_PAGE + 1).await?;
+        let mut bytes = 0;
+        let within = lists.iter().take(LISTS_PER_PAGE as usize).take_while(|list| {
+            let fits = bytes < BYTES_PER_PAGE;
+            bytes += list.len();
+            fits
+        });
+        let within = within.count();
+        let more = lists.len() > within;
+        lists.truncate(within);
         Ok(Lists { lists: lists.into_iter().map(ByteString).collect(), more })
     }
 
-    /// Takes in the household's next list, whoever of the household brings it: its signature counts.
-    /// A list that is there already is answered as if it were new.
+    /// Takes in the household's next list, whoever of the household brings it: its signature counts. The root itself
+    /// brings only what it signed. A list that is there already is answered as if it were new.
     ///
     /// # Errors
     /// [`ListRefused`].
     pub async fn post_list(
         &self,
-        caller: &Caller,
+        bearer: &Bearer,
         list: &[u8],
         now: SystemTime,
     ) -> Result<Done<ListAccepted>, ListRefused> {
-        let household = caller.household_id();
+        let household = bearer.household_id();
         let next = match self.consider_list(household, list, now).await? {
             Considered::Known(version) => {
                 return Ok(Done { reply: ListAccepted { version }, household, notices: Vec::new() });
             }
             Considered::Next(next) => next,
         };
+        if matches!(bearer, Bearer::Root(_)) && next.household.list().signer != Signer::Root {
+            return Err(ListRefused::NotByRoot);
+        }
         if !self.store.append_list(new_list(&next, list, now)).await? {
             return Err(ListRefused::VersionTaken);
         }
@@ -134,7 +159,8 @@ pub(crate) fn new_list<'a>(next: &'a NextList, bytes: &'a [u8], now: SystemTime)
     }
 }
 
-/// Cuts come first: what a device may no longer see ends before anything is announced.
+/// Those who stay are told first, since a camera that hears of a removal ends the epoch; telling waits for nobody. Who
+/// goes is dismissed after the cuts: it may sign in again for what is left, and the cuts refuse older grants.
 fn notices_of(household: &Household, losses: &Losses) -> Vec<Notice> {
     let list = household.list();
     let cuts = household.cuts(losses).into_iter().map(|(room, device)| Notice::Cut { room, device });
@@ -144,7 +170,7 @@ fn notices_of(household: &Household, losses: &Losses) -> Vec<Notice> {
         .iter()
         .filter(|entry| !losses.ends.contains(&entry.device))
         .map(|entry| Notice::Tell { device: entry.device, event: Event::List { version: list.version } });
-    cuts.chain(dismissed).chain(told).collect()
+    told.chain(cuts).chain(dismissed).collect()
 }
 
 /// Why a household was not registered.
@@ -157,6 +183,12 @@ pub enum FoundRefused {
     /// The caller's: the household is there with another first list.
     #[error("the household is already registered with another first list")]
     Exists,
+    /// The caller's: the operator asks for an invite code.
+    #[error("this server takes a household only with an invite code: ask its operator for one")]
+    CodeNeeded,
+    /// The caller's: the code is unknown, used up or too old; not said which.
+    #[error("the invite code is unknown, used up or too old: ask the server's operator for a new one")]
+    CodeRefused,
     /// Nobody's: the server has as many households as its operator lets it have.
     #[error("this server takes no more households")]
     Full,
@@ -172,6 +204,9 @@ pub enum ListRefused {
     /// The caller's: the list is not good.
     #[error("{0}")]
     Invalid(ListError),
+    /// The caller's: the root brings a list that it did not sign.
+    #[error("the household root brings only lists that it signed itself")]
+    NotByRoot,
     /// Nobody's: another list was first.
     #[error("another list has this version: read it and sign the next one")]
     VersionTaken,
@@ -191,3 +226,4 @@ impl From<ListError> for ListRefused {
 }
 
 const LISTS_PER_PAGE: u32 = 50;
+const BYTES_PER_PAGE: usize = 1024 * 1024;

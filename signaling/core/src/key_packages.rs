@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use latchkey_api::audit::AuditKind;
 use latchkey_api::device::{ClaimedKeyPackage, KeyPackagesLeft, PublishKeyPackages};
 use latchkey_api::device_list::Role;
 use latchkey_api::encoding::ByteString;
@@ -9,7 +10,7 @@ use latchkey_api::event::Event;
 use latchkey_api::id::DeviceId;
 
 use crate::access::follows;
-use crate::audit::{AuditEntry, AuditKind};
+use crate::audit::AuditEntry;
 use crate::clock::unix_millis;
 use crate::framing::{FramingError, check_key_package};
 use crate::notice::{Done, Notice};

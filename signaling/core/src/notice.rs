@@ -1,4 +1,4 @@
-//! Whom to tell what after a request: the shell carries these out, in order.
+//! Whom to tell what after a request. The shell tells at once, then cuts all together, and dismisses last.
 
 use latchkey_api::event::Event;
 use latchkey_api::id::{DeviceId, HouseholdId};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use latchkey_api::audit::AuditKind;
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_api::session::SessionScope;
@@ -9,7 +10,7 @@ use latchkey_wire::grant::{Grant, MAX_LIFETIME, Scope};
 use latchkey_wire::id::RoomId;
 
 use crate::access::{Standing, valid_until};
-use crate::audit::{AuditEntry, AuditKind};
+use crate::audit::AuditEntry;
 use crate::clock::unix_millis;
 use crate::names::{handle_of, room_of};
 use crate::signaling::{Caller, Signaling};

@@ -3,15 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, signing_input};
+use latchkey_api::audit::AuditKind;
+use latchkey_api::auth::{Challenge, ChallengeRequest, ROOT_DEVICE, SignIn, SignedIn, signing_input};
 use latchkey_api::encoding::{ByteString, to_text};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use sha2::{Digest as _, Sha256};
 
-use crate::audit::{AuditEntry, AuditKind};
+use crate::audit::AuditEntry;
 use crate::challenge::{ChallengeFor, StaleNonce};
 use crate::clock::{unix_millis, unix_seconds};
-use crate::signaling::{Caller, Signaling};
+use crate::signaling::{Bearer, Caller, Signaling};
 use crate::store::{NewSession, Store, StoreError};
 
 /// How long a session token lasts.
@@ -52,8 +53,8 @@ impl<S: Store> Signaling<S> {
         let SignIn { household, device, .. } = *request;
         let whom = ChallengeFor { audience, household, device };
         let nonce = self.challenger.check(whom, request.nonce.as_slice(), now)?;
-        let listed = self.caller_named(household, device, now).await?;
-        let key = listed.as_ref().map_or(NOBODY, |caller| caller.entry().mls_public);
+        let listed = self.bearer_named(household, device, now).await?;
+        let key = listed.as_ref().map_or(NOBODY, Bearer::public_key);
         let input = signing_input(audience, &household, &device, request.nonce.as_slice());
         if !is_signed(&key, &input, request.signature.as_slice()) || listed.is_none() {
             return Err(SignInRefused::Failed);
@@ -65,7 +66,7 @@ impl<S: Store> Signaling<S> {
             NewSession { token_hash: hash_of(&token), household, device, expires_ms: unix_millis(until) };
         let audit = AuditEntry {
             kind: AuditKind::SignedIn,
-            actor: Some(device),
+            actor: (device != ROOT_DEVICE).then_some(device),
             subject: None,
             detail: 0,
             at_ms: unix_millis(now),
@@ -74,14 +75,14 @@ impl<S: Store> Signaling<S> {
         Ok(SignedIn { token, expires_at: unix_seconds(until) })
     }
 
-    /// Whose token this is; the device must be on the present list and its entry valid.
+    /// Whose token this is; a device must be on the present list and its entry valid.
     ///
     /// # Errors
     /// [`NotSignedIn`].
-    pub async fn authenticate(&self, token: &str, now: SystemTime) -> Result<Caller, NotSignedIn> {
+    pub async fn authenticate(&self, token: &str, now: SystemTime) -> Result<Bearer, NotSignedIn> {
         let session = self.store.session(hash_of(token), unix_millis(now)).await?;
         let (household, device) = session.ok_or(NotSignedIn::Unknown)?;
-        self.caller_named(household, device, now).await?.ok_or(NotSignedIn::Unknown)
+        self.bearer_named(household, device, now).await?.ok_or(NotSignedIn::Unknown)
     }
 
     /// The same caller by the household's present list; `None` when it is not on it any more.
@@ -89,17 +90,31 @@ impl<S: Store> Signaling<S> {
     /// # Errors
     /// [`StoreError`].
     pub async fn renewed(&self, caller: &Caller, now: SystemTime) -> Result<Option<Caller>, StoreError> {
-        self.caller_named(caller.household_id(), caller.device(), now).await
+        let present = self.directory.present(&self.store, caller.household_id()).await?;
+        Ok(present.and_then(|household| Caller::new(household, caller.device(), now)))
     }
 
-    async fn caller_named(
+    async fn bearer_named(
         &self,
         household: HouseholdId,
         device: DeviceId,
         now: SystemTime,
-    ) -> Result<Option<Caller>, StoreError> {
+    ) -> Result<Option<Bearer>, StoreError> {
         let present = self.directory.present(&self.store, household).await?;
-        Ok(present.and_then(|household| Caller::new(household, device, now)))
+        Ok(present.and_then(|household| match device {
+            ROOT_DEVICE => Some(Bearer::Root(household)),
+            device => Caller::new(household, device, now).map(Bearer::Device),
+        }))
+    }
+}
+
+impl Bearer {
+    /// The Ed25519 key with which it signs.
+    pub(crate) fn public_key(&self) -> [u8; 32] {
+        match self {
+            Self::Device(caller) => caller.entry().mls_public,
+            Self::Root(household) => *household.root_public(),
+        }
     }
 }
 
@@ -138,7 +153,7 @@ fn hash_of(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-fn is_signed(key: &[u8; 32], input: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn is_signed(key: &[u8; 32], input: &[u8], signature: &[u8]) -> bool {
     let Ok(key) = VerifyingKey::from_bytes(key) else { return false };
     let Ok(signature) = Signature::from_slice(signature) else { return false };
     key.verify_strict(input, &signature).is_ok()

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use latchkey_api::auth::ROOT_DEVICE;
 use latchkey_api::device_list::{DeviceEntry, DeviceList};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_wire::grant::GrantSigner;
@@ -31,6 +32,18 @@ pub struct Policy {
     pub keep_messages: Duration,
     /// How many households may register in all.
     pub max_households: u64,
+    /// Who may register one.
+    pub registration: Registration,
+}
+
+/// Who may register a household.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Everyone who reaches the server.
+    #[default]
+    Open,
+    /// Who brings a code of the operator.
+    Invite,
 }
 
 impl<S: Store> Signaling<S> {
@@ -62,8 +75,36 @@ impl<S> std::fmt::Debug for Signaling<S> {
     }
 }
 
-/// A signed-in device whose entry in the present list is valid. Only
-/// [`authenticate`](Signaling::authenticate) makes one.
+/// Whose token a request brings. Only [`authenticate`](Signaling::authenticate) makes one.
+#[derive(Clone, Debug)]
+pub enum Bearer {
+    /// A device of the household.
+    Device(Caller),
+    /// The household root: it reads lists, brings a list that it signed, and deletes the household.
+    Root(Household),
+}
+
+impl Bearer {
+    /// Its household's id.
+    #[must_use]
+    pub fn household_id(&self) -> HouseholdId {
+        match self {
+            Self::Device(caller) => caller.household_id(),
+            Self::Root(household) => household.id(),
+        }
+    }
+
+    /// Its device id; [`ROOT_DEVICE`] for the root.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        match self {
+            Self::Device(caller) => caller.device(),
+            Self::Root(_) => ROOT_DEVICE,
+        }
+    }
+}
+
+/// A signed-in device whose entry in the present list is valid.
 #[derive(Clone, Debug)]
 pub struct Caller {
     household: Household,
@@ -93,6 +134,12 @@ impl Caller {
     #[must_use]
     pub fn list(&self) -> &DeviceList {
         self.household.list()
+    }
+
+    /// The public key of its household's root.
+    #[must_use]
+    pub fn root_public(&self) -> &[u8; 32] {
+        self.household.root_public()
     }
 
     /// Its entry there.

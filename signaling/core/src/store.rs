@@ -87,6 +87,22 @@ pub trait Store: Send + Sync + 'static {
         id: u64,
     ) -> Result<bool, StoreError>;
 
+    /// Keeps how far a device has read a group, never further than its last message and never less than before, and drops
+    /// the messages up to the least that all `readers` have read. Returns where the device is now, `None` when there is no
+    /// such group.
+    async fn put_cursor(&self, new: NewCursor<'_>) -> Result<Option<u64>, StoreError>;
+
+    /// What is kept about a household besides lists, audit rows, messages and welcomes themselves; of sessions those that
+    /// last beyond `now_ms`.
+    async fn inventory(&self, household: HouseholdId, now_ms: u64) -> Result<Inventory, StoreError>;
+
+    /// Removes everything of a household, so that nothing of it can be read from the store's files any more. Returns false
+    /// when it is not there.
+    async fn delete_household(&self, household: HouseholdId) -> Result<bool, StoreError>;
+
+    /// Keeps an invite code of the operator.
+    async fn put_invite(&self, new: NewInvite) -> Result<(), StoreError>;
+
     /// Adds a row to the household's audit chain.
     async fn append_audit(&self, household: HouseholdId, entry: AuditEntry) -> Result<AuditRow, StoreError>;
 
@@ -109,7 +125,7 @@ pub trait Store: Send + Sync + 'static {
         now_ms: u64,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
 
-    /// Drops what is over at `now_ms` (sessions, mail) and group messages from before `messages_before_ms`.
+    /// Drops what is over at `now_ms` (sessions, mail, invite codes) and group messages from before `messages_before_ms`.
     /// Returns how many rows went. Which epochs are taken stays known.
     async fn purge(&self, now_ms: u64, messages_before_ms: u64) -> Result<u64, StoreError>;
 }
@@ -138,8 +154,45 @@ pub struct NewHousehold<'a> {
     pub root_public: [u8; 32],
     /// Signed list 1.
     pub list: &'a [u8],
+    /// The invite code that is used up by it.
+    pub invitation: Invitation,
     /// What the audit chain says about it; also its time.
     pub audit: AuditEntry,
+}
+
+/// Whether a household that registers needs an invite code of the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invitation {
+    /// It needs none.
+    NotAsked,
+    /// It needs one, and this one was brought.
+    Brought(InviteUse),
+    /// It needs one, and none was brought.
+    Missing,
+}
+
+/// The use of an invite code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InviteUse {
+    /// By which it is found.
+    pub name: [u8; 4],
+    /// The hash that must be kept under that name; compare it in constant time.
+    pub hash: [u8; 32],
+    /// Now.
+    pub at_ms: u64,
+}
+
+/// An invite code to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewInvite {
+    /// By which it is found.
+    pub name: [u8; 4],
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// How many households it may register.
+    pub uses: u32,
+    /// Until when it is good.
+    pub expires_ms: u64,
 }
 
 /// What became of a household to register.
@@ -151,6 +204,8 @@ pub enum FoundOutcome {
     Exists,
     /// There are as many households as there may be.
     Full,
+    /// It needs an invite code, and there is none that is good.
+    NotInvited,
 }
 
 /// A list to add.
@@ -164,7 +219,7 @@ pub struct NewList<'a> {
     pub list: &'a [u8],
     /// Devices whose sessions end with it.
     pub ends_sessions_of: &'a [DeviceId],
-    /// Devices whose key packages and welcomes go with it.
+    /// Devices whose key packages, welcomes and cursors go with it.
     pub forgets: &'a [DeviceId],
     /// What the audit chain says about it; also its time.
     pub audit: AuditEntry,
@@ -289,6 +344,47 @@ pub struct StoredMessage {
     pub epoch: u64,
     /// The message.
     pub message: Vec<u8>,
+}
+
+/// How far a device has read a group.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCursor<'a> {
+    /// The camera's household.
+    pub household: HouseholdId,
+    /// The group.
+    pub group: GroupId,
+    /// The device.
+    pub device: DeviceId,
+    /// Up to which place it has read.
+    pub seq: u64,
+    /// All devices for which messages are kept.
+    pub readers: &'a [DeviceId],
+}
+
+/// What is kept about a household besides what can be long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Its groups, by id.
+    pub groups: Vec<KeptGroup>,
+    /// Devices for which welcomes wait, by id.
+    pub welcomed: Vec<DeviceId>,
+    /// Devices with their number of single-use key packages, and whether there is a last-resort one, by id.
+    pub key_packages: Vec<(DeviceId, u32, bool)>,
+    /// Devices with the ends of their sessions in milliseconds since the Unix epoch, by id.
+    pub sessions: Vec<(DeviceId, u64)>,
+}
+
+/// A group without its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptGroup {
+    /// The group.
+    pub group: GroupId,
+    /// The epoch that the next commit must end.
+    pub next_epoch: u64,
+    /// The place of its last message.
+    pub last_seq: u64,
+    /// How far devices have read, by id.
+    pub cursors: Vec<(DeviceId, u64)>,
 }
 
 /// A welcome as it waits.

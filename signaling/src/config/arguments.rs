@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser, Subcommand, value_parser};
 use latchkey_relay::PublicAddress;
 use latchkey_relay::sources::{ConfigError, Sources};
+use latchkey_signaling_core::invites::{MAX_DAYS, MAX_USES};
 use serde::Serialize;
 
-use crate::config::ServerConfig;
+use crate::config::{Registration, ServerConfig};
 
 /// Signaling server with a blind relay inside: everything a household needs on one machine, and no key to a picture.
 ///
@@ -25,7 +26,7 @@ use crate::config::ServerConfig;
 #[command(name = "latchkey-server", version, max_term_width = 100)]
 pub struct Arguments {
     /// Reads a TOML file; see server.example.toml for all keys.
-    #[arg(long, env = "LATCHKEY_SERVER_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "LATCHKEY_SERVER_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Prints the configuration that results from flags, environment, file and defaults, and ends.
     #[arg(long)]
@@ -35,13 +36,30 @@ pub struct Arguments {
     pub ready_file: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does when it does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Prints a code with which a household may register at a server of --registration invite, which may be running.
+    InviteCode {
+        /// Households that it may register.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(MAX_USES)))]
+        uses: u32,
+        /// Days that it is good for.
+        #[arg(long, value_name = "D", default_value_t = 7, value_parser = value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
+        days: u32,
+    },
 }
 
 /// One optional flag for each field of [`ServerConfig`]. None has a default here: a default would beat the file.
 #[derive(Debug, Default, Args, Serialize)]
 struct Flags {
     /// Folder for the database and the grant signing key; made when it is not there [default: latchkey-data]
-    #[arg(long, env = "LATCHKEY_SERVER_DATA_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "LATCHKEY_SERVER_DATA_DIR", value_name = "FOLDER", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
     /// TCP address of signaling and of the relay's door: /v1, /whip and /whep over HTTP [default: 0.0.0.0:9601]
@@ -84,6 +102,16 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_KEEP_MESSAGES_DAYS", value_name = "DAYS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_messages_days: Option<u64>,
+    /// Who may register a household: open to all who reach the server, or by invite code [default: open]
+    #[arg(
+        long,
+        env = "LATCHKEY_SERVER_REGISTRATION",
+        value_name = "WHO",
+        value_enum,
+        hide_possible_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<Registration>,
     /// Households in all [default: 10000]
     #[arg(long, env = "LATCHKEY_SERVER_MAX_HOUSEHOLDS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +152,14 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_DEVICE_BURST", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     device_burst: Option<u32>,
+    /// Messages per second from one device to a group [default: 2.0]
+    #[arg(long, env = "LATCHKEY_SERVER_MESSAGE_RATE", value_name = "RATE", value_parser = positive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_rate: Option<f64>,
+    /// Messages at once from one device to a group [default: 240]
+    #[arg(long, env = "LATCHKEY_SERVER_MESSAGE_BURST", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_burst: Option<u32>,
     /// Seconds that SIGTERM waits for sessions to leave [default: 2]
     #[arg(long, env = "LATCHKEY_SERVER_DRAIN_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +210,7 @@ impl Arguments {
             ("open_rate", config.open_rate),
             ("household_rate", config.household_rate),
             ("device_rate", config.device_rate),
+            ("message_rate", config.message_rate),
         ] {
             if !rate.is_finite() || rate <= 0.0 {
                 return wrong(key, "write a number above 0");
@@ -184,6 +221,7 @@ impl Arguments {
             ("open_burst", config.open_burst),
             ("household_burst", config.household_burst),
             ("device_burst", config.device_burst),
+            ("message_burst", config.message_burst),
         ] {
             if burst == 0 {
                 return wrong(key, "write a number above 0");

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use latchkey_relay::PublicAddress;
+use latchkey_signaling_core::signaling;
 use serde::{Deserialize, Serialize};
 
 /// Everything a server can be told.
@@ -39,6 +41,8 @@ pub struct ServerConfig {
     pub max_session_hours: u64,
     /// Days that MLS messages are kept for devices that sleep.
     pub keep_messages_days: u64,
+    /// Who may register a household.
+    pub registration: Registration,
     /// Households that may register in all.
     pub max_households: u64,
     /// TCP connections at once on each port; who comes after waits.
@@ -59,12 +63,35 @@ pub struct ServerConfig {
     pub device_rate: f64,
     /// Requests that one signed-in device may make at once after a rest.
     pub device_burst: u32,
+    /// Proposals and application messages that one signed-in device may post in a second.
+    pub message_rate: f64,
+    /// Proposals and application messages that one signed-in device may post at once after a rest.
+    pub message_burst: u32,
     /// Seconds that SIGTERM waits for sessions to leave before they are ended.
     pub drain_seconds: u64,
     /// What is logged, in the syntax of `RUST_LOG`. Only the binary reads it.
     pub log: String,
     /// Log one JSON object on each line. Only the binary reads it.
     pub json: bool,
+}
+
+/// Who may register a household.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Everyone who reaches the server.
+    Open,
+    /// Who brings a code that `latchkey-server invite-code` printed.
+    Invite,
+}
+
+impl From<Registration> for signaling::Registration {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Invite => Self::Invite,
+        }
+    }
 }
 
 impl Default for ServerConfig {
@@ -83,6 +110,7 @@ impl Default for ServerConfig {
             max_viewers_per_room: 1_000,
             max_session_hours: 24,
             keep_messages_days: 90,
+            registration: Registration::Open,
             max_households: 10_000,
             max_connections: 10_000,
             address_rate: 100.0,
@@ -93,6 +121,8 @@ impl Default for ServerConfig {
             household_burst: 20,
             device_rate: 20.0,
             device_burst: 200,
+            message_rate: 2.0,
+            message_burst: 240,
             drain_seconds: 2,
             log: "info".to_owned(),
             json: false,

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use latchkey_api::problem::ProblemCode;
-use latchkey_signaling_core::signaling::Caller;
+use latchkey_signaling_core::signaling::{Bearer, Caller};
 
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -42,14 +42,31 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        match DeviceOrRoot::from_request_parts(parts, app).await?.0 {
+            Bearer::Device(caller) => Ok(Self(caller)),
+            Bearer::Root(_) => Err(Refusal::new(
+                ProblemCode::Forbidden,
+                "the household root reads lists, brings a recovery list or deletes the household; sign in as a device",
+            )),
+        }
+    }
+}
+
+/// A request with the token of a device or of the household root, within its limit.
+pub(crate) struct DeviceOrRoot(pub(crate) Bearer);
+
+impl FromRequestParts<App> for DeviceOrRoot {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let token = bearer(&parts.headers).ok_or_else(|| {
             Refusal::new(ProblemCode::NotSignedIn, "send Authorization: Bearer and the token")
         })?;
-        let caller = app.signaling.authenticate(token, SystemTime::now()).await?;
+        let bearer = app.signaling.authenticate(token, SystemTime::now()).await?;
         app.limits
-            .device(caller.household_id(), caller.device(), Instant::now())
+            .device(bearer.household_id(), bearer.device(), Instant::now())
             .inspect_err(|_| app.metrics.rate_limited("device"))?;
-        Ok(Self(caller))
+        Ok(Self(bearer))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The event socket: hints to come and read, pings, and an end when the device is removed.
 
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
@@ -10,7 +11,7 @@ use axum::response::Response;
 use latchkey_api::event::Event;
 use latchkey_api::problem::{Problem, ProblemCode};
 use latchkey_signaling_core::signaling::Caller;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::app::{App, stopped};
 use crate::bus::Subscription;
@@ -60,6 +61,7 @@ async fn converse(
     let mut pings = interval(PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let mut entry_ends = pin!(sleep(time_left(caller)));
     loop {
         tokio::select! {
             event = subscription.next() => {
@@ -80,6 +82,15 @@ async fn converse(
                 }
                 send(socket, Message::Ping(Bytes::new())).await?;
             }
+            // A guest's time may have been prolonged since; its list says until when.
+            () = &mut entry_ends => match app.signaling.renewed(caller, SystemTime::now()).await {
+                Ok(None) => {
+                    send(socket, text(&Event::Removed)).await?;
+                    return Some((close_code::POLICY, "removed"));
+                }
+                Ok(Some(renewed)) => entry_ends.set(sleep(time_left(&renewed))),
+                Err(_) => entry_ends.set(sleep(PING)),
+            },
             incoming = socket.recv() => match incoming {
                 None | Some(Err(_) | Ok(Message::Close(_))) => return None,
                 Some(Ok(_)) => heard = Instant::now(),
@@ -87,6 +98,13 @@ async fn converse(
             () = &mut stop => return Some((close_code::AWAY, "the server restarts")),
         }
     }
+}
+
+/// Until the caller's entry in the list ends.
+fn time_left(caller: &Caller) -> Duration {
+    let Some(end) = caller.entry().not_after else { return FOREVER };
+    let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(end));
+    end.map_or(FOREVER, |end| end.duration_since(SystemTime::now()).unwrap_or_default()).min(FOREVER)
 }
 
 fn text(event: &Event) -> Message {
@@ -101,4 +119,6 @@ async fn send(socket: &mut WebSocket, message: Message) -> Option<()> {
 const PING: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(35);
 const SEND_PATIENCE: Duration = Duration::from_secs(5);
+/// As long as a socket lives; each grant and token ends earlier.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const MAX_INCOMING: usize = 4 * 1024;

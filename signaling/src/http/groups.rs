@@ -1,11 +1,13 @@
 //! Routes of MLS delivery.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use latchkey_api::group::{GroupMessages, MessageAccepted, PostCommit, PostMessage, Welcomes};
+use latchkey_api::group::{
+    CursorKept, GroupMessages, MessageAccepted, PostCommit, PostCursor, PostMessage, Welcomes,
+};
 use latchkey_api::id::GroupId;
 use latchkey_api::problem::{Problem, ProblemCode};
 
@@ -54,6 +56,7 @@ pub(crate) async fn post_commit(
         (status = 400, body = Problem, description = "`bad-message`"),
         (status = 404, body = Problem, description = "`not-found`: no such group for this device"),
         (status = 409, body = Problem, description = "`epoch-not-current`"),
+        (status = 413, body = Problem, description = "`too-large`: an application message above 32 KiB, or a proposal above 64 KiB"),
         (status = 422, body = Problem, description = "`message-mismatch`"),
     ),
 )]
@@ -63,6 +66,9 @@ pub(crate) async fn post_message(
     Named(group): Named<GroupId>,
     Body(request): Body<PostMessage>,
 ) -> Result<(StatusCode, Json<MessageAccepted>), Refusal> {
+    app.limits
+        .message(caller.household_id(), caller.device(), Instant::now())
+        .inspect_err(|_| app.metrics.rate_limited("message"))?;
     let accepted = to_the_end(async move {
         let message = request.message.as_slice();
         let done = app.signaling.post_message(&caller, group, message, SystemTime::now()).await?;
@@ -88,6 +94,27 @@ pub(crate) async fn messages(
     Asked(After { after }): Asked<After>,
 ) -> Result<Json<GroupMessages>, Refusal> {
     Ok(Json(app.signaling.messages(&caller, group, after).await?))
+}
+
+/// Says how far the calling device has read a group and saved what came of it. What all have read is dropped.
+#[utoipa::path(
+    post, path = "/v1/groups/{group}/cursor", tag = "groups", security(("device" = [])),
+    params(("group" = GroupId, Path)), request_body = PostCursor,
+    responses(
+        (status = 200, body = CursorKept),
+        (status = 404, body = Problem, description = "`not-found`: no such group for this device"),
+    ),
+)]
+pub(crate) async fn post_cursor(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(group): Named<GroupId>,
+    Body(request): Body<PostCursor>,
+) -> Result<Json<CursorKept>, Refusal> {
+    let kept = to_the_end(async move {
+        Ok(app.signaling.post_cursor(&caller, group, request.seq, SystemTime::now()).await?)
+    });
+    Ok(Json(kept.await?))
 }
 
 /// Reads the welcomes that wait for the calling device.

@@ -1,9 +1,11 @@
 //! The public routes: signaling under `/v1`, the relay's door beside it.
 
+mod audit;
 mod auth;
 mod body;
 mod caller;
 mod events;
+mod export;
 mod groups;
 mod households;
 mod key_packages;
@@ -24,13 +26,14 @@ use crate::refusal::Refusal;
 /// All public routes, the relay's `door` among them.
 pub(crate) fn router(app: &App, door: Router) -> Router {
     let small = Router::new()
-        .route("/v1/households", post(households::found))
+        .route("/v1/households/self/deletion", post(households::delete))
         .route("/v1/auth/challenge", post(auth::challenge))
         .route("/v1/auth/session", post(auth::sign_in))
-        .route("/v1/lists", get(households::lists).post(households::post_list))
+        .route("/v1/audit", get(audit::read))
+        .route("/v1/export", get(export::read))
         .route("/v1/key-packages", post(key_packages::publish))
         .route("/v1/key-packages/claim", post(key_packages::claim))
-        .route("/v1/groups/{group}/messages", get(groups::messages).post(groups::post_message))
+        .route("/v1/groups/{group}/cursor", post(groups::post_cursor))
         .route("/v1/welcomes", get(groups::welcomes))
         .route("/v1/welcomes/{id}", delete(groups::acknowledge_welcome))
         .route("/v1/sessions", post(sessions::open))
@@ -40,10 +43,16 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/livez", get(live))
         .layer(DefaultBodyLimit::max(MAX_BODY));
+    let whole = Router::new()
+        .route("/v1/households", post(households::found))
+        .route("/v1/lists", get(households::lists).post(households::post_list))
+        .route("/v1/groups/{group}/messages", get(groups::messages).post(groups::post_message))
+        .layer(DefaultBodyLimit::max(MAX_WHOLE_BODY));
     let commits = Router::new()
         .route("/v1/groups/{group}/commits", post(groups::post_commit))
         .layer(DefaultBodyLimit::max(MAX_COMMIT_BODY));
     small
+        .merge(whole)
         .merge(commits)
         .method_not_allowed_fallback(async || {
             Refusal::new(
@@ -65,7 +74,9 @@ async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Longest body in bytes of every route but one.
+/// Longest body in bytes of most routes.
 const MAX_BODY: usize = 64 * 1024;
+/// A list or an MLS message has up to 64 KiB, which is a third more as base64url.
+const MAX_WHOLE_BODY: usize = 96 * 1024;
 /// A commit brings a welcome for each device it adds, each up to 64 KiB.
 const MAX_COMMIT_BODY: usize = 4 * 1024 * 1024;

@@ -1,13 +1,14 @@
 //! The OpenAPI document, gathered from the routes and types themselves.
 
 use axum::Json;
-use latchkey_api::{auth, device, event, group, household, list, mailbox, problem, session};
+use latchkey_api::{audit, auth, device, event, export, group, household, list, mailbox, problem, session};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::http::{
-    __path_live, auth as auth_routes, events, groups, households, key_packages, mailboxes, sessions,
+    __path_live, audit as audit_routes, auth as auth_routes, events, export as export_routes, groups,
+    households, key_packages, mailboxes, sessions,
 };
 
 /// Serves the document.
@@ -32,6 +33,9 @@ pub fn document() -> Document {
         households::found,
         households::lists,
         households::post_list,
+        households::delete,
+        audit_routes::read,
+        export_routes::read,
         auth_routes::challenge,
         auth_routes::sign_in,
         key_packages::publish,
@@ -39,6 +43,7 @@ pub fn document() -> Document {
         groups::post_commit,
         groups::post_message,
         groups::messages,
+        groups::post_cursor,
         groups::welcomes,
         groups::acknowledge_welcome,
         sessions::open,
@@ -49,11 +54,13 @@ pub fn document() -> Document {
         live,
     ),
     components(schemas(
-        household::CreateHousehold, household::HouseholdCreated, list::Lists, list::PostList, list::ListAccepted,
+        audit::AuditRows, audit::AuditRow, export::Export, export::ExportedGroup, export::ExportedCursor,
+        export::ExportedWelcomes, export::ExportedKeyPackages, export::ExportedSession,
+        household::CreateHousehold, household::HouseholdCreated, household::DeleteHousehold, list::Lists, list::PostList, list::ListAccepted,
         auth::ChallengeRequest, auth::Challenge, auth::SignIn, auth::SignedIn,
         device::PublishKeyPackages, device::KeyPackagesLeft, device::ClaimKeyPackage, device::ClaimedKeyPackage,
         group::PostCommit, group::WelcomeFor, group::PostMessage, group::MessageAccepted, group::GroupMessages,
-        group::GroupMessage, group::MessageKind, group::Welcomes, group::PendingWelcome,
+        group::PostCursor, group::CursorKept, group::GroupMessage, group::MessageKind, group::Welcomes, group::PendingWelcome,
         session::OpenSession, session::SessionScope, session::SessionOpened, session::RelayDoor,
         session::CameraStatus, event::Event, mailbox::PostMail, mailbox::MailAccepted, mailbox::Mailbox,
         mailbox::Mail, problem::Problem, problem::ProblemCode,

@@ -1,10 +1,14 @@
-//! The SQLite store: one writer at a time, several readers, every write on disk before it is answered.
+//! The SQLite store: one writer at a time, several readers, every write on disk before it is answered, and what is
+//! deleted is overwritten.
 
 mod audit;
+mod cursors;
 mod delivery;
 mod households;
+mod invites;
 mod key_packages;
 mod mail;
+mod whole;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +17,9 @@ use async_trait::async_trait;
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_signaling_core::audit::{AuditEntry, AuditRow};
 use latchkey_signaling_core::store::{
-    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
-    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage,
-    StoredWelcome, TakenKeyPackage,
+    CommitOutcome, FoundOutcome, Inventory, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewCursor,
+    NewHousehold, NewInvite, NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store, StoreError,
+    StoredMessage, StoredWelcome, TakenKeyPackage,
 };
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -43,6 +47,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY_TIMEOUT);
         let pool = || SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
@@ -55,6 +60,20 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// Brings everything from the write-ahead log into the file and empties the log: what was deleted stays readable in
+    /// there otherwise. Waits for readers; when they take too long, the next attempt does it.
+    async fn empty_log(&self) -> Result<(), sqlx::Error> {
+        for _ in 0..LOG_ATTEMPTS {
+            let busy: i64 =
+                sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await?;
+            if busy == 0 {
+                return Ok(());
+            }
+        }
+        tracing::warn!("the write-ahead log is in use: it is emptied within the hour");
+        Ok(())
     }
 
     /// A transaction that holds the write lock from its start.
@@ -185,6 +204,24 @@ impl Store for SqliteStore {
         in_transaction!(self, |tx| delivery::remove_welcome(tx, household, device, id))
     }
 
+    async fn put_cursor(&self, new: NewCursor<'_>) -> Result<Option<u64>, StoreError> {
+        in_transaction!(self, |tx| cursors::put(tx, new), Option::is_some)
+    }
+
+    async fn inventory(&self, household: HouseholdId, now_ms: u64) -> Result<Inventory, StoreError> {
+        whole::inventory(&self.readers, household, now_ms).await.map_err(failed)
+    }
+
+    async fn delete_household(&self, household: HouseholdId) -> Result<bool, StoreError> {
+        let gone: Result<bool, StoreError> = in_transaction!(self, |tx| whole::delete(tx, household));
+        self.empty_log().await.map_err(failed)?;
+        gone
+    }
+
+    async fn put_invite(&self, new: NewInvite) -> Result<(), StoreError> {
+        in_transaction!(self, |tx| invites::put(tx, new))
+    }
+
     async fn append_audit(&self, household: HouseholdId, entry: AuditEntry) -> Result<AuditRow, StoreError> {
         in_transaction!(self, |tx| audit::append(tx, household, entry))
     }
@@ -212,7 +249,10 @@ impl Store for SqliteStore {
     }
 
     async fn purge(&self, now_ms: u64, messages_before_ms: u64) -> Result<u64, StoreError> {
-        in_transaction!(self, |tx| mail::purge(tx, now_ms, messages_before_ms))
+        let gone: Result<u64, StoreError> =
+            in_transaction!(self, |tx| mail::purge(tx, now_ms, messages_before_ms));
+        self.empty_log().await.map_err(failed)?;
+        gone
     }
 }
 
@@ -251,6 +291,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], sqlx::Error> {
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+const LOG_ATTEMPTS: u32 = 3;
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
 const SQLITE_FULL: i32 = 13;
@@ -285,6 +326,7 @@ mod tests {
         };
         assert_eq!(pragma("SELECT journal_mode FROM pragma_journal_mode").await, "wal");
         assert_eq!(pragma("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await, "2");
+        assert_eq!(pragma("SELECT CAST(secure_delete AS TEXT) FROM pragma_secure_delete").await, "1");
         assert_eq!(pragma("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys").await, "1");
         store.close().await;
     }
@@ -311,8 +353,8 @@ mod tests {
 
     #[tokio::test]
     async fn of_twenty_commits_at_once_one_is_taken_in() {
+        use latchkey_api::audit::AuditKind;
         use latchkey_api::id::GroupId;
-        use latchkey_signaling_core::audit::AuditKind;
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("s.sqlite")).await.unwrap();
         conformance::households_and_lists(&store).await;

@@ -1,7 +1,10 @@
 //! A client of the routes: sends JSON, reads JSON, signs in.
 
 use ed25519_dalek::Signer as _;
-use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of, signing_input};
+use latchkey_api::auth::{
+    Challenge, ChallengeRequest, SignIn, SignedIn, audience_of, deletion_input, signing_input,
+};
+use latchkey_api::household::DeleteHousehold;
 use latchkey_api::id::HouseholdId;
 use latchkey_api::problem::{CONTENT_TYPE, Problem, ProblemCode};
 use reqwest::{Method, StatusCode};
@@ -74,6 +77,18 @@ impl Client {
             nonce: challenge.nonce.clone(),
             signature: device.key.sign(&input).to_bytes().to_vec().into(),
         }
+    }
+
+    /// This client, signed in as the household's root.
+    pub(crate) async fn signed_in_as_root(&self, home: &Home) -> Self {
+        self.signed_in(home, &home.root_device()).await
+    }
+
+    /// What deletes the household, signed by the device.
+    pub(crate) async fn deletion(&self, home: &Home, device: &Device) -> DeleteHousehold {
+        let nonce = self.challenge(home.id, device).await.nonce;
+        let input = deletion_input(&audience_of(&self.base), &home.id, &device.id, nonce.as_slice());
+        DeleteHousehold { nonce, signature: device.key.sign(&input).to_bytes().to_vec().into() }
     }
 
     /// This client, signed in as the device.

@@ -66,6 +66,7 @@ async fn nothing_a_client_posts_makes_the_server_fail() {
         config.address_burst = 100_000;
         config.open_burst = 100_000;
         config.household_burst = 100_000;
+        config.message_burst = 100_000;
     })
     .await;
     let home = running.home().await;
@@ -97,6 +98,8 @@ async fn nothing_a_client_posts_makes_the_server_fail() {
         "/v1/key-packages/claim".into(),
         format!("/v1/groups/{group}/commits"),
         format!("/v1/groups/{group}/messages"),
+        format!("/v1/groups/{group}/cursor"),
+        "/v1/households/self/deletion".into(),
         "/v1/sessions".into(),
         "/v1/mailboxes/AAAAAAAAAAAAAAAAAAAAAA".into(),
     ];
@@ -106,6 +109,8 @@ async fn nothing_a_client_posts_makes_the_server_fail() {
         "nonce",
         "signature",
         "root_public",
+        "invite_code",
+        "seq",
         "list",
         "packages",
         "last_resort",
@@ -156,6 +161,10 @@ async fn the_openapi_document_names_every_route_and_its_types() {
         "post /v1/auth/session",
         "get /v1/lists",
         "post /v1/lists",
+        "post /v1/households/self/deletion",
+        "get /v1/audit",
+        "get /v1/export",
+        "post /v1/groups/{group}/cursor",
         "post /v1/key-packages",
         "post /v1/key-packages/claim",
         "post /v1/groups/{group}/commits",

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use latchkey_api::auth::ROOT_DEVICE;
 use latchkey_api::device_list::{
     DeviceEntry, DeviceList, ListChain, Reason, Right, Rights, Role, SignedList, Signer,
 };
@@ -14,7 +15,7 @@ use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) key: SigningKey,
-    enrol: [u8; 32],
+    pub(crate) enrol: [u8; 32],
 }
 
 impl Device {
@@ -47,7 +48,7 @@ pub(crate) struct Home {
     pub(crate) viewer: Device,
     pub(crate) guest: Device,
     pub(crate) chain: ListChain,
-    first: Vec<u8>,
+    pub(crate) first: Vec<u8>,
 }
 
 impl Home {
@@ -84,6 +85,18 @@ impl Home {
             list: self.first.clone().into(),
             invite_code: None,
         }
+    }
+
+    /// The root, as it signs in.
+    pub(crate) fn root_device(&self) -> Device {
+        Device { id: ROOT_DEVICE, key: self.root.clone(), enrol: [0; 32] }
+    }
+
+    /// A recovery list: the root puts a new admin in the place of the old one.
+    pub(crate) fn recovery(&self, admin: &Device) -> Vec<u8> {
+        let head = self.chain.head().unwrap();
+        let list = DeviceList::after(head, Signer::Root, now(), Reason::Recovered);
+        sign(list.with(admin.entry(Role::Admin)).unwrap().without(self.admin.id).unwrap(), &self.root)
     }
 
     pub(crate) fn group(&self) -> GroupId {

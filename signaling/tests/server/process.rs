@@ -18,6 +18,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it on `folder` with free ports, or with those of `listen`.
     pub(crate) async fn start(folder: &Path, listen: &str) -> Self {
+        Self::start_with(folder, listen, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
         let ready_file = folder.join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
         let mut child = command()
@@ -33,6 +38,7 @@ impl Process {
                 "--device-burst",
                 "100000",
             ])
+            .args(more)
             .arg("--data-dir")
             .arg(folder.join("data"))
             .arg("--ready-file")

@@ -1,13 +1,15 @@
 //! What every store must do, as tests that run on any of them; each panics where the store is wrong.
 #![allow(clippy::missing_panics_doc)]
 
+use latchkey_api::audit::{AuditHead, AuditKind};
 use latchkey_api::group::MessageKind;
 use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 
-use crate::audit::{AuditEntry, AuditKind, verify};
+use crate::audit::{AuditEntry, AuditRow};
 use crate::store::{
-    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
-    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store,
+    CommitOutcome, FoundOutcome, Inventory, Invitation, InviteUse, KeptGroup, MailOutcome, MessageOutcome,
+    MessagePage, NewCommit, NewCursor, NewHousehold, NewInvite, NewKeyPackages, NewList, NewMail, NewMessage,
+    NewSession, Store,
 };
 
 const CAMERA: DeviceId = DeviceId([1; 16]);
@@ -28,12 +30,21 @@ pub async fn all<S: Store>(store: &S) {
     audit_chain(store).await;
     mail(store).await;
     purge(store).await;
+    cursors(store).await;
+    invites(store).await;
+    deletion(store).await;
 }
 
 /// Registering twice, lists in order, the second of a version refused, what a list takes away.
 pub async fn households_and_lists<S: Store>(store: &S) {
     let home = found(store, 1).await;
-    let again = NewHousehold { household: home, root_public: [9; 32], list: b"else", audit: entry(0) };
+    let again = NewHousehold {
+        household: home,
+        root_public: [9; 32],
+        list: b"else",
+        invitation: Invitation::NotAsked,
+        audit: entry(0),
+    };
     let full = NewHousehold { household: HouseholdId([98; 16]), ..again };
     for (new, max, outcome) in
         [(again, MANY, FoundOutcome::Exists), (again, 1, FoundOutcome::Exists), (full, 1, FoundOutcome::Full)]
@@ -211,7 +222,8 @@ pub async fn audit_chain<S: Store>(store: &S) {
     put(store, home, 90, VIEWER, 10).await;
     let rows = store.audit_after(home, 0, 100).await.expect("read");
     assert_eq!(rows.len(), 9);
-    assert_eq!(verify(&home, &rows), Ok(()));
+    let shown: Vec<_> = rows.iter().map(AuditRow::shown).collect();
+    assert_eq!(AuditHead::default().follow(&home, &shown).map(|head| head.seq), Ok(9));
     let piece = store.audit_after(home, 3, 2).await.expect("read");
     assert_eq!(piece, rows[3..5]);
 }
@@ -276,9 +288,121 @@ pub async fn purge<S: Store>(store: &S) {
     assert_eq!(next, CommitOutcome::Accepted(3), "places are not given twice");
 }
 
+/// A cursor never moves back nor beyond the end, messages go when all readers have read them, and a removed device's
+/// cursor is forgotten.
+pub async fn cursors<S: Store>(store: &S) {
+    let home = found(store, 11).await;
+    let group = GroupId::new(CAMERA, 0);
+    let readers = [CAMERA, VIEWER];
+    let put =
+        |device, seq| store.put_cursor(NewCursor { household: home, group, device, seq, readers: &readers });
+    assert_eq!(put(CAMERA, 1).await.expect("asked"), None, "there is no such group");
+    for epoch in 0..4 {
+        store.append_commit(commit(home, group, epoch, b"c")).await.expect("stored");
+    }
+    let seqs = async || -> Vec<u64> {
+        let found = store.messages_after(page(home, group, 0)).await.expect("read");
+        found.iter().map(|message| message.seq).collect()
+    };
+    assert_eq!(put(CAMERA, 3).await.expect("kept"), Some(3));
+    assert_eq!(seqs().await, [1, 2, 3, 4], "the viewer has read none");
+    assert_eq!(put(VIEWER, 2).await.expect("kept"), Some(2));
+    assert_eq!(seqs().await, [3, 4]);
+    assert_eq!(put(VIEWER, 1).await.expect("kept"), Some(2), "never back");
+    assert_eq!(put(VIEWER, 99).await.expect("kept"), Some(4), "never beyond the end");
+    assert_eq!(seqs().await, [4]);
+    assert_eq!(put(OTHER, 4).await.expect("kept"), Some(4));
+    let next = store.append_commit(commit(home, group, 4, b"c")).await.expect("stored");
+    assert_eq!(next, CommitOutcome::Accepted(5), "places are not given twice");
+
+    let new = NewList { forgets: &[VIEWER], ..list(home, 2, b"two") };
+    assert!(store.append_list(new).await.expect("stored"));
+    assert_eq!(put(CAMERA, 5).await.expect("kept"), Some(5));
+    assert_eq!(seqs().await, [4, 5], "the viewer, listed again, has read none");
+    let kept = store.inventory(home, 0).await.expect("read").groups;
+    let cursors = vec![(CAMERA, 5), (OTHER, 4)];
+    assert_eq!(kept, [KeptGroup { group, next_epoch: 5, last_seq: 5, cursors }]);
+}
+
+/// A code is good so many times and so long, only with its own hash; no failed use counts.
+pub async fn invites<S: Store>(store: &S) {
+    let invite = NewInvite { name: [1; 4], hash: [2; 32], uses: 2, expires_ms: 1_000 };
+    store.put_invite(invite).await.expect("stored");
+    let used = InviteUse { name: [1; 4], hash: [2; 32], at_ms: 999 };
+    let register = |number, invitation| {
+        let household = HouseholdId([number; 16]);
+        let new = NewHousehold { household, root_public: [7; 32], list: b"one", invitation, audit: entry(1) };
+        store.found_household(new, MANY)
+    };
+    for (refused, why) in [
+        (Invitation::Missing, "none was brought"),
+        (Invitation::Brought(InviteUse { name: [9; 4], ..used }), "there is none of this name"),
+        (Invitation::Brought(InviteUse { hash: [9; 32], ..used }), "it is another one"),
+        (Invitation::Brought(InviteUse { at_ms: 1_000, ..used }), "it is over at its end"),
+    ] {
+        assert_eq!(register(50, refused).await.expect("asked"), FoundOutcome::NotInvited, "{why}");
+    }
+    let brought = Invitation::Brought(used);
+    assert_eq!(register(50, brought).await.expect("stored"), FoundOutcome::Founded);
+    assert_eq!(
+        register(50, brought).await.expect("asked"),
+        FoundOutcome::Exists,
+        "no use is lost by asking again"
+    );
+    assert_eq!(register(51, brought).await.expect("stored"), FoundOutcome::Founded);
+    assert_eq!(register(52, brought).await.expect("asked"), FoundOutcome::NotInvited, "it is used up");
+    let other = NewInvite { name: [3; 4], uses: 1, ..invite };
+    store.put_invite(other).await.expect("stored");
+    store.purge(1_000, 0).await.expect("purged");
+    let late = Invitation::Brought(InviteUse { name: [3; 4], at_ms: 0, ..used });
+    assert_eq!(register(52, late).await.expect("asked"), FoundOutcome::NotInvited, "it was dropped");
+}
+
+/// Nothing of a deleted household is left, nothing of another goes with it, and it may begin anew.
+pub async fn deletion<S: Store>(store: &S) {
+    let (home, neighbour) = (found(store, 60).await, found(store, 61).await);
+    let group = GroupId::new(CAMERA, 0);
+    let mut before = Vec::new();
+    for (number, home) in [(0, home), (10, neighbour)] {
+        put(store, home, 200 + number, VIEWER, 9_000).await;
+        add(store, home, &[b"a"], Some(b"z")).await;
+        let welcomes = [(VIEWER, b"welcome".to_vec())];
+        let new = NewCommit { welcomes: &welcomes, ..commit(home, group, 0, b"commit") };
+        store.append_commit(new).await.expect("stored");
+        let cursor = NewCursor { household: home, group, device: VIEWER, seq: 1, readers: &[CAMERA] };
+        assert_eq!(store.put_cursor(cursor).await.expect("kept"), Some(1));
+        before.push(store.inventory(home, 0).await.expect("read"));
+    }
+    let expected = Inventory {
+        groups: vec![KeptGroup { group, next_epoch: 1, last_seq: 1, cursors: vec![(VIEWER, 1)] }],
+        welcomed: vec![VIEWER],
+        key_packages: vec![(VIEWER, 1, true)],
+        sessions: vec![(VIEWER, 9_000)],
+    };
+    assert_eq!(before, [expected.clone(), expected.clone()]);
+
+    assert!(store.delete_household(home).await.expect("deleted"));
+    assert!(!store.delete_household(home).await.expect("asked"));
+    assert_eq!(store.household_root(home).await.expect("read"), None);
+    assert!(store.lists_after(home, 0, 9).await.expect("read").is_empty());
+    assert!(store.audit_after(home, 0, 9).await.expect("read").is_empty());
+    assert!(store.messages_after(page(home, group, 0)).await.expect("read").is_empty());
+    assert!(store.welcomes(home, VIEWER).await.expect("read").is_empty());
+    assert_eq!(whose(store, 200, 0).await, None);
+    assert!(!store.append_list(list(home, 2, b"two")).await.unwrap_or(false), "nothing comes after it");
+    assert!(store.append_audit(home, entry(0)).await.is_err());
+
+    assert_eq!(store.inventory(neighbour, 0).await.expect("read"), expected);
+    assert_eq!(store.audit_after(neighbour, 0, 9).await.expect("read").len(), 3);
+    assert_eq!(whose(store, 210, 0).await, Some((neighbour, VIEWER)));
+    assert_eq!(found(store, 60).await, home, "it may begin anew");
+    assert_eq!(store.lists_after(home, 0, 9).await.expect("read"), [b"one".to_vec()]);
+}
+
 async fn found<S: Store>(store: &S, number: u8) -> HouseholdId {
     let household = HouseholdId([number; 16]);
-    let new = NewHousehold { household, root_public: [7; 32], list: b"one", audit: entry(1) };
+    let invitation = Invitation::NotAsked;
+    let new = NewHousehold { household, root_public: [7; 32], list: b"one", invitation, audit: entry(1) };
     assert_eq!(store.found_household(new, MANY).await.expect("stored"), FoundOutcome::Founded);
     household
 }

@@ -9,9 +9,9 @@ use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 
 use crate::audit::{AuditEntry, AuditRow};
 use crate::store::{
-    CommitOutcome, FoundOutcome, MailOutcome, MessageOutcome, MessagePage, NewCommit, NewHousehold,
-    NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store, StoreError, StoredMessage,
-    StoredWelcome, TakenKeyPackage,
+    CommitOutcome, FoundOutcome, Inventory, Invitation, KeptGroup, MailOutcome, MessageOutcome, MessagePage,
+    NewCommit, NewCursor, NewHousehold, NewInvite, NewKeyPackages, NewList, NewMail, NewMessage, NewSession,
+    Store, StoreError, StoredMessage, StoredWelcome, TakenKeyPackage,
 };
 
 /// Keeps everything until it is dropped.
@@ -26,6 +26,7 @@ struct Tables {
     sessions: HashMap<[u8; 32], NewSession>,
     groups: HashMap<(HouseholdId, GroupId), Group>,
     mail: BTreeMap<([u8; 16], u64), (u64, Vec<u8>)>,
+    invites: HashMap<[u8; 4], NewInvite>,
     last_mail: u64,
     next_welcome: u64,
 }
@@ -45,11 +46,12 @@ struct KeyPackages {
     last_resort: Option<Vec<u8>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Group {
     next_epoch: u64,
     last_seq: u64,
     messages: Vec<(u64, StoredMessage)>,
+    cursors: BTreeMap<DeviceId, u64>,
 }
 
 impl MemoryStore {
@@ -63,6 +65,19 @@ impl Tables {
         self.households.get_mut(&household).ok_or(StoreError::Failed)
     }
 
+    /// Uses a code up once, if it is good.
+    fn is_invited(&mut self, invitation: Invitation) -> bool {
+        let used = match invitation {
+            Invitation::NotAsked => return true,
+            Invitation::Missing => return false,
+            Invitation::Brought(used) => used,
+        };
+        let Some(kept) = self.invites.get_mut(&used.name) else { return false };
+        let good = kept.hash == used.hash && kept.uses > 0 && kept.expires_ms > used.at_ms;
+        kept.uses -= u32::from(good);
+        good
+    }
+
     fn list_is_next(&mut self, new: &NewList<'_>) -> Result<bool, StoreError> {
         Ok(self.household(new.household)?.lists.len() as u64 + 1 == new.version)
     }
@@ -71,6 +86,9 @@ impl Tables {
         self.sessions.retain(|_, session| {
             session.household != new.household || !new.ends_sessions_of.contains(&session.device)
         });
+        for (_, group) in self.groups.iter_mut().filter(|((home, _), _)| *home == new.household) {
+            group.cursors.retain(|device, _| !new.forgets.contains(device));
+        }
         let household = self.household(new.household)?;
         household.lists.push(new.list.to_vec());
         household.key_packages.retain(|device, _| !new.forgets.contains(device));
@@ -97,6 +115,9 @@ impl Store for MemoryStore {
         }
         if tables.households.len() as u64 >= max {
             return Ok(FoundOutcome::Full);
+        }
+        if !tables.is_invited(new.invitation) {
+            return Ok(FoundOutcome::NotInvited);
         }
         let mut household = Household {
             root_public: new.root_public,
@@ -228,8 +249,7 @@ impl Store for MemoryStore {
             household.welcomes.insert(id, (*device, stored));
         }
         tables.household(new.household)?.write(new.household, new.audit);
-        let group =
-            tables.groups.entry(key).or_insert(Group { next_epoch: 0, last_seq: 0, messages: Vec::new() });
+        let group = tables.groups.entry(key).or_default();
         group.next_epoch = new.epoch.saturating_add(1);
         group.last_seq = seq;
         let message =
@@ -294,6 +314,61 @@ impl Store for MemoryStore {
         Ok(own)
     }
 
+    async fn put_cursor(&self, new: NewCursor<'_>) -> Result<Option<u64>, StoreError> {
+        let mut tables = self.lock();
+        let Some(group) = tables.groups.get_mut(&(new.household, new.group)) else { return Ok(None) };
+        let cursor = group.cursors.entry(new.device).or_default();
+        *cursor = (*cursor).max(new.seq.min(group.last_seq));
+        let at = *cursor;
+        let read = |device| group.cursors.get(device).copied().unwrap_or(0);
+        let least = new.readers.iter().map(read).min().unwrap_or(0);
+        group.messages.retain(|(_, message)| message.seq > least);
+        Ok(Some(at))
+    }
+
+    async fn inventory(&self, household: HouseholdId, now_ms: u64) -> Result<Inventory, StoreError> {
+        let mut tables = self.lock();
+        let mut inventory = Inventory::default();
+        for ((_, id), group) in tables.groups.iter().filter(|((home, _), _)| *home == household) {
+            inventory.groups.push(KeptGroup {
+                group: *id,
+                next_epoch: group.next_epoch,
+                last_seq: group.last_seq,
+                cursors: group.cursors.iter().map(|(device, seq)| (*device, *seq)).collect(),
+            });
+        }
+        let own =
+            tables.sessions.values().filter(|kept| kept.household == household && kept.expires_ms > now_ms);
+        inventory.sessions = own.map(|session| (session.device, session.expires_ms)).collect();
+        let kept = tables.household(household)?;
+        inventory.welcomed = kept.welcomes.values().map(|(device, _)| *device).collect();
+        let packages = kept
+            .key_packages
+            .iter()
+            .filter(|(_, kept)| !kept.single_use.is_empty() || kept.last_resort.is_some());
+        inventory.key_packages = packages
+            .map(|(device, kept)| (*device, kept.single_use.len() as u32, kept.last_resort.is_some()))
+            .collect();
+        inventory.groups.sort_by_key(|kept| kept.group);
+        inventory.welcomed.sort_unstable();
+        inventory.welcomed.dedup();
+        inventory.key_packages.sort_unstable();
+        inventory.sessions.sort_unstable();
+        Ok(inventory)
+    }
+
+    async fn delete_household(&self, household: HouseholdId) -> Result<bool, StoreError> {
+        let mut tables = self.lock();
+        tables.sessions.retain(|_, session| session.household != household);
+        tables.groups.retain(|(home, _), _| *home != household);
+        Ok(tables.households.remove(&household).is_some())
+    }
+
+    async fn put_invite(&self, new: NewInvite) -> Result<(), StoreError> {
+        self.lock().invites.insert(new.name, new);
+        Ok(())
+    }
+
     async fn append_audit(&self, household: HouseholdId, entry: AuditEntry) -> Result<AuditRow, StoreError> {
         Ok(self.lock().household(household)?.write(household, entry))
     }
@@ -349,6 +424,7 @@ impl Store for MemoryStore {
         let before = count(&tables);
         tables.sessions.retain(|_, session| session.expires_ms > now_ms);
         tables.mail.retain(|_, (expires, _)| *expires > now_ms);
+        tables.invites.retain(|_, invite| invite.expires_ms > now_ms);
         for group in tables.groups.values_mut() {
             group.messages.retain(|(at, _)| *at >= messages_before_ms);
         }

@@ -1,7 +1,8 @@
 //! Rows of the audit chains.
 
+use latchkey_api::audit::AuditKind;
 use latchkey_api::id::{DeviceId, HouseholdId};
-use latchkey_signaling_core::audit::{AuditEntry, AuditKind, AuditRow};
+use latchkey_signaling_core::audit::{AuditEntry, AuditRow};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Row as _, query};
 

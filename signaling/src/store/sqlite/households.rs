@@ -6,7 +6,7 @@ use latchkey_signaling_core::store::{FoundOutcome, NewHousehold, NewList, NewSes
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_as, query_scalar};
 
-use crate::store::sqlite::{audit, fixed, stored};
+use crate::store::sqlite::{audit, fixed, invites, stored};
 
 pub(super) async fn found(
     tx: &mut SqliteConnection,
@@ -24,6 +24,9 @@ pub(super) async fn found(
     let all: i64 = query_scalar("SELECT COUNT(*) FROM households").fetch_one(&mut *tx).await?;
     if all > stored(max) {
         return Ok(FoundOutcome::Full);
+    }
+    if !invites::admits(tx, new.invitation).await? {
+        return Ok(FoundOutcome::NotInvited);
     }
     insert_list(tx, new.household, 1, new.list).await?;
     audit::append(tx, new.household, new.audit).await?;
@@ -70,6 +73,7 @@ pub(super) async fn append_list(tx: &mut SqliteConnection, new: NewList<'_>) -> 
         for statement in [
             "DELETE FROM key_packages WHERE household = ? AND device = ?",
             "DELETE FROM welcomes WHERE household = ? AND device = ?",
+            "DELETE FROM cursors WHERE household = ? AND device = ?",
         ] {
             delete_of(tx, statement, new.household, *device).await?;
         }

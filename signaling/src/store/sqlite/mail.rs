@@ -54,6 +54,7 @@ pub(super) async fn purge(
     for (statement, before) in [
         ("DELETE FROM sessions WHERE expires_ms <= ?", now_ms),
         ("DELETE FROM mail WHERE expires_ms <= ?", now_ms),
+        ("DELETE FROM invites WHERE expires_ms <= ?", now_ms),
         ("DELETE FROM messages WHERE at_ms < ?", messages_before_ms),
     ] {
         gone += query(statement).bind(stored(before)).execute(&mut *tx).await?.rows_affected();
