@@ -1,11 +1,16 @@
 //! The command line: what can be said, and how it ends (0 well, 2 the person can fix it, 1 anything else).
 
+mod add;
 mod camera;
 mod config;
 mod devices;
 mod doctor;
 mod failure;
 mod household;
+mod household_words;
+mod invite;
+mod join;
+mod join_input;
 mod moment;
 mod recover;
 mod show;
@@ -21,7 +26,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use latchkey_api::device_list::Role;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::config::Settings;
@@ -55,8 +59,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Household { command: HouseholdCommand::Create(args) } => {
                 household::create(&settings, args).await
             }
-            Command::Invite(args) => household::invite(&settings, args).await,
-            Command::Join(args) => household::join(&settings, args).await,
+            Command::Invite(args) => invite::run(&settings, args).await,
+            Command::Join(args) => join::run(&settings, args).await,
             Command::Camera(CameraArgs { task: Some(task), .. }) => transfer::run(&settings, task).await,
             Command::Camera(args) => camera::run(&settings, args).await,
             Command::View(args) => view::run(&settings, args).await,
@@ -149,10 +153,10 @@ enum Command {
         #[command(subcommand)]
         command: HouseholdCommand,
     },
-    /// Let another device into the household (on an admin)
-    Invite(InviteArgs),
-    /// Make this a device of the household that invited it
-    Join(JoinArgs),
+    /// Let in a device without a screen, by a code that it pastes (on an admin)
+    Invite(invite::InviteArgs),
+    /// Make this a device of a household: show a QR code, or paste an invite code
+    Join(join::JoinArgs),
     /// Be a camera: seal what the source gives and send it
     Camera(CameraArgs),
     /// Watch a camera: open its frames and write them
@@ -197,65 +201,7 @@ struct VaultChangeArgs {
 #[derive(Debug, Subcommand)]
 enum HouseholdCommand {
     /// Make keys for a new household; this device becomes its first admin
-    Create(CreateArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  latchkey household create --server https://cam.example.org --name \"Ada's phone\"\n\n\
-    Twelve words are shown once. Write them down: they are the only way back when all admins are lost."
-)]
-struct CreateArgs {
-    /// Address of the server, which `latchkey-server` prints when it starts [env: LATCHKEY_SERVER=]
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    /// What this device is called; the server cannot read it
-    #[arg(long, value_parser = name)]
-    name: String,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  latchkey invite --role camera --name \"Front door\"\n\n\
-    The code is a secret and good once, for 10 minutes, while this command waits.")]
-struct InviteArgs {
-    /// What the new device will be
-    #[arg(long, value_enum)]
-    role: InviteRole,
-    /// What the new device will be called; the server cannot read it
-    #[arg(long, value_parser = name)]
-    name: String,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum InviteRole {
-    /// Sends its picture and sound; sees nothing
-    Camera,
-    /// Watches all cameras
-    Viewer,
-    /// Watches all cameras and lets devices in and out
-    Admin,
-}
-
-impl From<InviteRole> for Role {
-    fn from(role: InviteRole) -> Self {
-        match role {
-            InviteRole::Camera => Self::Camera,
-            InviteRole::Viewer => Self::Viewer,
-            InviteRole::Admin => Self::Admin,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  latchkey --home door join -          then paste the code and press Enter\n  \
-    pbpaste | latchkey join -\n\n\
-    On a machine with other users, use `-`: they can see what stands on a command line."
-)]
-struct JoinArgs {
-    /// The code that `latchkey invite` printed, or `-` to read it from standard input
-    #[arg(value_name = "CODE|-")]
-    code: String,
+    Create(household::CreateArgs),
 }
 
 #[derive(Debug, Args)]

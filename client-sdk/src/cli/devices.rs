@@ -16,7 +16,8 @@ use crate::home::{Home, HomeError};
 use crate::notice::{right_names, role_word, signer_name};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  latchkey devices\n  latchkey devices remove \"Bob's phone\"\n  \
+#[command(after_help = "Examples:\n  latchkey devices\n  latchkey devices add --image photo.jpg --name \"Front door\"\n  \
+    latchkey devices remove \"Bob's phone\"\n  \
     latchkey devices change Nanny --rights see --cameras \"Front door\" --until 3d\n  \
     latchkey devices rename \"Bob's phone\" \"Bob's new phone\"")]
 pub(super) struct DevicesArgs {
@@ -28,6 +29,8 @@ pub(super) struct DevicesArgs {
 enum DevicesCommand {
     /// Show who belongs to the household, as without a command
     List,
+    /// Let in a new device that shows a QR code, a text, or a number (on an admin)
+    Add(super::add::AddArgs),
     /// Take a device out; waits until the cameras have changed their keys
     Remove(RemoveArgs),
     /// Change what a device may do, with which cameras, until when
@@ -62,6 +65,7 @@ struct Line {
 pub(super) async fn run(settings: &Settings, args: DevicesArgs) -> Result<(), Failure> {
     match args.command {
         None | Some(DevicesCommand::List) => list(settings).await,
+        Some(DevicesCommand::Add(args)) => super::add::run(settings, args).await,
         Some(DevicesCommand::Remove(args)) => edit::remove(settings, args).await,
         Some(DevicesCommand::Change(args)) => edit::change(settings, args).await,
         Some(DevicesCommand::Rename(args)) => edit::rename(settings, args).await,

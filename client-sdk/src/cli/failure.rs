@@ -3,11 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use latchkey_e2ee::enrol::{AdminError, NewDeviceError, OfferError};
+
 use crate::camera::CameraError;
 use crate::devices::DevicesError;
 use crate::handover::ResetError;
 use crate::home::HomeError;
-use crate::household::{CodeError, CreateError, InviteError, JoinError};
+use crate::household::{ArrivalError, CodeError, CreateError, InviteError, JoinError, LetInError};
 use crate::recovery::RecoverError;
 use crate::signaling::SignalingError;
 use crate::sink::SinkError;
@@ -144,6 +146,47 @@ impl From<JoinError> for Failure {
             _ => true,
         };
         Self::of(&error, usage)
+    }
+}
+
+impl From<ArrivalError> for Failure {
+    fn from(error: ArrivalError) -> Self {
+        match error {
+            ArrivalError::Home(home) => home.into(),
+            other => {
+                let usage = matches!(
+                    other,
+                    ArrivalError::Enrolment(
+                        NewDeviceError::Expired
+                            | NewDeviceError::DigitsDiffer
+                            | NewDeviceError::ClockOff { .. }
+                            | NewDeviceError::Unusable
+                    ) | ArrivalError::Offer(OfferError::BadServer)
+                );
+                Self::of(&other, usage)
+            }
+        }
+    }
+}
+
+impl From<LetInError> for Failure {
+    fn from(error: LetInError) -> Self {
+        match error {
+            LetInError::Home(home) => home.into(),
+            LetInError::List(list) => list.into(),
+            other => {
+                let theirs = matches!(
+                    other,
+                    LetInError::Enrolment(
+                        AdminError::KeysSwapped
+                            | AdminError::TooManyTries
+                            | AdminError::NoAnswer
+                            | AdminError::NoRandomness
+                    )
+                );
+                Self::of(&other, !theirs)
+            }
+        }
     }
 }
 

@@ -1,138 +1,122 @@
-//! `household create`, `invite`, `join`.
+//! `household create`: keys, twelve words, and the household only when the words are safe.
 
-use std::io::{IsTerminal, Read, Write};
-use std::time::Duration;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 
+use clap::Args;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::cli::show::{Lines, Show};
-use crate::cli::{CreateArgs, InviteArgs, JoinArgs, told_to_stop};
-use crate::home::{Home, HomeError};
-use crate::household::{self, Invitation, InviteCode};
-use crate::vault::{Vault, VaultError};
+use crate::cli::invite::print;
+use crate::cli::{household_words, name, told_to_stop};
+use crate::household::Founding;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  latchkey household create --server https://cam.example.org --name \"Ada's phone\"\n\n\
+    Twelve words are shown once, and at a terminal three of them are asked back. Write them down:\n\
+    they are the only way back when all admins are lost."
+)]
+pub(super) struct CreateArgs {
+    /// Address of the server, which `latchkey-server` prints when it starts [env: LATCHKEY_SERVER=]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// What this device is called; the server cannot read it
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// Write the twelve words to this new file, which only you can read, instead of showing them
+    #[arg(long, value_name = "FILE")]
+    words_file: Option<PathBuf>,
+    /// Do not ask words back
+    #[arg(long)]
+    skip_words_check: bool,
+}
 
 pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
     let named = args.server.filter(|server| !server.is_empty()).or_else(|| settings.server.clone());
     let server = named.ok_or_else(|| {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
     })?;
-    let (home, phrase) = household::create(&settings.home, &server, &args.name).await?;
+    let founding = Founding::prepare(&settings.home, &server, &args.name)?;
+    if let Some(file) = &args.words_file {
+        let words = Zeroizing::new(format!("{}\n", founding.words()).into_bytes());
+        household_words::write_private(file, &words).map_err(|why| {
+            Failure::usage(format!(
+                "cannot write the words to {}, so no household was made: {why}",
+                file.display()
+            ))
+        })?;
+    }
+    let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let asked = person && !settings.json && args.words_file.is_none() && !args.skip_words_check;
+    if asked {
+        ask_back(Zeroizing::new(founding.words().to_owned())).await?;
+    }
+    let (home, phrase) = match founding.found().await {
+        Ok(made) => made,
+        Err(error) => {
+            // These words are nobody's.
+            args.words_file.as_ref().map(std::fs::remove_file);
+            return Err(error.into());
+        }
+    };
     if settings.json {
-        print(&json!({
+        let mut created = json!({
             "event": "household_created",
             "household": home.household().to_string(),
             "device": home.device().to_string(),
-            "words": phrase.words(),
-        }));
+        });
+        match &args.words_file {
+            Some(file) => created["words_file"] = json!(file),
+            None => created["words"] = json!(phrase.words()),
+        }
+        print(&created);
         return Ok(());
     }
+    let words = match (&args.words_file, asked) {
+        (Some(file), _) => format!(
+            "The twelve words are in {}, readable only for you: they are the only way back if all admins are lost.\n",
+            file.display()
+        ),
+        (None, true) => String::new(),
+        (None, false) => format!(
+            "Write these twelve words down and keep them where no one looks.\n\
+            They are shown once, and are the only way back if all admins are lost:\n\n    {}\n",
+            phrase.words()
+        ),
+    };
+    let words = Zeroizing::new(words);
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "The household is founded; this device is its first admin.\n")
-        .and_then(|()| writeln!(out, "Write these twelve words down and keep them where no one looks."))
-        .and_then(|()| {
-            writeln!(out, "They are shown once, and are the only way back if all admins are lost:\n")
-        })
-        .and_then(|()| writeln!(out, "    {}\n", phrase.words()))
+        .and_then(|()| if words.is_empty() { Ok(()) } else { writeln!(out, "{}", words.as_str()) })
         .and_then(|()| {
             let home = settings.home_flag();
-            writeln!(out, "Next: latchkey {home}invite --role camera --name \"Front door\"")
+            writeln!(out, "Next, on a camera: latchkey join --server {server} --as camera")?;
+            writeln!(
+                out,
+                "and here, with what it shows: latchkey {home}devices add --code - --name \"Front door\""
+            )
         });
     written.map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
 }
 
-pub(super) async fn invite(settings: &Settings, args: InviteArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
-    let signaling = home.signaling();
-    home.refresh(&signaling).await?;
-    let invitation = Invitation::new(&home, args.role.into(), &args.name)?;
-    let code = invitation.code().reveal();
+/// Shows the words and asks three back; nothing is made before the answers are right.
+async fn ask_back(words: Zeroizing<String>) -> Result<(), Failure> {
     let told = told_to_stop();
-    if settings.json {
-        print(&json!({ "event": "invite", "code": code.as_str() }));
-    } else {
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "{}", code.as_str()).and_then(|()| out.flush());
-    }
-    let show = Show::new(settings.json, Lines::Stdout);
-    show.say("On the new device: latchkey join -     and paste the code. It is a secret, good once, for 10 minutes.");
-    show.doing("waiting for the new device ...");
-    let invited = tokio::select! {
-        invited = invitation.wait(&mut home) => invited,
+    let asking = tokio::task::spawn_blocking(move || {
+        household_words::shown_and_asked(&words, &mut std::io::stdin().lock(), &mut std::io::stdout())
+    });
+    let right = tokio::select! {
+        right = asking => right.map_err(|_| Failure::other("cannot ask for the words"))?,
         () = told => {
-            show.finish();
-            return Err(Failure::other("stopped; nobody has joined, and the code is good no more"));
+            household_words::hide(&mut std::io::stdout());
+            return Err(Failure::other("stopped: no household was made, and the words mean nothing"));
         }
     };
-    show.finish();
-    let invited = invited?;
-    show.object(&json!({
-        "event": "joined",
-        "device": invited.device.to_string(),
-        "list_version": invited.list_version,
-    }));
-    show.say(&format!("{:?} has joined (list version {}).", args.name, invited.list_version));
-    Ok(())
+    let right = right.map_err(|error| Failure::other(format!("cannot ask for the words: {error}")))?;
+    right.then_some(()).ok_or_else(|| {
+        Failure::usage("the words were not repeated right, so no household was made, and the words mean nothing: start again and write the new words down")
+    })
 }
-
-pub(super) async fn join(settings: &Settings, args: JoinArgs) -> Result<(), Failure> {
-    let text = match args.code.as_str() {
-        "-" => read_code()?,
-        code => Zeroizing::new(code.to_owned()),
-    };
-    // Terminals and mail programs break long lines.
-    let text = Zeroizing::new(text.split_whitespace().collect::<String>());
-    let code: InviteCode = text.parse()?;
-    let show = Show::new(settings.json, Lines::Stdout);
-    show.doing("waiting for the admin's answer ...");
-    let joined = tokio::select! {
-        joined = household::join(&settings.home, &code, PATIENCE) => joined,
-        () = told_to_stop() => {
-            show.finish();
-            // With a vault there this device has been answered, or was here before.
-            if matches!(Home::look(&settings.home), Err(HomeError::Vault(VaultError::Missing(_)))) {
-                Vault::discard(&settings.home);
-            }
-            return Err(Failure::other(
-                "stopped while joining: ask for a new code (`latchkey invite`)",
-            ));
-        }
-    };
-    show.finish();
-    let home = joined?;
-    let entry = home.entry()?;
-    let name = home.label(entry);
-    show.object(&json!({
-        "event": "joined",
-        "device": home.device().to_string(),
-        "household": home.household().to_string(),
-        "name": name,
-        "role": super::devices::role_name(entry.role),
-    }));
-    show.say(&format!("This device has joined as {} {name:?}.", super::devices::role_name(entry.role)));
-    Ok(())
-}
-
-fn read_code() -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: std::io::Error| Failure::other(format!("cannot read standard input: {error}"));
-    let mut text = Zeroizing::new(String::with_capacity(512));
-    if std::io::stdin().is_terminal() {
-        let _ = write!(std::io::stderr(), "Paste the invite code and press Enter: ");
-        std::io::stdin().read_line(&mut text).map_err(failed)?;
-    } else {
-        std::io::stdin().take(LONGEST_CODE).read_to_string(&mut text).map_err(failed)?;
-    }
-    Ok(text)
-}
-
-fn print(object: &serde_json::Value) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{object}").and_then(|()| out.flush());
-}
-
-/// How long a joining device waits for the admin.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes read from standard input at most.
-const LONGEST_CODE: u64 = 8192;

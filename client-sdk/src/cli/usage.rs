@@ -78,7 +78,7 @@ mod tests {
         );
         assert_eq!(
             said(&["invite", "--role", "cat", "--name", "x"]),
-            "invalid value 'cat' for '--role <ROLE>' [possible values: camera, viewer, admin]; `latchkey --help` shows what can be said"
+            "invalid value 'cat' for '--role <ROLE>' [possible values: camera, viewer, admin, guest]; `latchkey --help` shows what can be said"
         );
         assert!(said(&["view", "x", "--duration", "soon"]).contains("write a number of seconds, like 20"));
     }

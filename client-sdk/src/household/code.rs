@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use latchkey_api::encoding::{from_text, to_text};
+use latchkey_e2ee::enrol::{Offer, OfferError};
 use zeroize::Zeroizing;
 
 /// One invitation, as it is pasted.
@@ -31,6 +32,16 @@ pub enum CodeError {
         "this is not an invite code: paste the whole line that `latchkey invite` printed, it begins with {PREFIX}"
     )]
     NoCode,
+    /// It is the code that a new device shows, for an admin.
+    #[error(
+        "this is the code that a new device shows, and belongs to an admin: type it there with `latchkey devices add --code -`"
+    )]
+    OfNewDevice,
+    /// It is an invite code of another version.
+    #[error(
+        "this invite code was made by another version of latchkey: bring both devices to the same version and ask for a new code"
+    )]
+    OtherVersion,
     /// It begins like one, but something is missing or changed.
     #[error("the invite code is cut off or changed: copy the whole line that `latchkey invite` printed")]
     Damaged,
@@ -67,7 +78,8 @@ impl FromStr for InviteCode {
     type Err = CodeError;
 
     fn from_str(text: &str) -> Result<Self, CodeError> {
-        let text = text.trim().strip_prefix(PREFIX).ok_or(CodeError::NoCode)?;
+        let text = text.trim();
+        let text = text.strip_prefix(PREFIX).ok_or_else(|| other(text))?;
         let bytes = Zeroizing::new(from_text(text).map_err(|_| CodeError::Damaged)?);
         let (mailbox, rest) = bytes.split_first_chunk().ok_or(CodeError::Damaged)?;
         let (secret, rest) = rest.split_first_chunk().ok_or(CodeError::Damaged)?;
@@ -85,12 +97,26 @@ impl FromStr for InviteCode {
     }
 }
 
+/// What a text is that is no invite code of this version.
+fn other(text: &str) -> CodeError {
+    let versions = text.strip_prefix(NAME).and_then(|rest| rest.split_once('-'));
+    if versions.is_some_and(|(version, _)| !version.is_empty() && version.bytes().all(|c| c.is_ascii_digit()))
+    {
+        return CodeError::OtherVersion;
+    }
+    match text.parse::<Offer>() {
+        Err(OfferError::NoCode) => CodeError::NoCode,
+        _ => CodeError::OfNewDevice,
+    }
+}
+
 impl fmt::Debug for InviteCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InviteCode(…)")
     }
 }
 
+const NAME: &str = "latchkey";
 const PREFIX: &str = "latchkey1-";
 const FIXED: usize = 16 + 16 + 32;
 
@@ -114,6 +140,9 @@ mod tests {
     #[test]
     fn other_texts_and_cut_codes_are_refused() {
         assert_eq!("hello".parse::<InviteCode>().unwrap_err(), CodeError::NoCode);
+        assert_eq!("latchkey-x".parse::<InviteCode>().unwrap_err(), CodeError::NoCode);
+        assert_eq!("latchkey2-AAAA".parse::<InviteCode>().unwrap_err(), CodeError::OtherVersion);
+        assert_eq!("LK1:AAAA".parse::<InviteCode>().unwrap_err(), CodeError::OfNewDevice);
         let text = InviteCode::draw([3; 32], "http://a").unwrap().reveal();
         for cut in [PREFIX.len(), PREFIX.len() + 1, 60, 90] {
             assert_eq!(text[..cut].parse::<InviteCode>().unwrap_err(), CodeError::Damaged, "{cut}");

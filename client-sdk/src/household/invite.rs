@@ -11,24 +11,25 @@
 
 use std::time::Duration;
 
-use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
+use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
-use latchkey_api::problem::ProblemCode;
+use latchkey_e2ee::enrol::{Terms, TermsError};
 use latchkey_e2ee::identity::DevicePublic;
-use latchkey_e2ee::label::{LabelError, seal_label};
+use latchkey_e2ee::label::LabelError;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
+use crate::devices::DevicesError;
 use crate::home::{Home, HomeError};
 use crate::household::code::InviteCode;
+use crate::household::let_in::enlist;
 use crate::household::sealed::SmallKey;
-use crate::signaling::{Signaling, SignalingError, unix_seconds};
+use crate::signaling::{SignalingError, unix_seconds};
 
 /// An invite that waits for a device. Good once, for ten minutes.
 pub struct Invitation {
     code: InviteCode,
-    role: Role,
-    name: String,
+    terms: Terms,
     ends: Instant,
 }
 
@@ -50,9 +51,12 @@ pub enum InviteError {
         "only an admin of the household can invite: run this on the device that made the household, or on another admin"
     )]
     NotAdmin,
-    /// A guest needs cameras and an end, which an invite cannot say yet.
-    #[error("guests cannot be invited yet: invite a viewer")]
-    NoGuests,
+    /// No device can be let in like this.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// The list could not be signed or posted.
+    #[error(transparent)]
+    List(DevicesError),
     /// Nobody came in time.
     #[error("nobody joined within 10 minutes: run `latchkey invite` again for a new code")]
     TooLate,
@@ -61,9 +65,9 @@ pub enum InviteError {
         "{TRIES} messages came that do not fit the code: it may have been mistyped or be known to others; run `latchkey invite` again for a new code"
     )]
     TooManyTries,
-    /// The device's name.
-    #[error("the name cannot be used: {0}")]
-    Name(#[from] LabelError),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Label(#[from] LabelError),
     /// The vault or the server.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -75,22 +79,36 @@ impl From<SignalingError> for InviteError {
     }
 }
 
+impl From<DevicesError> for InviteError {
+    fn from(error: DevicesError) -> Self {
+        match error {
+            DevicesError::NotAdmin => Self::NotAdmin,
+            DevicesError::Home(error) => Self::Home(error),
+            other => Self::List(other),
+        }
+    }
+}
+
 impl Invitation {
-    /// Makes an invite for a device that will be called `name`.
+    /// Makes an invite for a device without limits that will be called `name`.
     ///
-    /// Fails with [`InviteError::NotAdmin`] on other devices, and with [`InviteError::Name`].
+    /// Fails like [`Invitation::with_terms`].
     pub fn new(home: &Home, role: Role, name: &str) -> Result<Self, InviteError> {
+        Self::with_terms(home, Terms::unlimited(role, name))
+    }
+
+    /// Makes an invite for a device on these terms.
+    ///
+    /// Fails with [`InviteError::NotAdmin`] on other devices, and with [`InviteError::Terms`].
+    pub fn with_terms(home: &Home, terms: Terms) -> Result<Self, InviteError> {
         if home.role()? != Role::Admin {
             return Err(InviteError::NotAdmin);
         }
-        if role == Role::Guest {
-            return Err(InviteError::NoGuests);
-        }
-        // The name is checked before anybody waits.
-        seal_label(home.label_key(), home.household(), home.device(), name)?;
+        // Checked before anybody waits.
+        terms.check(unix_seconds())?;
         let code = InviteCode::draw(*home.chain().root_public(), home.server().url().as_str())
             .map_err(|_| LabelError::NoRandomness)?;
-        Ok(Self { code, role, name: name.to_owned(), ends: Instant::now() + LIFETIME })
+        Ok(Self { code, terms, ends: Instant::now() + LIFETIME })
     }
 
     /// Returns the code to be pasted on the new device.
@@ -102,14 +120,13 @@ impl Invitation {
     ///
     /// May be dropped while it waits: then nothing has happened.
     pub async fn wait(self, home: &mut Home) -> Result<Invited, InviteError> {
-        let signaling = home.signaling();
         let (mail, public) = self.first_mail(home).await?;
-        let list_version = self.enlist(home, &signaling, public).await?;
+        let invited = enlist(home, &public, &self.terms).await?;
         let answer = SmallKey::derive(self.code.secret.as_slice(), ANSWER);
         let sealed = answer.seal(&Sha256::digest(&mail), home.label_key().to_bytes().as_slice());
         let message = [[FROM_ADMIN].as_slice(), &sealed].concat();
         home.server().post_mail(&self.code.mailbox_name(), message).await?;
-        Ok(Invited { device: public.device, list_version })
+        Ok(invited)
     }
 
     async fn first_mail(&self, home: &Home) -> Result<(Vec<u8>, DevicePublic), InviteError> {
@@ -138,33 +155,6 @@ impl Invitation {
             sleep(POLL_INTERVAL).await;
         }
         Err(InviteError::TooLate)
-    }
-
-    /// Signs and posts the list with the device; starts over from a newer list when another was first.
-    async fn enlist(
-        &self,
-        home: &mut Home,
-        signaling: &Signaling,
-        public: DevicePublic,
-    ) -> Result<u64, InviteError> {
-        loop {
-            home.refresh(signaling).await?;
-            let label = seal_label(home.label_key(), home.household(), public.device, &self.name)?;
-            let now = unix_seconds();
-            let head = home.chain().head().ok_or(HomeError::NotListed)?;
-            let list = DeviceList::after(head, Signer::Device(home.device()), now, Reason::Added)
-                .with(public.entry(self.role, now, label))
-                .map_err(HomeError::from)?;
-            let list = home.identity().sign_list(list).as_bytes().to_vec();
-            match signaling.post_list(list.clone()).await {
-                Ok(version) => {
-                    home.take_lists(&[list])?;
-                    return Ok(version);
-                }
-                Err(error) if error.code() == Some(ProblemCode::ListVersionTaken) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }
 
