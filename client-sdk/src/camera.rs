@@ -4,6 +4,8 @@
 //! group; the *link* keeps a relay connection; the *media* task seals and sends. A frame that comes while
 //! there is no connection is dropped unsealed; there is no way for one to leave in clear.
 
+mod access_log;
+mod chronicle;
 mod counters;
 mod keeper;
 mod link;

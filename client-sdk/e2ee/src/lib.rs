@@ -8,7 +8,7 @@
 //! - [`enrol`]: how a new device and a household meet, by code or by six digits.
 //! - [`safety_number`]: sixty digits that all devices of a household share.
 //! - [`group`]: one MLS group per camera (RFC 9420), whose members the signed device list decides.
-//! - [`note`], [`record`], [`freshness`]: what members tell each other inside the group, and what it proves.
+//! - [`note`], [`record`], [`freshness`], [`gossip`]: what members tell each other inside the group, and what it proves.
 //! - [`key_schedule`]: the frame keys of an epoch (RFC 9605 section 5.2).
 //! - [`seal`] and [`open`]: frames as SFrame (RFC 9605), with [`kid`] and [`inner`] header.
 //! - [`checkpoint`]: the camera's signature over its frames.
@@ -19,6 +19,7 @@ pub mod checkpoint;
 mod cipher;
 pub mod enrol;
 pub mod freshness;
+pub mod gossip;
 pub mod group;
 pub mod identity;
 pub mod inner;

@@ -1,7 +1,7 @@
-//! Keeps the camera's state and its group equal to the household's list.
+//! Keeps the camera's state and its group equal to the household's list, and tells the group what it has to know.
 //!
 //! Whatever changes the group is saved before it is sent. A commit that the server has accepted re-keys the
-//! very next frame.
+//! very next frame; then the epoch that ended gets its signed record.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,28 +10,45 @@ use latchkey_api::device_list::Role;
 use latchkey_api::encoding::ByteString;
 use latchkey_api::event::Event as ServerEvent;
 use latchkey_api::group::{PostCommit, WelcomeFor};
+use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
+use latchkey_e2ee::gossip::{Difference, Known};
 use latchkey_e2ee::group::{
     CameraGroup, ClaimedPackage, EpochChange, GroupError, PendingCommit, Processed, Refusal,
 };
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::SenderSession;
+use latchkey_e2ee::note::{Note, Question};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::alarm::{Alarm, name_of};
-use crate::camera::counters::Sealing;
+use crate::camera::chronicle::Chronicle;
+use crate::camera::counters::{EpochEnded, Sealing};
 use crate::event::{Event, Teller};
+use crate::follower::{self, FollowError, Followed};
 use crate::home::{Home, HomeError};
-use crate::signaling::{SignalUpdate, Signaling, SignalingError};
+use crate::signaling::{SignalUpdate, Signaling, unix_seconds};
 use crate::story::Step;
 
 /// What frames are sealed with.
 pub(super) struct SenderKeys {
     pub(super) keys: EpochKeys,
     pub(super) session: SenderSession,
+}
+
+/// What woke the keeper.
+enum Wake {
+    Server(SignalUpdate),
+    Look,
+    /// The media task has begun to seal in the next epoch.
+    Ended(EpochEnded),
+    /// A record has waited long enough.
+    Due,
+    /// Somebody who was watching was not heard of for long.
+    Silence,
 }
 
 /// The camera's state.
@@ -46,24 +63,10 @@ pub(super) struct Keeper {
     /// What the media task seals with, and the epochs that are over there.
     sealing: Sealing,
     teller: Arc<Teller>,
+    chronicle: Chronicle,
     /// When to look again: a device without key package, a server that did not answer, a daily renewal.
     look_again: Instant,
     pause: Duration,
-}
-
-/// Why following the group stopped for now.
-#[derive(Debug, thiserror::Error)]
-enum KeepError {
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    #[error(transparent)]
-    Group(#[from] GroupError),
-}
-
-impl From<SignalingError> for KeepError {
-    fn from(error: SignalingError) -> Self {
-        Self::Home(error.into())
-    }
 }
 
 impl Keeper {
@@ -82,10 +85,13 @@ impl Keeper {
             Some(group) => (group, stored_seq(&home)),
             None => (CameraGroup::found(home.identity(), home.chain(), SystemTime::now())?, 0),
         };
+        let mut chronicle = Chronicle::restore(&home, group.group_id());
+        chronicle.make_up_for(group.view()?);
         Ok(Self {
             home,
             signaling,
             group,
+            chronicle,
             seq,
             session: None,
             keys,
@@ -113,17 +119,23 @@ impl Keeper {
     pub(super) async fn run(mut self, stop: CancellationToken) -> Option<String> {
         let mut events = self.signaling.events();
         loop {
-            let update = tokio::select! {
-                update = events.next() => Some(update?),
-                () = sleep_until(self.look_again) => None,
+            let due = self.chronicle.next_due().map_or_else(|| Instant::now() + ROUTINE, Instant::from_std);
+            let silence =
+                self.chronicle.next_silence().map_or_else(|| Instant::now() + ROUTINE, Instant::from_std);
+            let wake = tokio::select! {
+                update = events.next() => Wake::Server(update?),
+                () = sleep_until(self.look_again) => Wake::Look,
+                Some(ended) = self.sealing.ended.recv() => Wake::Ended(ended),
+                () = sleep_until(due) => Wake::Due,
+                () = sleep_until(silence) => Wake::Silence,
                 () = stop.cancelled() => return None,
             };
             let worked = tokio::select! {
-                worked = self.react(update) => worked,
+                worked = self.react(wake) => worked,
                 () = stop.cancelled() => return None,
             };
             if let Err(error) = worked {
-                self.report(&error);
+                self.teller.note(format!("the group could not be brought up to date yet: {error}"));
             }
             match self.home.role() {
                 Ok(Role::Camera) => {}
@@ -133,27 +145,43 @@ impl Keeper {
     }
 
     /// Acts on what the server said, or on the time having come to look again.
-    async fn react(&mut self, update: Option<SignalUpdate>) -> Result<(), KeepError> {
-        let hint = match update {
-            None | Some(SignalUpdate::Connected) => return self.catch_up().await,
-            Some(SignalUpdate::Disconnected(error)) => {
+    async fn react(&mut self, wake: Wake) -> Result<(), FollowError> {
+        let hint = match wake {
+            Wake::Look | Wake::Server(SignalUpdate::Connected) => return self.catch_up().await,
+            Wake::Server(SignalUpdate::Disconnected(error)) => {
                 self.teller.trying(Step::Signalling, &error.to_string());
                 return Ok(());
             }
-            Some(SignalUpdate::Event(hint)) => hint,
+            Wake::Ended(ended) => {
+                self.chronicle.epoch_ended(ended);
+                return self.tell_group().await;
+            }
+            Wake::Due => return self.tell_group().await,
+            Wake::Silence => {
+                if self.chronicle.forget_silent() {
+                    self.watchers_changed()?;
+                }
+                return Ok(());
+            }
+            Wake::Server(SignalUpdate::Event(hint)) => hint,
         };
         match hint {
             ServerEvent::List { .. } | ServerEvent::Removed => self.catch_up().await,
-            ServerEvent::Message { group, .. } if group == self.group.group_id() => self.catch_up().await,
+            ServerEvent::Message { group, .. } if group == self.group.group_id() => {
+                // Questions are answered at once; whatever else came has its turn then.
+                let changed = self.read_messages().await?;
+                self.tell_group().await?;
+                if changed { self.catch_up().await } else { Ok(()) }
+            }
             _ => Ok(()),
         }
     }
 
     /// Reads lists and messages, then makes the group equal to the list.
-    async fn catch_up(&mut self) -> Result<(), KeepError> {
+    async fn catch_up(&mut self) -> Result<(), FollowError> {
         // Should anything fail on the way, it is looked at again soon.
         self.look_again_soon();
-        self.home.refresh(&self.signaling).await?;
+        self.refresh().await?;
         self.teller.done(Step::Signalling);
         let generation = self.home.list()?.generation(self.home.device());
         if generation.is_none() {
@@ -163,44 +191,174 @@ impl Keeper {
             self.found_anew()?;
         }
         self.read_messages().await?;
-        let complete = self.sync().await?;
+        let complete = self.sync().await;
+        if let Err(FollowError::Group(GroupError::Refused(refusal))) = &complete
+            && *refusal != Refusal::GroupClosed
+        {
+            self.teller.alarm(Alarm::GroupRuleBroken { what: "commit", refusal: *refusal });
+        }
+        let complete = complete?;
+        self.tell_group().await?;
         if complete {
             self.pause = SHORTEST_PAUSE;
-            self.look_again = Instant::now() + ROUTINE;
+            self.look_again = Instant::now() + self.next_look();
         }
         Ok(())
     }
 
-    fn found_anew(&mut self) -> Result<(), KeepError> {
+    /// Reads new lists; what the server shows and ought not to is an alarm. Returns whether there were any.
+    async fn refresh(&mut self) -> Result<bool, FollowError> {
+        let mut found = Vec::new();
+        let news = follower::refresh(&mut self.home, &self.signaling, &mut found).await?;
+        for found in found {
+            if let Followed::Alarm(alarm) = found {
+                self.teller.alarm(alarm);
+            }
+        }
+        let ahead = self.home.list()?.issued_at.saturating_sub(unix_seconds());
+        if ahead > CLOCK_TOLERANCE {
+            let seconds = i64::try_from(ahead).map_or(i64::MIN, |ahead| -ahead);
+            let than = "that of the newest device list".to_owned();
+            self.teller.alarm(Alarm::ClockWrong { seconds, than });
+        }
+        Ok(news)
+    }
+
+    /// How long nothing has to be looked at by itself: until a guest's stay ends, or keys want renewal.
+    fn next_look(&self) -> Duration {
+        let end = self.group.next_end(self.home.chain());
+        let left = end.map(|end| Duration::from_secs(end.saturating_sub(unix_seconds()).max(1)));
+        left.map_or(ROUTINE, |left| left.min(ROUTINE))
+    }
+
+    fn found_anew(&mut self) -> Result<(), FollowError> {
         self.group = CameraGroup::found(self.home.identity(), self.home.chain(), SystemTime::now())?;
+        self.chronicle.begin_anew();
         self.seq = 0;
         self.session = Some(self.group.next_session()?);
         self.save()?;
         self.give_keys()
     }
 
-    async fn read_messages(&mut self) -> Result<(), KeepError> {
-        let messages = match self.signaling.messages_after(self.group.group_id(), self.seq).await {
-            Ok(messages) => messages,
-            // No commit was ever posted: there is nothing to read.
-            Err(error) if error.code() == Some(ProblemCode::NotFound) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        for message in messages {
-            match self.group.process(message.message.as_slice(), self.home.chain()) {
-                Ok(Processed::Epoch(change)) => self.epoch_began(&change)?,
-                Ok(_) => {}
-                // What breaks a rule, or cannot be read, is skipped; the group is as it was.
-                Err(error) => self.teller.note(format!("a message of the group was refused: {error}")),
+    /// Tells the group what it has to know: the record of the present epoch, and answers to questions.
+    async fn tell_group(&mut self) -> Result<(), FollowError> {
+        if let Err(error) = self.chronicle.sign_due(&self.home, &self.sealing.counters) {
+            self.teller.note(format!("an epoch got no record: {error}"));
+        }
+        let epoch = self.group.epoch();
+        if let Some(record) = self.chronicle.unsent(epoch) {
+            let list = record.list().version;
+            let note = Note::Record(record.as_bytes().to_vec());
+            if !self.send(&note).await? {
+                return Ok(());
             }
-            self.seq = message.seq;
+            self.chronicle.mark_sent(epoch);
             self.save()?;
+            self.teller.tell(Event::EpochRecord { epoch, list });
+        }
+        while let Some((device, answer)) = self.chronicle.next_answer(&self.home, &self.sealing.counters) {
+            if !self.send(&Note::Answer(answer)).await? {
+                return Ok(());
+            }
+            self.chronicle.answered(device);
         }
         Ok(())
     }
 
+    /// Seals a note, saves, and posts it. Returns false when a commit has to be made first.
+    async fn send(&mut self, note: &Note) -> Result<bool, FollowError> {
+        let message = match self.group.send_note(note) {
+            Err(GroupError::CommitFirst) => return Ok(false),
+            sealed => sealed?,
+        };
+        self.save()?;
+        self.signaling.post_message(self.group.group_id(), message).await?;
+        Ok(true)
+    }
+
+    /// Takes the messages of the group. Returns whether anything is to be done about them beside answering.
+    async fn read_messages(&mut self) -> Result<bool, FollowError> {
+        let messages = match self.signaling.messages_after(self.group.group_id(), self.seq).await {
+            Ok(messages) => messages,
+            // No commit was ever posted: there is nothing to read.
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let mut changed = false;
+        let any = !messages.is_empty();
+        for message in messages {
+            let processed = self.group.process(message.message.as_slice(), self.home.chain());
+            self.seq = message.seq;
+            match processed {
+                Ok(Processed::Epoch(change)) => {
+                    changed = true;
+                    self.epoch_began(&change)?;
+                }
+                Ok(Processed::Proposal) => changed = true,
+                Ok(Processed::Note { from, note }) => changed |= self.take_note(from, note).await?,
+                Ok(_) => {}
+                // What breaks a rule, or cannot be read, is passed over; the group is as it was.
+                Err(error) => {
+                    let (epoch, camera) = (self.group.epoch(), name_of(&self.home, self.home.device()));
+                    match follower::explain(&message, &error, epoch, &camera, false) {
+                        Some(alarm) => self.teller.alarm(alarm),
+                        None => self.teller.note(format!("a message of the group was refused: {error}")),
+                    }
+                }
+            }
+        }
+        if any {
+            self.save()?;
+        }
+        Ok(changed)
+    }
+
+    /// Takes what a member tells. Returns whether there are new lists.
+    async fn take_note(&mut self, from: DeviceId, note: Note) -> Result<bool, FollowError> {
+        let (mut lists, mut watchers) = (false, false);
+        match note {
+            Note::Question(question) => {
+                let differences = self.compare(&question)?;
+                if differences.iter().any(|found| matches!(found, Difference::ListAhead { .. })) {
+                    lists = self.refresh().await?;
+                }
+                for difference in differences {
+                    if let Some(alarm) = follower::alarm_of(&self.home, difference, from) {
+                        self.teller.alarm(alarm);
+                    }
+                }
+                watchers = self.chronicle.asked(from, question);
+            }
+            Note::Goodbye => watchers = self.chronicle.left(from),
+            Note::Record(_) | Note::Answer(_) => {
+                let who = name_of(&self.home, from);
+                self.teller
+                    .note(format!("{who} sent a note that only the camera may send; it was left alone"));
+            }
+            _ => {}
+        }
+        if watchers {
+            self.watchers_changed()?;
+        }
+        Ok(lists)
+    }
+
+    /// Holds what a member names against what the camera knows.
+    fn compare(&self, question: &Question) -> Result<Vec<Difference>, GroupError> {
+        let view = self.group.view()?;
+        let views = std::slice::from_ref(&view);
+        let known = Known { lists: self.home.chain(), views, records: self.chronicle.records() };
+        Ok(known.compare_question(question))
+    }
+
+    fn watchers_changed(&mut self) -> Result<(), FollowError> {
+        self.teller.tell(self.chronicle.watching(&self.home));
+        self.save()?;
+        Ok(())
+    }
+
     /// Commits until the group equals the list. Returns whether every entitled device is in it.
-    async fn sync(&mut self) -> Result<bool, KeepError> {
+    async fn sync(&mut self) -> Result<bool, FollowError> {
         for _ in 0..ATTEMPTS {
             if let Some(pending) = self.group.pending().cloned() {
                 self.post(&pending).await?;
@@ -227,7 +385,7 @@ impl Keeper {
     }
 
     /// Takes a key package of every device that is missing; says whether all had one.
-    async fn claim(&self, now: SystemTime) -> Result<(Vec<ClaimedPackage>, bool), KeepError> {
+    async fn claim(&self, now: SystemTime) -> Result<(Vec<ClaimedPackage>, bool), FollowError> {
         let mut claimed = Vec::new();
         let mut all_there = true;
         for device in self.group.missing(self.home.chain(), now) {
@@ -240,7 +398,7 @@ impl Keeper {
         Ok((claimed, all_there))
     }
 
-    async fn post(&mut self, pending: &PendingCommit) -> Result<(), KeepError> {
+    async fn post(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
         let group = self.group.group_id();
         match self.signaling.post_commit(group, &commit_of(pending)).await {
             Ok(seq) => {
@@ -259,7 +417,7 @@ impl Keeper {
                 if self.group.pending().is_some_and(|still| still.commit == pending.commit) {
                     self.group.discard()?;
                     self.save()?;
-                    return Err(KeepError::Home(error.into()));
+                    return Err(FollowError::Home(error.into()));
                 }
                 Ok(())
             }
@@ -272,17 +430,18 @@ impl Keeper {
         }
     }
 
-    fn epoch_began(&mut self, change: &EpochChange) -> Result<(), KeepError> {
+    fn epoch_began(&mut self, change: &EpochChange) -> Result<(), FollowError> {
         if self.session.is_none() {
             self.session = Some(self.group.next_session()?);
         }
         self.save()?;
         self.give_keys()?;
+        self.chronicle.epoch_began(self.group.view()?);
         self.teller.tell(Event::NewEpoch { epoch: change.epoch, members: self.group.members().len() });
         Ok(())
     }
 
-    fn give_keys(&self) -> Result<(), KeepError> {
+    fn give_keys(&self) -> Result<(), FollowError> {
         if let Some(session) = self.session {
             let keys = self.group.frame_keys()?;
             self.keys.send_replace(Some(Arc::new(SenderKeys { keys, session })));
@@ -293,6 +452,7 @@ impl Keeper {
 
     fn save(&mut self) -> Result<(), HomeError> {
         let group = self.group.save();
+        self.chronicle.put(&mut self.home);
         let vault = self.home.vault_mut();
         vault.put(GROUP, group);
         vault.put(SEQ, Zeroizing::new(self.seq.to_be_bytes().to_vec()));
@@ -303,23 +463,13 @@ impl Keeper {
         self.look_again = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
-
-    fn report(&self, error: &KeepError) {
-        match error {
-            KeepError::Home(HomeError::List(error)) => self.teller.alarm(Alarm::of_lists(&self.home, error)),
-            KeepError::Group(GroupError::Refused(refusal)) if *refusal != Refusal::GroupClosed => {
-                self.teller.alarm(Alarm::GroupRuleBroken { what: "commit", refusal: *refusal });
-            }
-            error => self.teller.note(format!("the group could not be brought up to date yet: {error}")),
-        }
-    }
 }
 
-impl From<KeepError> for super::CameraError {
-    fn from(error: KeepError) -> Self {
+impl From<FollowError> for super::CameraError {
+    fn from(error: FollowError) -> Self {
         match error {
-            KeepError::Home(home) => Self::Home(home),
-            KeepError::Group(group) => Self::Group(group),
+            FollowError::Home(home) => Self::Home(home),
+            FollowError::Group(group) => Self::Group(group),
         }
     }
 }
@@ -349,3 +499,5 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often everything is looked at without being told: lifetimes end, keys want renewal.
 const ROUTINE: Duration = Duration::from_secs(15 * 60);
+/// Seconds that this device's clock may be behind the newest list.
+const CLOCK_TOLERANCE: u64 = 300;

@@ -1,65 +1,74 @@
-//! Keeps the viewer's state: joins the camera's group by Welcome and follows its commits in order.
+//! Keeps the viewer's state: follows the camera's group, asks the camera whether its frames are fresh, and raises alarms.
 //!
-//! State is saved before the server is told that a Welcome was used.
+//! State is saved before the server is told that a Welcome was used, and before a note is sent.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant as Moment, SystemTime, UNIX_EPOCH};
 
+use latchkey_api::device_list::ListVersion;
 use latchkey_api::event::Event as ServerEvent;
-use latchkey_api::group::PendingWelcome;
-use latchkey_api::id::{DeviceId, GroupId};
-use latchkey_api::problem::ProblemCode;
-use latchkey_e2ee::group::{GroupError, KeyPackages, Member, Processed, Refusal};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use latchkey_api::id::DeviceId;
+use latchkey_e2ee::freshness::Freshness;
+use latchkey_e2ee::group::GroupError;
+use latchkey_e2ee::note::{Answer, Note, Question};
+use latchkey_e2ee::record::EpochRecord;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, name_of};
 use crate::event::{Event, Teller};
+use crate::follower::{FollowError, Followed, Follower};
 use crate::home::{Home, HomeError};
 use crate::key_packages;
-use crate::signaling::{SignalUpdate, Signaling, SignalingError};
+use crate::signaling::{SignalUpdate, Signaling};
 use crate::story::Step;
 use crate::viewer::news::News;
-use crate::viewer::{Ended, Ender, ViewerError};
+use crate::viewer::{Ended, Ender, SharedStats, ViewerError};
+use crate::watchers::Watchers;
 
 /// The viewer's state.
 pub(super) struct Keeper {
     home: Home,
     signaling: Signaling,
     camera: DeviceId,
-    packages: KeyPackages,
-    member: Option<Member>,
-    keys: mpsc::UnboundedSender<News>,
+    follower: Follower,
+    news: mpsc::UnboundedSender<News>,
     teller: Arc<Teller>,
+    stats: SharedStats,
     look_again: Instant,
     pause: Duration,
     /// The server said that this device is removed, or its rights changed.
     told_removed: bool,
+    asking: Asking,
+    watchers: Watchers,
+    camera_key: Option<[u8; 32]>,
 }
 
-/// Why following the group stopped for now.
-#[derive(Debug, thiserror::Error)]
-enum KeepError {
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    #[error(transparent)]
-    Group(#[from] GroupError),
+/// The question that is open, and when to ask the next one.
+struct Asking {
+    open: Option<Open>,
+    next: Instant,
 }
 
-impl KeepError {
-    /// The server lets this device in no more.
-    fn is_shut_out(&self) -> bool {
-        let Self::Home(HomeError::Signaling(error)) = self else { return false };
-        matches!(error.code(), Some(ProblemCode::SignInFailed | ProblemCode::NotSignedIn))
-    }
+/// A question that the camera has not answered.
+struct Open {
+    nonce: [u8; 16],
+    asked: Moment,
+    /// When the first of the questions was asked that it has not answered.
+    silent_since: Moment,
+    /// Packets that had come by then.
+    packets: u64,
 }
 
-impl From<SignalingError> for KeepError {
-    fn from(error: SignalingError) -> Self {
-        Self::Home(error.into())
-    }
+/// What woke the keeper.
+enum Wake {
+    Server(SignalUpdate),
+    Look,
+    Ask,
+    Silence,
+    /// The connection to the relay was made anew.
+    Connection,
 }
 
 impl Keeper {
@@ -69,48 +78,68 @@ impl Keeper {
         signaling: Signaling,
         camera: DeviceId,
         teller: Arc<Teller>,
-        keys: mpsc::UnboundedSender<News>,
+        news: mpsc::UnboundedSender<News>,
+        stats: SharedStats,
     ) -> Result<Self, ViewerError> {
-        let packages = key_packages::load(&home)?;
-        let stored = home.vault().record(&group_record(camera));
-        let member = stored.map(|bytes| Member::restore(bytes, home.chain())).transpose()?;
-        let keeper = Self {
+        key_packages::load(&home)?;
+        let follower = Follower::new(&home, camera)?;
+        let now = Instant::now();
+        let mut keeper = Self {
             home,
             signaling,
             camera,
-            packages,
-            member,
-            keys,
+            follower,
+            news,
             teller,
-            look_again: Instant::now() + LONGEST_PAUSE,
+            stats,
+            look_again: now + LONGEST_PAUSE,
             pause: SHORTEST_PAUSE,
             told_removed: false,
+            asking: Asking { open: None, next: now + ASK_EVERY },
+            watchers: Watchers::default(),
+            camera_key: None,
         };
-        keeper.give_keys();
+        keeper.give_camera_key();
+        match keeper.follower.keys() {
+            Some(Ok(keys)) => keeper.send(News::Epoch { keys, removed: false }),
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+        if let Some(record) = keeper.follower.records().head() {
+            keeper.send(ended(record));
+        }
         Ok(keeper)
     }
 
     /// Follows list and group until stopped, or until this device or the camera is removed.
     pub(super) async fn run(mut self, stop: CancellationToken, ender: Ender) {
         let mut events = self.signaling.events();
+        let mut told = self.teller.listen();
         loop {
-            let update = tokio::select! {
+            let silence = self.next_silence();
+            let wake = tokio::select! {
                 update = events.next() => match update {
-                    Some(update) => Some(update),
+                    Some(update) => Wake::Server(update),
                     None => return,
                 },
-                () = sleep_until(self.look_again) => None,
-                () = stop.cancelled() => return,
+                () = sleep_until(self.look_again) => Wake::Look,
+                () = sleep_until(self.asking.next) => Wake::Ask,
+                () = sleep_until(silence) => Wake::Silence,
+                Some(()) = connected(&mut told) => Wake::Connection,
+                () = stop.cancelled() => return self.leave().await,
             };
             let worked = tokio::select! {
-                worked = self.react(update) => worked,
-                () = stop.cancelled() => return,
+                worked = self.react(wake) => worked,
+                () = stop.cancelled() => return self.leave().await,
             };
+            for notice in self.home.take_news() {
+                self.teller.tell(Event::Notice(notice));
+            }
             let shut_out = worked.as_ref().is_err_and(|error| self.told_removed && error.is_shut_out());
             if let Err(error) = worked
                 && !shut_out
             {
-                self.report(&error);
+                self.teller.note(format!("the group could not be followed: {error}"));
             }
             let said = shut_out
                 .then(|| "the server says that this device was removed from the household".to_owned());
@@ -121,19 +150,34 @@ impl Keeper {
         }
     }
 
-    async fn react(&mut self, update: Option<SignalUpdate>) -> Result<(), KeepError> {
-        let hint = match update {
-            None | Some(SignalUpdate::Connected) => return self.catch_up().await,
-            Some(SignalUpdate::Disconnected(error)) => {
-                self.teller.trying(Step::Signalling, &error.to_string());
-                return Ok(());
+    async fn react(&mut self, wake: Wake) -> Result<(), FollowError> {
+        match wake {
+            Wake::Look => self.catch_up().await,
+            Wake::Ask => self.ask().await,
+            Wake::Silence => {
+                self.judge_silence();
+                Ok(())
             }
-            Some(SignalUpdate::Event(hint)) => hint,
-        };
+            // What comes over it is to be fresh.
+            Wake::Connection => self.ask().await,
+            Wake::Server(SignalUpdate::Connected) => {
+                self.catch_up().await?;
+                self.ask().await
+            }
+            Wake::Server(SignalUpdate::Disconnected(error)) => {
+                self.teller.trying(Step::Signalling, &error.to_string());
+                Ok(())
+            }
+            Wake::Server(SignalUpdate::Event(hint)) => self.take_hint(hint).await,
+        }
+    }
+
+    async fn take_hint(&mut self, hint: ServerEvent) -> Result<(), FollowError> {
         match hint {
             ServerEvent::Message { group, .. } if group.camera() != self.camera => Ok(()),
             ServerEvent::KeyPackagesLow { .. } => {
-                key_packages::top_up(&mut self.home, &self.signaling, &mut self.packages).await?;
+                let mut packages = key_packages::load(&self.home)?;
+                key_packages::top_up(&mut self.home, &self.signaling, &mut packages).await?;
                 Ok(())
             }
             ServerEvent::Unknown => Ok(()),
@@ -148,22 +192,25 @@ impl Keeper {
         }
     }
 
-    async fn catch_up(&mut self) -> Result<(), KeepError> {
+    async fn catch_up(&mut self) -> Result<(), FollowError> {
         // Should anything fail on the way, it is looked at again soon.
         self.look_again_soon();
-        self.home.refresh(&self.signaling).await?;
+        let mut packages = key_packages::load(&self.home)?;
+        if packages.is_empty() && self.removed().is_none() {
+            key_packages::top_up(&mut self.home, &self.signaling, &mut packages).await?;
+        }
+        let found = self.follower.catch_up(&mut self.home, &self.signaling).await?;
         self.teller.done(Step::Signalling);
+        self.give_camera_key();
+        let mut rekeyed = false;
+        for found in found {
+            rekeyed |= matches!(found, Followed::Epoch { .. });
+            self.take(found);
+        }
         if self.removed().is_some() {
             return Ok(());
         }
-        if self.packages.is_empty() {
-            key_packages::top_up(&mut self.home, &self.signaling, &mut self.packages).await?;
-        }
-        for welcome in self.signaling.welcomes().await? {
-            self.take_welcome(&welcome).await?;
-        }
-        self.read_messages().await?;
-        if self.is_in() {
+        if self.follower.is_in(&self.home) {
             self.pause = SHORTEST_PAUSE;
             self.look_again = Instant::now() + ROUTINE;
         } else {
@@ -171,108 +218,174 @@ impl Keeper {
                 "the camera has not let this device into its group yet: is it connected to the server?";
             self.teller.trying(Step::KeyKnown, reason);
         }
-        Ok(())
-    }
-
-    /// Joins by a Welcome of any camera; what cannot be used is reported and thrown away.
-    async fn take_welcome(&mut self, welcome: &PendingWelcome) -> Result<(), KeepError> {
-        let camera = welcome.group.camera();
-        let joined = match self.join(camera, welcome) {
-            Err(GroupError::Refused(Refusal::UnknownList { .. })) => {
-                self.home.refresh(&self.signaling).await?;
-                self.join(camera, welcome)
-            }
-            other => other,
-        };
-        match joined {
-            Ok(member) => self.keep(camera, member, welcome.seq)?,
-            // It may become usable: the list it rests on is still on its way.
-            Err(error @ GroupError::Refused(Refusal::UnknownList { .. })) => return Err(error.into()),
-            Err(GroupError::Refused(refusal)) => {
-                self.teller.alarm(Alarm::GroupRuleBroken { what: "Welcome", refusal });
-            }
-            Err(error) => self.teller.note(format!("a Welcome could not be used: {error}")),
+        if rekeyed {
+            // The camera does not read a question of an epoch that is over. That it rekeyed is a sign of life.
+            self.asking.open = None;
+            return self.ask().await;
         }
-        self.signaling.acknowledge_welcome(welcome.id).await?;
         Ok(())
     }
 
-    fn join(&mut self, camera: DeviceId, welcome: &PendingWelcome) -> Result<Member, GroupError> {
-        let bytes = welcome.welcome.as_slice();
-        Member::join(self.home.identity(), self.home.chain(), &mut self.packages, camera, bytes)
+    fn take(&mut self, found: Followed) {
+        match found {
+            Followed::Epoch { keys, members, removed } => {
+                let epoch = keys.epoch();
+                self.send(News::Epoch { keys, removed });
+                self.teller.tell(Event::NewEpoch { epoch, members });
+            }
+            Followed::Removed => self.teller.note("the camera took this device out of its group"),
+            Followed::Record(record) => {
+                self.send(ended(&record));
+                let (epoch, list) = (record.epoch(), record.list().version);
+                self.teller.tell(Event::EpochRecord { epoch, list });
+            }
+            Followed::Note { from, note } => self.take_note(from, note),
+            Followed::Alarm(alarm) => {
+                if let Alarm::GroupRuleBroken { .. } | Alarm::JunkCommit { .. } = alarm {
+                    self.teller.trying(Step::KeyKnown, &alarm.to_string());
+                }
+                self.teller.alarm(alarm);
+            }
+            Followed::Said(text) => self.teller.note(text),
+        }
     }
 
-    /// Saves a new membership, unless it leads back to where this device was already.
-    fn keep(&mut self, camera: DeviceId, member: Member, seq: u64) -> Result<(), KeepError> {
-        let before = self.stored_member(camera)?;
-        key_packages::save(&mut self.home, &self.packages)?;
-        if before.is_some_and(|before| !before.is_removed() && !member.supersedes(&before)) {
-            self.teller.note("a Welcome to where this device has been already was left alone");
+    fn take_note(&mut self, from: DeviceId, note: Note) {
+        let now = Moment::now();
+        let news = match note {
+            Note::Question(_) => self.watchers.came(from, now),
+            Note::Goodbye => self.watchers.left(from),
+            Note::Answer(answer) => return self.take_answer(answer, now),
+            _ => false,
+        };
+        if news {
+            self.tell_watchers();
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer, answered: Moment) {
+        let Some(open) = self.asking.open.take_if(|open| open.nonce == answer.nonce) else { return };
+        let me = self.home.device();
+        let mut news = false;
+        for device in answer.watching.iter().filter(|device| **device != me) {
+            news |= self.watchers.came(*device, answered);
+        }
+        if news {
+            self.tell_watchers();
+        }
+        let round_trip = answered.duration_since(open.asked);
+        let ms = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
+        self.teller.tell(Event::Answered { ms });
+        let fresh = Freshness::new(Duration::ZERO, round_trip, answer.camera_ms, Vec::new());
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX);
+        if let Some(seconds) = fresh.clock_ahead(now_ms, CLOCK_TOLERANCE) {
+            let than = format!("that of {}", name_of(&self.home, self.camera));
+            self.teller.alarm(Alarm::ClockWrong { seconds, than });
+        }
+        self.send(News::Answered {
+            asked: open.asked,
+            answered,
+            camera_ms: answer.camera_ms,
+            counters: answer.counters,
+        });
+    }
+
+    /// Asks the camera whether its frames are fresh; this is also the announcement that this device watches.
+    async fn ask(&mut self) -> Result<(), FollowError> {
+        self.asking.next = Instant::now() + ASK_AGAIN;
+        if !self.follower.is_in(&self.home) {
             return Ok(());
         }
-        self.save_member(&member, seq)?;
-        if camera == self.camera {
-            let (epoch, members) = (member.epoch(), member.members().len());
-            self.member = Some(member);
-            self.give_keys();
-            self.teller.tell(Event::NewEpoch { epoch, members });
-        }
-        Ok(())
-    }
-
-    async fn read_messages(&mut self) -> Result<(), KeepError> {
-        let Some(group) = self.member.as_ref().filter(|member| !member.is_removed()).map(Member::group_id)
-        else {
-            return Ok(());
+        let Some(list) = self.list_version() else { return Ok(()) };
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|_| GroupError::NoRandomness)?;
+        let question = Question {
+            nonce,
+            list,
+            record_head: self.follower.records().head_hash(),
+            epochs: self.follower.epochs(),
         };
-        let seq = self.seq(group);
-        for message in self.signaling.messages_after(group, seq).await? {
-            let bytes = message.message.as_slice();
-            let processed = match self.process(bytes) {
-                Err(GroupError::Refused(Refusal::UnknownList { .. })) => {
-                    self.home.refresh(&self.signaling).await?;
-                    self.process(bytes)
-                }
-                other => other,
-            };
-            match processed {
-                Ok(Processed::Epoch(change)) => {
-                    let members = self.member.as_ref().map_or(0, |member| member.members().len());
-                    self.give_keys();
-                    self.teller.tell(Event::NewEpoch { epoch: change.epoch, members });
-                }
-                Ok(Processed::Removed) => self.teller.note("the camera took this device out of its group"),
-                Ok(_) => {}
-                // Not what it must be: the group stays as it was, and messages after it are of no use.
-                Err(error) => return Err(error.into()),
+        let asked = Moment::now();
+        let packets = self.packets();
+        match self.follower.send(&mut self.home, &self.signaling, &Note::Question(question)).await {
+            Ok(()) => {}
+            // Its time comes with the next commit.
+            Err(FollowError::Group(GroupError::CommitFirst)) => return Ok(()),
+            // The epoch is over: its successor is on its way, and asks again.
+            Err(FollowError::Home(HomeError::Signaling(error))) if !error.is_passing() => {
+                self.teller
+                    .note(format!("the camera could not be asked whether its pictures are fresh: {error}"));
+                return Ok(());
             }
-            if let Some(member) = self.member.take() {
-                self.save_member(&member, message.seq)?;
-                self.member = Some(member);
-            }
+            Err(error) => return Err(error),
+        }
+        self.asking.next = Instant::now() + ASK_EVERY;
+        // Asking anew does not make the camera less silent.
+        let (silent_since, packets) =
+            self.asking.open.as_ref().map_or((asked, packets), |open| (open.silent_since, open.packets));
+        self.asking.open = Some(Open { nonce, asked, silent_since, packets });
+        if self.watchers.came(self.home.device(), asked) {
+            self.tell_watchers();
         }
         Ok(())
     }
 
-    fn process(&mut self, message: &[u8]) -> Result<Processed, GroupError> {
-        match &mut self.member {
-            Some(member) => member.process(message, self.home.chain()),
-            None => Ok(Processed::Stale),
+    /// The moment to look whether somebody is silent: the camera, or who was watching.
+    fn next_silence(&self) -> Instant {
+        let camera = self.asking.open.as_ref().map(|open| open.silent_since + Freshness::ANSWER_LIMIT);
+        let next = [camera, self.watchers.next_silence()].into_iter().flatten().min();
+        next.map_or_else(|| Instant::now() + ROUTINE, Instant::from_std)
+    }
+
+    fn judge_silence(&mut self) {
+        let now = Moment::now();
+        if !self.watchers.forget_silent(now).is_empty() {
+            self.tell_watchers();
+        }
+        let silent = |open: &mut Open| now.duration_since(open.silent_since) >= Freshness::ANSWER_LIMIT;
+        if let Some(open) = self.asking.open.take_if(silent) {
+            if self.packets() > open.packets {
+                let seconds = Freshness::ANSWER_LIMIT.as_secs();
+                self.teller.alarm(Alarm::CameraSilent { seconds });
+            }
+            self.asking.next = Instant::now();
         }
     }
 
-    fn give_keys(&self) {
-        let Some(member) = self.member.as_ref().filter(|member| !member.is_removed()) else { return };
-        match member.frame_keys() {
-            // Nobody listening means that everything is ending.
-            Ok(keys) => drop(self.keys.send(News::Epoch { keys, removed: false })),
-            Err(error) => self.teller.note(format!("the frame keys cannot be made: {error}")),
+    /// Says goodbye, where the server is there to hear it.
+    async fn leave(mut self) {
+        if self.watchers.left(self.home.device()) {
+            let goodbye = self.follower.send(&mut self.home, &self.signaling, &Note::Goodbye);
+            // Who hears nothing more forgets this device by itself.
+            let _ = timeout(GOODBYE_LIMIT, goodbye).await;
         }
     }
 
-    fn is_in(&self) -> bool {
-        let chain = self.home.chain();
-        self.member.as_ref().is_some_and(|member| !member.is_removed() && !member.is_closed(chain))
+    fn tell_watchers(&self) {
+        self.teller.tell(self.watchers.event(&self.home));
+    }
+
+    fn give_camera_key(&mut self) {
+        let key =
+            self.home.list().ok().and_then(|list| list.device(self.camera)).map(|entry| entry.mls_public);
+        if let Some(key) = key.filter(|key| self.camera_key != Some(*key)) {
+            self.camera_key = Some(key);
+            self.send(News::CameraKey(key));
+        }
+    }
+
+    fn send(&self, news: News) {
+        // Nobody listening means that everything is ending.
+        let _ = self.news.send(news);
+    }
+
+    fn packets(&self) -> u64 {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).packets
+    }
+
+    fn list_version(&self) -> Option<ListVersion> {
+        self.home.chain().head().map(|head| head.version())
     }
 
     /// Why this viewer is over, if it is.
@@ -287,53 +400,25 @@ impl Keeper {
         None
     }
 
-    fn stored_member(&self, camera: DeviceId) -> Result<Option<Member>, GroupError> {
-        let stored = self.home.vault().record(&group_record(camera));
-        stored.map(|bytes| Member::restore(bytes, self.home.chain())).transpose()
-    }
-
-    fn save_member(&mut self, member: &Member, seq: u64) -> Result<(), HomeError> {
-        let group = member.group_id();
-        let vault = self.home.vault_mut();
-        vault.put(&group_record(group.camera()), member.save());
-        vault.put(&seq_record(group), Zeroizing::new(seq.to_be_bytes().to_vec()));
-        Ok(vault.save()?)
-    }
-
-    fn seq(&self, group: GroupId) -> u64 {
-        let stored = self.home.vault().record(&seq_record(group)).and_then(|bytes| bytes.try_into().ok());
-        stored.map_or(0, u64::from_be_bytes)
-    }
-
     fn look_again_soon(&mut self) {
         self.look_again = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
+}
 
-    fn report(&self, error: &KeepError) {
-        let text = format!("the group could not be followed: {error}");
-        let alarm = match error {
-            KeepError::Home(HomeError::List(error)) => Alarm::of_lists(&self.home, error),
-            KeepError::Group(GroupError::Refused(refusal))
-                if !matches!(refusal, Refusal::GroupClosed | Refusal::UnknownList { .. }) =>
-            {
-                Alarm::GroupRuleBroken { what: "commit", refusal: *refusal }
-            }
-            _ => return self.teller.note(text),
-        };
-        self.teller.trying(Step::KeyKnown, &text);
-        self.teller.alarm(alarm);
+fn ended(record: &EpochRecord) -> News {
+    News::Ended { epoch: record.epoch().saturating_sub(1), last: record.last().to_vec() }
+}
+
+/// Waits until the connection to the relay is there again; `None` when nothing more will be told.
+async fn connected(told: &mut broadcast::Receiver<Event>) -> Option<()> {
+    loop {
+        match told.recv().await {
+            Ok(Event::Step { step: Step::FirstPacket, .. }) => return Some(()),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
     }
-}
-
-/// Record of this device's membership in a camera's group.
-fn group_record(camera: DeviceId) -> String {
-    format!("group/{camera}")
-}
-
-/// Record of the place of the last message taken from a group.
-fn seq_record(group: GroupId) -> String {
-    format!("group-seq/{group}")
 }
 
 /// First and longest wait until what failed is tried again.
@@ -341,3 +426,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often everything is looked at without being told.
 const ROUTINE: Duration = Duration::from_secs(15 * 60);
+/// How often a viewer asks while it watches, and how soon again when it could not.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a goodbye may hold up the end.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
+/// How far this device's clock and the camera's may differ.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);

@@ -1,0 +1,590 @@
+//! Follows the group of one camera from a member's side: Welcomes, commits, records and notes, in their order.
+//!
+//! Used by a running viewer and by commands that wait for a camera. What cannot be used is an alarm and is passed
+//! over; the state that is kept leads back to the first commit that could not be used, until one could.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use latchkey_api::device_list::{ListError, Signer};
+use latchkey_api::group::{GroupMessage, MessageKind, PendingWelcome};
+use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_api::problem::ProblemCode;
+use latchkey_e2ee::gossip::{Difference, Known};
+use latchkey_e2ee::group::{EpochChange, GroupError, Member, Processed, Refusal};
+use latchkey_e2ee::key_schedule::EpochKeys;
+use latchkey_e2ee::note::Note;
+use latchkey_e2ee::record::{EpochRecord, EpochView, RecordChain, RecordError, Taken};
+use zeroize::Zeroizing;
+
+use crate::alarm::{Alarm, name_of};
+use crate::home::{Home, HomeError};
+use crate::key_packages;
+use crate::signaling::{Signaling, SignalingError, unix_seconds};
+
+/// This device's membership in one camera's group.
+pub(crate) struct Follower {
+    camera: DeviceId,
+    member: Option<Member>,
+    records: RecordChain,
+    /// The own group in the last epochs, the present one last.
+    views: VecDeque<EpochView>,
+    /// Place of the last message before a commit that could not be used.
+    stuck: Option<u64>,
+    /// Place of the last message that was looked at.
+    seq: u64,
+}
+
+/// Something that was found by [`Follower::catch_up`], in the order in which it happened.
+pub(crate) enum Followed {
+    /// A new epoch.
+    Epoch {
+        /// Its keys.
+        keys: EpochKeys,
+        /// How many devices hold them.
+        members: usize,
+        /// The commit removed a member.
+        removed: bool,
+    },
+    /// The camera took this device out.
+    Removed,
+    /// The camera's record of an epoch; it is signed and agrees with the own group.
+    Record(EpochRecord),
+    /// A member tells something.
+    Note {
+        /// The member.
+        from: DeviceId,
+        /// What.
+        note: Note,
+    },
+    /// Something that an honest server and honest members never do.
+    Alarm(Alarm),
+    /// Something to know, in one sentence.
+    Said(String),
+}
+
+/// Why following the group stopped for now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    /// What the device keeps, or the server.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The own state.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+}
+
+impl FollowError {
+    /// Returns whether the server lets this device in no more.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        let Self::Home(HomeError::Signaling(error)) = self else { return false };
+        matches!(error.code(), Some(ProblemCode::SignInFailed | ProblemCode::NotSignedIn))
+    }
+}
+
+impl From<SignalingError> for FollowError {
+    fn from(error: SignalingError) -> Self {
+        Self::Home(error.into())
+    }
+}
+
+impl Follower {
+    /// Restores the membership that the vault holds, if any.
+    pub(crate) fn new(home: &Home, camera: DeviceId) -> Result<Self, GroupError> {
+        let mut follower = Self {
+            camera,
+            member: None,
+            records: RecordChain::default(),
+            views: VecDeque::new(),
+            stuck: None,
+            seq: 0,
+        };
+        follower.restore(home)?;
+        Ok(follower)
+    }
+
+    fn restore(&mut self, home: &Home) -> Result<(), GroupError> {
+        self.member = stored_member(home, self.camera)?;
+        self.seq = self.member.as_ref().map_or(0, |member| stored_seq(home, member.group_id()));
+        self.stuck = None;
+        let group = self.member.as_ref().map(Member::group_id);
+        self.records = stored_records(home, self.camera)
+            .filter(|records| records.head().map(EpochRecord::group) == group)
+            .unwrap_or_default();
+        self.remember_view();
+        Ok(())
+    }
+
+    /// Reads lists, Welcomes and messages, and returns what they brought. A server that does not answer is an error;
+    /// what it shows and ought not to is an [`Followed::Alarm`].
+    pub(crate) async fn catch_up(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+    ) -> Result<Vec<Followed>, FollowError> {
+        let mut found = Vec::new();
+        refresh(home, signaling, &mut found).await?;
+        if self.member.as_ref().is_none_or(Member::is_removed) {
+            // Another follower of this device may have taken the Welcome.
+            self.restore(home)?;
+        }
+        for welcome in signaling.welcomes().await? {
+            self.take_welcome(home, signaling, &welcome, &mut found).await?;
+        }
+        self.read_messages(home, signaling, &mut found).await?;
+        self.renew_leaf(home, signaling).await?;
+        Ok(found)
+    }
+
+    /// Follows until the camera's record of an epoch that rests on list `version` or a later one is there, at most
+    /// `limit`. Returns the record, or nothing when none came in time; alarms are added to `alarms`.
+    pub(crate) async fn wait_for_record(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        version: u64,
+        limit: Duration,
+        alarms: &mut Vec<Alarm>,
+    ) -> Result<Option<EpochRecord>, FollowError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let found = self.catch_up(home, signaling).await?;
+            alarms.extend(found.into_iter().filter_map(|found| match found {
+                Followed::Alarm(alarm) => Some(alarm),
+                _ => None,
+            }));
+            let record = self.records.head().filter(|record| record.list().version >= version);
+            if let Some(record) = record {
+                return Ok(Some(record.clone()));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            tokio::time::sleep(RECORD_POLL.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+
+    /// Seals a note, saves, and posts it.
+    pub(crate) async fn send(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        note: &Note,
+    ) -> Result<(), FollowError> {
+        let Some(member) = &mut self.member else { return Err(GroupError::Removed.into()) };
+        let message = member.send_note(note)?;
+        let group = member.group_id();
+        self.save(home)?;
+        signaling.post_message(group, message).await?;
+        Ok(())
+    }
+
+    /// The frame keys of the present epoch, `None` while this device is not in the group.
+    pub(crate) fn keys(&self) -> Option<Result<EpochKeys, GroupError>> {
+        self.member.as_ref().filter(|member| !member.is_removed()).map(Member::frame_keys)
+    }
+
+    /// How many devices hold the keys of the present epoch.
+    pub(crate) fn members(&self) -> usize {
+        self.member.as_ref().map_or(0, |member| member.members().len())
+    }
+
+    /// Whether this device is in the camera's group as the newest list has it.
+    pub(crate) fn is_in(&self, home: &Home) -> bool {
+        let is_in = |member: &Member| !member.is_removed() && !member.is_closed(home.chain());
+        self.member.as_ref().is_some_and(is_in)
+    }
+
+    /// The camera's records, as far as they came.
+    pub(crate) fn records(&self) -> &RecordChain {
+        &self.records
+    }
+
+    /// The present epoch and those before, with the hashes of their authenticators, the newest last.
+    pub(crate) fn epochs(&self) -> Vec<(u64, [u8; 32])> {
+        self.views.iter().map(|view| (view.epoch, view.authenticator)).collect()
+    }
+
+    /// Joins by a Welcome of any camera; what cannot be used is reported and thrown away.
+    async fn take_welcome(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        welcome: &PendingWelcome,
+        found: &mut Vec<Followed>,
+    ) -> Result<(), FollowError> {
+        let joined = match join(home, welcome) {
+            Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { .. }))) => {
+                refresh(home, signaling, found).await?;
+                join(home, welcome)
+            }
+            other => other,
+        };
+        match joined {
+            Ok(Some(member)) if welcome.group.camera() == self.camera => {
+                self.member = Some(member);
+                self.seq = welcome.seq;
+                self.stuck = None;
+                if self.records.head().is_some_and(|head| head.group() != welcome.group) {
+                    self.records = RecordChain::default();
+                }
+                self.views.clear();
+                self.save(home)?;
+                self.epoch_began(false, found)?;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let text = "a Welcome to where this device has been already was left alone";
+                found.push(Followed::Said(text.to_owned()));
+            }
+            // It may become usable: the list it rests on is still on its way.
+            Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { version }))) => {
+                found.push(Followed::Alarm(withheld(home, version, welcome.group.camera())));
+                return Ok(());
+            }
+            Err(FollowError::Group(GroupError::Refused(refusal))) => {
+                found.push(Followed::Alarm(Alarm::GroupRuleBroken { what: "Welcome", refusal }));
+            }
+            Err(FollowError::Group(error)) => {
+                found.push(Followed::Said(format!("a Welcome could not be used: {error}")));
+            }
+            Err(error) => return Err(error),
+        }
+        signaling.acknowledge_welcome(welcome.id).await?;
+        Ok(())
+    }
+
+    async fn read_messages(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        found: &mut Vec<Followed>,
+    ) -> Result<(), FollowError> {
+        let Some(group) = self.member.as_ref().filter(|member| !member.is_removed()).map(Member::group_id)
+        else {
+            return Ok(());
+        };
+        let mut news = false;
+        for message in signaling.messages_after(group, self.stuck.unwrap_or(self.seq)).await? {
+            news = true;
+            let bytes = message.message.as_slice();
+            let mut processed = self.process(home, bytes);
+            if let Err(GroupError::Refused(Refusal::UnknownList { version })) = processed {
+                refresh(home, signaling, found).await?;
+                processed = self.process(home, bytes);
+                if matches!(processed, Err(GroupError::Refused(Refusal::UnknownList { .. }))) {
+                    // Nothing after it can be judged before that list is there.
+                    found.push(Followed::Alarm(withheld(home, version, self.camera)));
+                    break;
+                }
+            }
+            match processed {
+                Ok(processed) => self.take(home, signaling, processed, found).await?,
+                Err(error) => {
+                    found.extend(self.explain(home, &message, &error).map(Followed::Alarm));
+                    if message.kind == MessageKind::Commit {
+                        self.stuck.get_or_insert(message.seq.saturating_sub(1));
+                    }
+                    if matches!(error, GroupError::Gap { .. }) {
+                        break;
+                    }
+                }
+            }
+            self.seq = message.seq;
+            if self.member.as_ref().is_some_and(Member::is_removed) {
+                break;
+            }
+        }
+        if news {
+            self.save(home)?;
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, home: &Home, message: &[u8]) -> Result<Processed, GroupError> {
+        match &mut self.member {
+            Some(member) => member.process(message, home.chain()),
+            None => Ok(Processed::Stale),
+        }
+    }
+
+    async fn take(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        processed: Processed,
+        found: &mut Vec<Followed>,
+    ) -> Result<(), FollowError> {
+        match processed {
+            Processed::Epoch(EpochChange { removed, .. }) => {
+                self.stuck = None;
+                self.epoch_began(!removed.is_empty(), found)?;
+            }
+            Processed::Removed => found.push(Followed::Removed),
+            Processed::Note { from, note } => {
+                match &note {
+                    Note::Record(bytes) if from == self.camera => {
+                        let taken = self.take_record(home, bytes);
+                        found.extend(taken);
+                        return Ok(());
+                    }
+                    Note::Record(_) => {
+                        let text = format!("{} sent a record as if it were the camera", name_of(home, from));
+                        found.push(Followed::Said(text));
+                        return Ok(());
+                    }
+                    Note::Answer(_) if from != self.camera => return Ok(()),
+                    note => self.compare(home, signaling, from, note, found).await?,
+                }
+                found.push(Followed::Note { from, note });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn epoch_began(&mut self, removed: bool, found: &mut Vec<Followed>) -> Result<(), GroupError> {
+        self.remember_view();
+        if let Some(keys) = self.keys() {
+            found.push(Followed::Epoch { keys: keys?, members: self.members(), removed });
+        }
+        Ok(())
+    }
+
+    fn remember_view(&mut self) {
+        let Some(view) = self.member.as_ref().and_then(|member| member.view().ok()) else { return };
+        if self.views.back().is_some_and(|last| last.epoch == view.epoch) {
+            return;
+        }
+        self.views.push_back(view);
+        if self.views.len() > VIEWS {
+            self.views.pop_front();
+        }
+    }
+
+    /// Verifies the camera's record and checks it against the own group.
+    fn take_record(&mut self, home: &Home, bytes: &[u8]) -> Option<Followed> {
+        let checked = EpochRecord::from_bytes(bytes).and_then(|record| {
+            let lists = home.chain();
+            let list = lists.at(record.list().version).or(lists.head());
+            let camera = list.and_then(|list| list.list().device(self.camera));
+            record.verify(&camera.ok_or(RecordError::BadSignature)?.mls_public)?;
+            if let Some(own) = self.views.iter().find(|view| view.epoch == record.epoch()) {
+                record.check(own)?;
+            }
+            let taken = self.records.take(record.clone())?;
+            Ok((record, taken))
+        });
+        match checked {
+            Ok((_, Taken::Known)) => None,
+            Ok((record, _)) => Some(Followed::Record(record)),
+            Err(RecordError::Forked { epoch } | RecordError::OtherPast { epoch }) => {
+                Some(Followed::Alarm(Alarm::GroupForked { epoch, by: name_of(home, self.camera) }))
+            }
+            Err(error) => Some(Followed::Said(format!("a record of the camera was refused: {error}"))),
+        }
+    }
+
+    /// Holds what a member names against what is known here.
+    async fn compare(
+        &self,
+        home: &mut Home,
+        signaling: &Signaling,
+        from: DeviceId,
+        note: &Note,
+        found: &mut Vec<Followed>,
+    ) -> Result<(), FollowError> {
+        let views: Vec<EpochView> = self.views.iter().cloned().collect();
+        let differences = {
+            let known = Known { lists: home.chain(), views: &views, records: &self.records };
+            match note {
+                Note::Question(question) => known.compare_question(question),
+                Note::Answer(answer) => known.compare_answer(answer),
+                _ => Vec::new(),
+            }
+        };
+        for difference in differences {
+            if matches!(difference, Difference::ListAhead { .. }) {
+                refresh(home, signaling, found).await?;
+            }
+            found.extend(alarm_of(home, difference, from).map(Followed::Alarm));
+        }
+        Ok(())
+    }
+
+    /// The alarm for a message that could not be used.
+    fn explain(&self, home: &Home, message: &GroupMessage, error: &GroupError) -> Option<Alarm> {
+        let epoch = self.member.as_ref().map_or(0, Member::epoch);
+        explain(message, error, epoch, &name_of(home, self.camera), self.stuck.is_some())
+    }
+
+    /// Proposes to renew this device's own leaf once a week; the camera takes it in.
+    async fn renew_leaf(&mut self, home: &mut Home, signaling: &Signaling) -> Result<(), FollowError> {
+        if !self.is_in(home) {
+            return Ok(());
+        }
+        let Some(member) = &mut self.member else { return Ok(()) };
+        let (group, now) = (member.group_id(), unix_seconds());
+        let name = format!("group-renewed/{group}");
+        let renewed =
+            home.vault().record(&name).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let due = renewed.is_some_and(|renewed| now.saturating_sub(renewed) >= WEEK);
+        if renewed.is_some() && !due {
+            return Ok(());
+        }
+        let proposal = if due { Some(member.propose_update()?) } else { None };
+        home.vault_mut().put(&name, Zeroizing::new(now.to_be_bytes().to_vec()));
+        self.save(home)?;
+        if let Some(proposal) = proposal {
+            signaling.post_message(group, proposal).await?;
+        }
+        Ok(())
+    }
+
+    fn save(&self, home: &mut Home) -> Result<(), HomeError> {
+        home.vault_mut().put(&records_record(self.camera), Zeroizing::new(self.records.to_bytes()));
+        if let Some(member) = &self.member {
+            put_member(home, member, self.stuck.unwrap_or(self.seq));
+        }
+        Ok(home.vault().save()?)
+    }
+}
+
+/// Reads new lists. What the server shows and ought not to becomes an alarm; the lists that are known stay in force.
+pub(crate) async fn refresh(
+    home: &mut Home,
+    signaling: &Signaling,
+    found: &mut Vec<Followed>,
+) -> Result<bool, HomeError> {
+    match home.refresh(signaling).await {
+        Err(HomeError::List(error)) => {
+            let news = matches!(error, ListError::TwoHistories { .. });
+            found.push(Followed::Alarm(Alarm::of_lists(home, &error)));
+            Ok(news)
+        }
+        Err(HomeError::RolledBack { shown, pinned }) => {
+            found.push(Followed::Alarm(Alarm::ListRolledBack { shown, pinned }));
+            Ok(false)
+        }
+        other => other,
+    }
+}
+
+/// The alarm for something that `from` names differently, after lists were fetched; nothing when it is settled.
+pub(crate) fn alarm_of(home: &Home, difference: Difference, from: DeviceId) -> Option<Alarm> {
+    let by = name_of(home, from);
+    match difference {
+        Difference::ListAhead { version } => {
+            home.chain().at(version).is_none().then(|| withheld(home, version, from))
+        }
+        Difference::ListDiffers { version } => {
+            let ours = match home.chain().at(version)?.list().signer {
+                Signer::Root => "the recovery words".to_owned(),
+                Signer::Device(device) => name_of(home, device),
+            };
+            Some(Alarm::TwoHistories { version, signers: [ours, format!("somebody that only {by} knows")] })
+        }
+        Difference::EpochDiffers { epoch } | Difference::RecordDiffers { epoch } => {
+            Some(Alarm::GroupForked { epoch, by })
+        }
+        _ => None,
+    }
+}
+
+/// The alarm for a message of the group that could not be used in `epoch`; nothing when it is harmless. `stuck` says
+/// that a commit before it could not be used: then messages of later epochs are no further alarm.
+pub(crate) fn explain(
+    message: &GroupMessage,
+    error: &GroupError,
+    epoch: u64,
+    camera: &str,
+    stuck: bool,
+) -> Option<Alarm> {
+    let in_slot = message.kind == MessageKind::Commit && message.epoch == epoch;
+    match error {
+        GroupError::Refused(refusal) => {
+            let what = match message.kind {
+                MessageKind::Commit => "commit",
+                MessageKind::Proposal => "proposal",
+                MessageKind::Application => "note",
+            };
+            Some(Alarm::GroupRuleBroken { what, refusal: *refusal })
+        }
+        GroupError::JunkCommit { epoch, why } => Some(Alarm::JunkCommit { epoch: *epoch, why: why.clone() }),
+        GroupError::Gap { found, .. } if !stuck => {
+            Some(Alarm::GroupForked { epoch: *found, by: camera.to_owned() })
+        }
+        GroupError::UnreadableNote { epoch } => Some(Alarm::GroupForked {
+            epoch: *epoch,
+            by: "whoever sent a note that cannot be opened".to_owned(),
+        }),
+        error if in_slot => Some(Alarm::JunkCommit { epoch, why: error.to_string() }),
+        _ => None,
+    }
+}
+
+fn withheld(home: &Home, named: u64, by: DeviceId) -> Alarm {
+    let shown = home.chain().head().map_or(0, |head| head.list().version);
+    Alarm::ListWithheld { named, shown, by: name_of(home, by) }
+}
+
+/// Joins by a Welcome; `None` when it leads back to where this device was already.
+fn join(home: &mut Home, welcome: &PendingWelcome) -> Result<Option<Member>, FollowError> {
+    let camera = welcome.group.camera();
+    let mut packages = key_packages::load(home)?;
+    let bytes = welcome.welcome.as_slice();
+    let member = Member::join(home.identity(), home.chain(), &mut packages, camera, bytes)?;
+    let before = stored_member(home, camera)?;
+    let replayed = before.is_some_and(|before| !before.is_removed() && !member.supersedes(&before));
+    if !replayed {
+        put_member(home, &member, welcome.seq);
+    }
+    // Together with the member: the package that led to it is erased.
+    key_packages::save(home, &packages)?;
+    Ok((!replayed).then_some(member))
+}
+
+fn stored_member(home: &Home, camera: DeviceId) -> Result<Option<Member>, GroupError> {
+    let stored = home.vault().record(&group_record(camera));
+    stored.map(|bytes| Member::restore(bytes, home.chain())).transpose()
+}
+
+/// Puts a member in its place in the vault, without saving.
+fn put_member(home: &mut Home, member: &Member, seq: u64) {
+    let group = member.group_id();
+    let vault = home.vault_mut();
+    vault.put(&group_record(group.camera()), member.save());
+    vault.put(&seq_record(group), Zeroizing::new(seq.to_be_bytes().to_vec()));
+}
+
+fn stored_seq(home: &Home, group: GroupId) -> u64 {
+    let stored = home.vault().record(&seq_record(group)).and_then(|bytes| bytes.try_into().ok());
+    stored.map_or(0, u64::from_be_bytes)
+}
+
+/// Returns the camera's records as the vault holds them.
+pub(crate) fn stored_records(home: &Home, camera: DeviceId) -> Option<RecordChain> {
+    home.vault().record(&records_record(camera)).and_then(RecordChain::from_bytes)
+}
+
+/// Record of this device's membership in a camera's group.
+fn group_record(camera: DeviceId) -> String {
+    format!("group/{camera}")
+}
+
+/// Record of the place of the last message taken from a group.
+fn seq_record(group: GroupId) -> String {
+    format!("group-seq/{group}")
+}
+
+/// Record of a camera's epoch records.
+pub(crate) fn records_record(camera: DeviceId) -> String {
+    format!("records/{camera}")
+}
+
+/// Epochs whose own view is remembered; a question names as many.
+const VIEWS: usize = latchkey_e2ee::note::MAX_EPOCHS;
+/// How often a command looks for a record.
+const RECORD_POLL: Duration = Duration::from_millis(200);
+/// Seconds of a week.
+const WEEK: u64 = 7 * 24 * 3600;
