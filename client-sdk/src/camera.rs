@@ -10,6 +10,7 @@ mod counters;
 mod keeper;
 mod link;
 mod media;
+mod signed_sealer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ use crate::camera::counters::{Sealing, SharedCounters};
 use crate::camera::keeper::Keeper;
 use crate::camera::link::{Link, LinkCounters};
 use crate::camera::media::Media;
+use crate::camera::signed_sealer::SignedSealer;
 use crate::event::{Event, Teller};
 use crate::home::{Home, HomeError};
 use crate::observer::FrameObserver;
@@ -138,8 +140,8 @@ impl Camera {
         let media = Media::new(
             source,
             config,
-            media::Channels { keys, line, sealed, ended_epochs: ended_epochs_tx },
-            signer,
+            media::Channels { keys, line },
+            SignedSealer::new(signer, sealed, ended_epochs_tx),
             Arc::clone(&teller),
             Arc::clone(&stats),
             counters,

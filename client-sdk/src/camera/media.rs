@@ -4,22 +4,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use latchkey_api::id::GroupId;
-use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner};
-use latchkey_e2ee::inner::InnerHeader;
-use latchkey_e2ee::kid;
-use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope::{self, EnvelopeBuilder};
-use latchkey_wire::payload::DEFAULT_MAX_PAYLOAD;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::camera::counters::{EpochEnded, SharedCounters};
 use crate::camera::keeper::SenderKeys;
 use crate::camera::link::{Line, LinkCounters};
+use crate::camera::signed_sealer::{SignedSealer, track_number};
 use crate::camera::{CameraConfig, SharedStats};
 use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
@@ -39,25 +33,13 @@ pub(super) struct Channels {
     pub(super) keys: watch::Receiver<Option<Arc<SenderKeys>>>,
     /// Relay connection of the moment.
     pub(super) line: Line,
-    /// What is sealed with, for the keeper.
-    pub(super) sealed: Arc<SharedCounters>,
-    /// Epochs in which nothing is sealed any more, for the keeper.
-    pub(super) ended_epochs: mpsc::UnboundedSender<EpochEnded>,
 }
 
 /// Reads, seals, sends.
 pub(super) struct Media {
     source: Feed,
     channels: Channels,
-    sealer: Option<FrameSealer>,
-    signer: CheckpointSigner,
-    /// Signs what is sealed; nothing before the first keys.
-    checkpoints: Option<CheckpointBuilder>,
-    began: Instant,
-    /// When the last frame of video was sealed.
-    video_sealed: Option<Instant>,
-    /// Calls of ciphers that were replaced since.
-    calls_before: u64,
+    sealer: SignedSealer,
     tracks: Vec<Track>,
     publisher: Option<Arc<Publisher>>,
     buffers: Buffers,
@@ -89,7 +71,7 @@ impl Media {
         source: Box<dyn Source>,
         config: CameraConfig,
         channels: Channels,
-        signer: CheckpointSigner,
+        sealer: SignedSealer,
         teller: Arc<Teller>,
         stats: SharedStats,
         counters: Arc<LinkCounters>,
@@ -97,12 +79,7 @@ impl Media {
         Self {
             source: Feed::new(source, config.source, config.source_options, Arc::clone(&teller)),
             channels,
-            sealer: None,
-            signer,
-            checkpoints: None,
-            began: Instant::now(),
-            video_sealed: None,
-            calls_before: 0,
+            sealer,
             tracks: Vec::new(),
             publisher: None,
             buffers: Buffers::default(),
@@ -174,47 +151,27 @@ impl Media {
         if track.wants_key && !frame.key {
             return None;
         }
-        let sealer = self.sealer.as_mut()?;
         let Buffers { envelope, sframe, wire, packets } = &mut self.buffers;
         if let Err(error) = track.envelopes.build(frame.key, &frame.data, envelope) {
             self.teller.note(format!("a frame of the source was left out: {error}"));
             return None;
         }
         let captured = SystemTime::now();
-        let header = InnerHeader::new(captured, frame.key, frame.codec);
-        let number = track_number(frame.track);
-        let now = Instant::now();
-        let room = match frame.track {
-            MediaKind::Video => usize::MAX,
-            // Packets of sound cannot be split: they carry small blocks, and only where there is no picture.
-            MediaKind::Audio if self.video_sealed.is_none_or(|sealed| now - sealed > NO_PICTURE) => {
-                AUDIO_ROOM.saturating_sub(envelope.len() + frame.data.len())
-            }
-            MediaKind::Audio => 0,
-        };
-        let checkpoints = self.checkpoints.as_mut();
-        let elapsed = now - self.began;
-        let key = frame.key && frame.track == MediaKind::Video;
-        let block = checkpoints.and_then(|checkpoints| checkpoints.due(elapsed, key, room));
-        let sealed = match sealer.seal_with(number, header, block, envelope, &frame.data, sframe) {
-            Ok(sealed) => sealed,
+        let sealed = match self.sealer.seal(frame, captured, envelope, sframe) {
+            Ok(sealed) => sealed?,
             Err(error) => {
                 self.teller.note(format!("a frame could not be sealed: {error}"));
                 return None;
             }
         };
-        self.channels.sealed.sealed(sealed.kid, sealed.ctr);
-        if frame.track == MediaKind::Video {
-            self.video_sealed = Some(now);
-        }
-        if let Some(checkpoints) = &mut self.checkpoints
-            && let Err(error) = checkpoints.note(sealed, header.captured_ms, sframe)
-        {
-            self.teller.note(format!("a frame could not be noted for signing: {error}"));
-        }
         envelope::join(frame.codec, envelope, sframe, wire);
         if let Some(observer) = &self.observer {
-            observer.sealed(&ObservedFrame::new(number, sealed.kid.value(), sealed.ctr, wire));
+            observer.sealed(&ObservedFrame::new(
+                track_number(frame.track),
+                sealed.kid.value(),
+                sealed.ctr,
+                wire,
+            ));
         }
         let outgoing = WireFrame {
             wire,
@@ -247,7 +204,7 @@ impl Media {
 
     /// Takes up new keys: this very frame is sealed with them.
     fn follow_keys(&mut self) {
-        if self.sealer.is_some() && !self.channels.keys.has_changed().unwrap_or(false) {
+        if self.sealer.is_ready() && !self.channels.keys.has_changed().unwrap_or(false) {
             return;
         }
         self.take_keys();
@@ -257,36 +214,8 @@ impl Media {
         let Some(keys) = self.channels.keys.borrow_and_update().clone() else {
             return;
         };
-        let same_session = self.sealer.as_ref().is_some_and(|sealer| sealer.session() == keys.session);
-        match &mut self.sealer {
-            Some(sealer) if same_session => {
-                if let Err(error) = sealer.rekey(&keys.keys) {
-                    self.teller.note(format!("the new keys were not taken: {error}"));
-                }
-            }
-            other => {
-                self.calls_before += other.as_ref().map_or(0, FrameSealer::aead_calls);
-                *other = Some(FrameSealer::new(&keys.keys, keys.session));
-            }
-        }
-        self.sign_for(keys.keys.group());
-        let epoch = self.sealer.as_ref().map_or(keys.keys.epoch(), FrameSealer::epoch);
-        if let Some(ended) = self.channels.sealed.begin(keys.keys.group(), epoch) {
-            // Nobody listening means that everything is ending.
-            let _ = self.channels.ended_epochs.send(ended);
-        }
-    }
-
-    /// Begins a chain of checkpoints where frames of another group are sealed from now on.
-    fn sign_for(&mut self, group: GroupId) {
-        if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.group() == group) {
-            return;
-        }
-        match CheckpointBuilder::new(&self.signer, group) {
-            Ok(checkpoints) => self.checkpoints = Some(checkpoints),
-            Err(error) => {
-                self.teller.note(format!("frames are sent without the camera's signature: {error}"))
-            }
+        if let Err(error) = self.sealer.take(&keys) {
+            self.teller.note(error.to_string());
         }
     }
 
@@ -310,9 +239,8 @@ impl Media {
 
     fn count(&mut self, kind: MediaKind, bytes: usize, packets: u64) {
         self.window.count(bytes, kind == MediaKind::Video);
-        let calls = self.calls_before + self.sealer.as_ref().map_or(0, FrameSealer::aead_calls);
-        let (epoch, session) =
-            self.sealer.as_ref().map_or((0, 0), |sealer| (sealer.epoch(), sealer.session().0));
+        let calls = self.sealer.aead_calls();
+        let (epoch, session) = self.sealer.place();
         self.stats(|stats| {
             match kind {
                 MediaKind::Video => stats.sent_video += 1,
@@ -437,17 +365,5 @@ impl Feed {
     }
 }
 
-/// Returns the number of a kind's track in key identifiers.
-fn track_number(kind: MediaKind) -> u8 {
-    match kind {
-        MediaKind::Video => kid::VIDEO,
-        MediaKind::Audio => kid::AUDIO,
-    }
-}
-
-/// How long no picture came when sound carries checkpoints.
-const NO_PICTURE: Duration = Duration::from_secs(4);
-/// What a packet of sound holds besides SFrame header, inner header, length of the block, and tag.
-const AUDIO_ROOM: usize = DEFAULT_MAX_PAYLOAD - 64;
 /// How long the first frame is held for the first connection.
 const HEAD_START: Duration = Duration::from_secs(2);
