@@ -7,6 +7,8 @@ mod clips;
 mod devices;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/enrol.rs"]
+mod enrol;
 mod house;
 #[path = "cli/live.rs"]
 mod live;

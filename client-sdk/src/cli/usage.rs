@@ -70,7 +70,7 @@ mod tests {
         );
         assert_eq!(
             said(&["veiw"]),
-            "unrecognized subcommand 'veiw'; a similar subcommand exists: 'view'; `latchkey --help` shows what can be said"
+            "unrecognized subcommand 'veiw'; some similar subcommands exist: 'verify', 'view'; `latchkey --help` shows what can be said"
         );
         assert_eq!(
             said(&["invite"]),

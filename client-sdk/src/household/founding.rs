@@ -107,3 +107,43 @@ impl std::fmt::Debug for Founding {
         f.debug_struct("Founding").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use latchkey_api::device_list::ListError;
+
+    use super::*;
+
+    fn prepared(dir: &Path) -> Founding {
+        Founding::prepare(dir, "http://127.0.0.1:9601", "Ada").unwrap()
+    }
+
+    #[test]
+    fn what_was_only_prepared_has_never_been() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("ada");
+        let founding = prepared(&home);
+        assert_eq!(founding.words().split(' ').count(), 12);
+        drop(founding);
+        assert!(!home.exists());
+    }
+
+    #[test]
+    fn a_list_of_another_household_is_an_alarm_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ours = prepared(&dir.path().join("ada"));
+        let theirs = prepared(&dir.path().join("eve"));
+        let mut home = Home::begin(ours.vault.take().unwrap(), ours.beginnings.take().unwrap()).unwrap();
+        let error = home.take_lists(std::slice::from_ref(&theirs.list)).unwrap_err();
+        assert_eq!(error, HomeError::List(ListError::WrongHousehold));
+        let sentence = error.to_string();
+        assert!(
+            sentence.contains("another household") && sentence.contains("nothing was changed"),
+            "{sentence}"
+        );
+        assert!(home.chain().head().is_none());
+        home.take_lists(std::slice::from_ref(&ours.list)).unwrap();
+        assert_eq!(home.list().unwrap().version, 1);
+    }
+}

@@ -202,6 +202,11 @@ impl Running {
         writeln!(self.child.stdin.take().unwrap(), "{text}").unwrap();
     }
 
+    /// Writes a line to its standard input and keeps it open.
+    pub(crate) fn tell(&mut self, text: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{text}").unwrap();
+    }
+
     /// Waits for a line of standard output that holds this.
     pub(crate) fn out(&self, wanted: &str) -> String {
         awaited(&self.out, wanted)
