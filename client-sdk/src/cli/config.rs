@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
-use crate::cli::{Global, SourceTransport};
+use crate::cli::{Global, SourceTransport, VaultLock};
 
 /// What every command works with.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(super) struct Settings {
     pub(super) json: bool,
     pub(super) log: String,
     pub(super) server: Option<String>,
+    pub(super) vault: VaultLock,
+    pub(super) vault_key_file: Option<PathBuf>,
+    /// `-` is standard input.
+    pub(super) vault_passphrase_file: Option<PathBuf>,
     pub(super) camera: CameraSettings,
 }
 
@@ -35,6 +40,12 @@ struct Written {
     log: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault: Option<VaultLock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault_key_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault_passphrase_file: Option<PathBuf>,
     #[serde(default, skip_serializing)]
     camera: CameraSettings,
 }
@@ -56,6 +67,8 @@ impl Settings {
             home: global.home.clone(),
             json: global.json.then_some(true),
             log: global.log.clone(),
+            vault: global.vault,
+            vault_key_file: global.vault_key_file.clone(),
             ..Written::default()
         };
         let mut figment = Figment::new();
@@ -77,6 +90,9 @@ impl Settings {
             json: written.json.unwrap_or(false),
             log: written.log.unwrap_or_else(|| "error".to_owned()),
             server: written.server,
+            vault: written.vault.unwrap_or(VaultLock::Auto),
+            vault_key_file: written.vault_key_file,
+            vault_passphrase_file: written.vault_passphrase_file,
             camera: written.camera,
         })
     }
@@ -131,10 +147,15 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Written,
             value.to_str().map(str::to_owned).ok_or_else(refused)
         };
         match name {
+            // Read where a code is wanted.
+            "LATCHKEY_CODE" => {}
             "LATCHKEY_HOME" => written.home = Some(text()?.into()),
             "LATCHKEY_JSON" => written.json = Some(yes_or_no(name, &text()?)?),
             "LATCHKEY_LOG" => written.log = Some(text()?),
             "LATCHKEY_SERVER" => written.server = Some(text()?),
+            "LATCHKEY_VAULT" => written.vault = Some(lock(name, &text()?)?),
+            "LATCHKEY_VAULT_KEY_FILE" => written.vault_key_file = Some(text()?.into()),
+            "LATCHKEY_VAULT_PASSPHRASE_FILE" => written.vault_passphrase_file = Some(text()?.into()),
             other => {
                 if let Some(meant) = VARIABLES.iter().find(|known| is_slip(other, known)) {
                     return Err(Failure::usage(format!(
@@ -155,6 +176,14 @@ fn yes_or_no(name: &str, text: &str) -> Result<bool, Failure> {
             "the environment variable {name} cannot be {text:?}: write true or false"
         ))),
     }
+}
+
+fn lock(name: &str, text: &str) -> Result<VaultLock, Failure> {
+    VaultLock::from_str(text, false).map_err(|_| {
+        Failure::usage(format!(
+            "the environment variable {name} cannot be {text:?}: write auto, keyring, passphrase or keyfile"
+        ))
+    })
 }
 
 fn is_slip(given: &str, known: &str) -> bool {
@@ -205,7 +234,8 @@ fn nearest(key: &str, known: &[&str], outside: bool) -> String {
 }
 
 /// Variables that this program reads.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 11] = [
+    "LATCHKEY_CODE",
     "LATCHKEY_CONFIG",
     "LATCHKEY_HOME",
     "LATCHKEY_JSON",
@@ -213,6 +243,9 @@ const VARIABLES: [&str; 7] = [
     "LATCHKEY_SERVER",
     "LATCHKEY_SOURCE_PASSWORD",
     "LATCHKEY_SOURCE_USER",
+    "LATCHKEY_VAULT",
+    "LATCHKEY_VAULT_KEY_FILE",
+    "LATCHKEY_VAULT_PASSPHRASE_FILE",
 ];
 /// Keys of [`CameraSettings`].
 const CAMERA_KEYS: [&str; 4] = ["source", "source_password_file", "source_transport", "fps"];
@@ -226,24 +259,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
-        Settings::load(&Global { home: None, json: false, config: Some(path), log: None })
+        Settings::load(&Global { config: Some(path), ..Global::default() })
     }
 
     #[test]
     fn a_file_is_read_and_flags_win() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
-        std::fs::write(&path, "home = \"/from/file\"\nlog = \"info\"\n[camera]\nsource = [\"a.mp4\"]\nsource_transport = \"udp\"\n").unwrap();
+        std::fs::write(&path, "home = \"/from/file\"\nvault = \"passphrase\"\nlog = \"info\"\n[camera]\nsource = [\"a.mp4\"]\nsource_transport = \"udp\"\n").unwrap();
         let settings = Settings::load(&Global {
             home: Some("/from/flag".into()),
             json: true,
             config: Some(path),
-            log: None,
+            ..Global::default()
         })
         .unwrap();
         assert_eq!(settings.home, PathBuf::from("/from/flag"));
         assert!(settings.json);
         assert_eq!(settings.log, "info");
+        assert_eq!(settings.vault, VaultLock::Passphrase);
         assert_eq!(settings.camera.source, ["a.mp4"]);
         assert_eq!(settings.camera.source_transport, Some(SourceTransport::Udp));
     }
@@ -263,7 +297,7 @@ mod tests {
         let sentence = load("json = \n").unwrap_err().to_string();
         assert!(!sentence.contains('\n') && sentence.contains("line 1"), "{sentence}");
         assert!(sentence.contains("config.toml") || sentence.contains("TOML"), "{sentence}");
-        let missing = Global { home: None, json: false, config: Some("/nowhere/c.toml".into()), log: None };
+        let missing = Global { config: Some("/nowhere/c.toml".into()), ..Global::default() };
         let sentence = Settings::load(&missing).unwrap_err().to_string();
         assert!(sentence.contains("/nowhere/c.toml"), "{sentence}");
     }
@@ -278,6 +312,9 @@ mod tests {
         assert_eq!(said("LATCHKEY_HOME", "123").unwrap().home, Some("123".into()));
         assert_eq!(said("LATCHKEY_JSON", "1").unwrap().json, Some(true));
         assert!(said("LATCHKEY_JSON", "maybe").unwrap_err().contains("LATCHKEY_JSON"));
+        assert_eq!(said("LATCHKEY_VAULT", "keyfile").unwrap().vault, Some(VaultLock::Keyfile));
+        assert!(said("LATCHKEY_VAULT", "safe").unwrap_err().ends_with("keyring, passphrase or keyfile"));
+        assert!(said("LATCHKEY_VALUT", "x").unwrap_err().ends_with("did you mean LATCHKEY_VAULT?"));
         assert!(said("LATCHKEY_HOEM", "x").unwrap_err().ends_with("did you mean LATCHKEY_HOME?"));
         for not_ours in
             ["LATCHKEY_SERVICE_HOST", "LATCHKEY_PORT", "LATCHKEY_SERVER_LISTEN", "LATCHKEY_CLIP", "HOEM"]

@@ -82,4 +82,4 @@ fn explain(error: &Error, id: VaultId) -> UnlockError {
 /// What all entries of this program are filed under.
 const SERVICE: &str = "latchkey";
 /// How long a keyring may take, a person who unlocks it included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);

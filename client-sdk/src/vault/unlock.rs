@@ -211,8 +211,7 @@ impl Unlock {
         }
         let header = Header { id: new_id(), way: Way::KeyFile { apart } };
         let path = header.key_file(dir).expect("this way has a key file");
-        let own = old.filter(|old| old.key_file(dir).as_ref() == Some(&path)).map(|old| old.id);
-        keyfile::check_free(&path, own)?;
+        keyfile::check_free(&path, old.map(|old| old.id))?;
         Ok(Lockbox::fresh(dir, header, VaultKey::generate()))
     }
 
