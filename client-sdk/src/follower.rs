@@ -3,12 +3,18 @@
 //! Used by a running viewer and by commands that wait for a camera. What cannot be used is an alarm and is passed
 //! over; the state that is kept leads back to the first commit that could not be used, until one could.
 
+mod judge;
+mod stored;
+
+pub(crate) use judge::{alarm_of, explain};
+pub(crate) use stored::{records_record, stored_records};
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use latchkey_api::device_list::{ListError, Signer};
+use latchkey_api::device_list::ListError;
 use latchkey_api::group::{GroupMessage, MessageKind, PendingWelcome};
-use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::gossip::{Difference, Known};
 use latchkey_e2ee::group::{EpochChange, GroupError, Member, Processed, Refusal};
@@ -18,8 +24,9 @@ use latchkey_e2ee::record::{EpochRecord, EpochView, RecordChain, RecordError, Ta
 use zeroize::Zeroizing;
 
 use crate::alarm::{Alarm, name_of};
+use crate::follower::judge::withheld;
+use crate::follower::stored::{join, put_member, stored_member, stored_seq};
 use crate::home::{Home, HomeError};
-use crate::key_packages;
 use crate::signaling::{Signaling, SignalingError, unix_seconds};
 
 /// This device's membership in one camera's group.
@@ -33,6 +40,8 @@ pub(crate) struct Follower {
     stuck: Option<u64>,
     /// Place of the last message that was looked at.
     seq: u64,
+    /// The place that the server was told.
+    told: u64,
 }
 
 /// Something that was found by [`Follower::catch_up`], in the order in which it happened.
@@ -98,6 +107,7 @@ impl Follower {
             views: VecDeque::new(),
             stuck: None,
             seq: 0,
+            told: 0,
         };
         follower.restore(home)?;
         Ok(follower)
@@ -133,6 +143,21 @@ impl Follower {
         }
         self.read_messages(home, signaling, &mut found).await?;
         self.renew_leaf(home, signaling).await?;
+        self.tell_cursor(signaling).await;
+        Ok(found)
+    }
+
+    /// Reads messages only, when the server said that there is one at place `seq`.
+    pub(crate) async fn read_to(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        seq: u64,
+    ) -> Result<Vec<Followed>, FollowError> {
+        let mut found = Vec::new();
+        if self.stuck.is_some() || seq > self.seq {
+            self.read_messages(home, signaling, &mut found).await?;
+        }
         Ok(found)
     }
 
@@ -441,6 +466,18 @@ impl Follower {
         Ok(())
     }
 
+    /// Tells the server how far this device has read, so that it need not keep what all have.
+    async fn tell_cursor(&mut self, signaling: &Signaling) {
+        let Some(member) = self.member.as_ref().filter(|member| !member.is_removed()) else { return };
+        if self.stuck.is_some() || self.told == self.seq {
+            return;
+        }
+        // What it did not hear it is told the next time.
+        if signaling.post_cursor(member.group_id(), self.seq).await.is_ok() {
+            self.told = self.seq;
+        }
+    }
+
     fn save(&self, home: &mut Home) -> Result<(), HomeError> {
         home.vault_mut().put(&records_record(self.camera), Zeroizing::new(self.records.to_bytes()));
         if let Some(member) = &self.member {
@@ -468,118 +505,6 @@ pub(crate) async fn refresh(
         }
         other => other,
     }
-}
-
-/// The alarm for something that `from` names differently, after lists were fetched; nothing when it is settled.
-pub(crate) fn alarm_of(home: &Home, difference: Difference, from: DeviceId) -> Option<Alarm> {
-    let by = name_of(home, from);
-    match difference {
-        Difference::ListAhead { version } => {
-            home.chain().at(version).is_none().then(|| withheld(home, version, from))
-        }
-        Difference::ListDiffers { version } => {
-            let ours = match home.chain().at(version)?.list().signer {
-                Signer::Root => "the recovery words".to_owned(),
-                Signer::Device(device) => name_of(home, device),
-            };
-            Some(Alarm::TwoHistories { version, signers: [ours, format!("somebody that only {by} knows")] })
-        }
-        Difference::EpochDiffers { epoch } | Difference::RecordDiffers { epoch } => {
-            Some(Alarm::GroupForked { epoch, by })
-        }
-        _ => None,
-    }
-}
-
-/// The alarm for a message of the group that could not be used in `epoch`; nothing when it is harmless. `stuck` says
-/// that a commit before it could not be used: then messages of later epochs are no further alarm.
-pub(crate) fn explain(
-    message: &GroupMessage,
-    error: &GroupError,
-    epoch: u64,
-    camera: &str,
-    stuck: bool,
-) -> Option<Alarm> {
-    let in_slot = message.kind == MessageKind::Commit && message.epoch == epoch;
-    match error {
-        GroupError::Refused(refusal) => {
-            let what = match message.kind {
-                MessageKind::Commit => "commit",
-                MessageKind::Proposal => "proposal",
-                MessageKind::Application => "note",
-            };
-            Some(Alarm::GroupRuleBroken { what, refusal: *refusal })
-        }
-        GroupError::JunkCommit { epoch, why } => Some(Alarm::JunkCommit { epoch: *epoch, why: why.clone() }),
-        GroupError::Gap { found, .. } if !stuck => {
-            Some(Alarm::GroupForked { epoch: *found, by: camera.to_owned() })
-        }
-        GroupError::UnreadableNote { epoch } => Some(Alarm::GroupForked {
-            epoch: *epoch,
-            by: "whoever sent a note that cannot be opened".to_owned(),
-        }),
-        error if in_slot => Some(Alarm::JunkCommit { epoch, why: error.to_string() }),
-        _ => None,
-    }
-}
-
-fn withheld(home: &Home, named: u64, by: DeviceId) -> Alarm {
-    let shown = home.chain().head().map_or(0, |head| head.list().version);
-    Alarm::ListWithheld { named, shown, by: name_of(home, by) }
-}
-
-/// Joins by a Welcome; `None` when it leads back to where this device was already.
-fn join(home: &mut Home, welcome: &PendingWelcome) -> Result<Option<Member>, FollowError> {
-    let camera = welcome.group.camera();
-    let mut packages = key_packages::load(home)?;
-    let bytes = welcome.welcome.as_slice();
-    let member = Member::join(home.identity(), home.chain(), &mut packages, camera, bytes)?;
-    let before = stored_member(home, camera)?;
-    let replayed = before.is_some_and(|before| !before.is_removed() && !member.supersedes(&before));
-    if !replayed {
-        put_member(home, &member, welcome.seq);
-    }
-    // Together with the member: the package that led to it is erased.
-    key_packages::save(home, &packages)?;
-    Ok((!replayed).then_some(member))
-}
-
-fn stored_member(home: &Home, camera: DeviceId) -> Result<Option<Member>, GroupError> {
-    let stored = home.vault().record(&group_record(camera));
-    stored.map(|bytes| Member::restore(bytes, home.chain())).transpose()
-}
-
-/// Puts a member in its place in the vault, without saving.
-fn put_member(home: &mut Home, member: &Member, seq: u64) {
-    let group = member.group_id();
-    let vault = home.vault_mut();
-    vault.put(&group_record(group.camera()), member.save());
-    vault.put(&seq_record(group), Zeroizing::new(seq.to_be_bytes().to_vec()));
-}
-
-fn stored_seq(home: &Home, group: GroupId) -> u64 {
-    let stored = home.vault().record(&seq_record(group)).and_then(|bytes| bytes.try_into().ok());
-    stored.map_or(0, u64::from_be_bytes)
-}
-
-/// Returns the camera's records as the vault holds them.
-pub(crate) fn stored_records(home: &Home, camera: DeviceId) -> Option<RecordChain> {
-    home.vault().record(&records_record(camera)).and_then(RecordChain::from_bytes)
-}
-
-/// Record of this device's membership in a camera's group.
-fn group_record(camera: DeviceId) -> String {
-    format!("group/{camera}")
-}
-
-/// Record of the place of the last message taken from a group.
-fn seq_record(group: GroupId) -> String {
-    format!("group-seq/{group}")
-}
-
-/// Record of a camera's epoch records.
-pub(crate) fn records_record(camera: DeviceId) -> String {
-    format!("records/{camera}")
 }
 
 /// Epochs whose own view is remembered; a question names as many.

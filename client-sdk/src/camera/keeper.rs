@@ -58,6 +58,8 @@ pub(super) struct Keeper {
     group: CameraGroup,
     /// Place of the last message that was taken.
     seq: u64,
+    /// The place that the server was told, so that it need not keep what all have read.
+    told: u64,
     session: Option<SenderSession>,
     keys: watch::Sender<Option<Arc<SenderKeys>>>,
     /// What the media task seals with, and the epochs that are over there.
@@ -93,6 +95,7 @@ impl Keeper {
             group,
             chronicle,
             seq,
+            told: 0,
             session: None,
             keys,
             sealing,
@@ -167,7 +170,7 @@ impl Keeper {
         };
         match hint {
             ServerEvent::List { .. } | ServerEvent::Removed => self.catch_up().await,
-            ServerEvent::Message { group, .. } if group == self.group.group_id() => {
+            ServerEvent::Message { group, seq } if group == self.group.group_id() && seq > self.seq => {
                 // Questions are answered at once; whatever else came has its turn then.
                 let changed = self.read_messages().await?;
                 self.tell_group().await?;
@@ -199,6 +202,10 @@ impl Keeper {
         }
         let complete = complete?;
         self.tell_group().await?;
+        if self.told != self.seq && self.signaling.post_cursor(self.group.group_id(), self.seq).await.is_ok()
+        {
+            self.told = self.seq;
+        }
         if complete {
             self.pause = SHORTEST_PAUSE;
             self.look_again = Instant::now() + self.next_look();
@@ -214,6 +221,9 @@ impl Keeper {
             if let Followed::Alarm(alarm) = found {
                 self.teller.alarm(alarm);
             }
+        }
+        for notice in self.home.take_news() {
+            self.teller.tell(Event::Notice(notice));
         }
         let ahead = self.home.list()?.issued_at.saturating_sub(unix_seconds());
         if ahead > CLOCK_TOLERANCE {
@@ -234,7 +244,7 @@ impl Keeper {
     fn found_anew(&mut self) -> Result<(), FollowError> {
         self.group = CameraGroup::found(self.home.identity(), self.home.chain(), SystemTime::now())?;
         self.chronicle.begin_anew();
-        self.seq = 0;
+        (self.seq, self.told) = (0, 0);
         self.session = Some(self.group.next_session()?);
         self.save()?;
         self.give_keys()

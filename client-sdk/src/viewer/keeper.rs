@@ -159,10 +159,10 @@ impl Keeper {
                 Ok(())
             }
             // What comes over it is to be fresh.
-            Wake::Connection => self.ask().await,
+            Wake::Connection => self.ask_unless_just_asked().await,
             Wake::Server(SignalUpdate::Connected) => {
                 self.catch_up().await?;
-                self.ask().await
+                self.ask_unless_just_asked().await
             }
             Wake::Server(SignalUpdate::Disconnected(error)) => {
                 self.teller.trying(Step::Signalling, &error.to_string());
@@ -175,6 +175,11 @@ impl Keeper {
     async fn take_hint(&mut self, hint: ServerEvent) -> Result<(), FollowError> {
         match hint {
             ServerEvent::Message { group, .. } if group.camera() != self.camera => Ok(()),
+            // Most messages are notes: nothing else has to be looked at for them.
+            ServerEvent::Message { seq, .. } if self.follower.is_in(&self.home) => {
+                let found = self.follower.read_to(&mut self.home, &self.signaling, seq).await?;
+                self.take_all(found).await
+            }
             ServerEvent::KeyPackagesLow { .. } => {
                 let mut packages = key_packages::load(&self.home)?;
                 key_packages::top_up(&mut self.home, &self.signaling, &mut packages).await?;
@@ -202,11 +207,7 @@ impl Keeper {
         let found = self.follower.catch_up(&mut self.home, &self.signaling).await?;
         self.teller.done(Step::Signalling);
         self.give_camera_key();
-        let mut rekeyed = false;
-        for found in found {
-            rekeyed |= matches!(found, Followed::Epoch { .. });
-            self.take(found);
-        }
+        self.take_all(found).await?;
         if self.removed().is_some() {
             return Ok(());
         }
@@ -218,7 +219,16 @@ impl Keeper {
                 "the camera has not let this device into its group yet: is it connected to the server?";
             self.teller.trying(Step::KeyKnown, reason);
         }
-        if rekeyed {
+        Ok(())
+    }
+
+    async fn take_all(&mut self, found: Vec<Followed>) -> Result<(), FollowError> {
+        let mut rekeyed = false;
+        for found in found {
+            rekeyed |= matches!(found, Followed::Epoch { .. });
+            self.take(found);
+        }
+        if rekeyed && self.removed().is_none() {
             // The camera does not read a question of an epoch that is over. That it rekeyed is a sign of life.
             self.asking.open = None;
             return self.ask().await;
@@ -289,6 +299,11 @@ impl Keeper {
             camera_ms: answer.camera_ms,
             counters: answer.counters,
         });
+    }
+
+    async fn ask_unless_just_asked(&mut self) -> Result<(), FollowError> {
+        let just_asked = |open: &Open| open.asked.elapsed() < ASK_AGAIN;
+        if self.asking.open.as_ref().is_some_and(just_asked) { Ok(()) } else { self.ask().await }
     }
 
     /// Asks the camera whether its frames are fresh; this is also the announcement that this device watches.

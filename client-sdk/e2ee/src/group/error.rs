@@ -90,6 +90,9 @@ pub enum Refusal {
     /// The Welcome was not made by the camera.
     #[error("the Welcome is not from the camera")]
     WelcomeNotFromCamera,
+    /// The Welcome leads back to an epoch before the one that this device has been in.
+    #[error("the Welcome leads back to an epoch that is over")]
+    WelcomeLeadsBack,
     /// A key package that is not for the device it was claimed for.
     #[error("the key package is not of {0:?}")]
     WrongKeyPackage(DeviceId),
