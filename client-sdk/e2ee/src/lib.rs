@@ -33,3 +33,7 @@ mod replay;
 pub mod safety_number;
 pub mod seal;
 pub mod trial;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
