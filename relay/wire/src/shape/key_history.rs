@@ -9,19 +9,13 @@ pub(super) struct KeyHistory {
     previous: Option<Key>,
     /// Frames with distinct counters under the current key, as long as the track is not settled.
     distinct: u32,
-    switches_left: u32,
-    frames_since_refill: u32,
+    /// Frames that may still be spent on switches.
+    credit: u32,
 }
 
 impl KeyHistory {
     pub(super) const fn new() -> Self {
-        Self {
-            current: None,
-            previous: None,
-            distinct: 0,
-            switches_left: MAX_SWITCHES,
-            frames_since_refill: 0,
-        }
+        Self { current: None, previous: None, distinct: 0, credit: MAX_CREDIT }
     }
 
     /// Returns how many frames with distinct counters were seen under the current key.
@@ -37,7 +31,7 @@ impl KeyHistory {
                 if current.take(ctr, reach)? {
                     self.distinct = self.distinct.saturating_add(1);
                 }
-                self.refill();
+                self.credit = (self.credit + 1).min(MAX_CREDIT);
                 Ok(())
             }
             // A late frame of the key before: reordered on the way, or repaired.
@@ -54,21 +48,14 @@ impl KeyHistory {
                 }
                 let fresh = Key { kid, highest: ctr, seen: 1, last_late: u64::MAX };
                 if let Some(mut replaced) = current.replace(fresh) {
-                    self.switches_left = self.switches_left.checked_sub(1).ok_or(Refusal::KeyChanges)?;
+                    let cost = if settled { SETTLED_SWITCH } else { FIRST_SWITCH };
+                    self.credit = self.credit.checked_sub(cost).ok_or(Refusal::KeyChanges)?;
                     replaced.last_late = replaced.highest.saturating_add(FIRST_REACH);
                     self.previous = Some(replaced);
                 }
                 self.distinct = 1;
                 Ok(())
             }
-        }
-    }
-
-    fn refill(&mut self) {
-        self.frames_since_refill += 1;
-        if self.frames_since_refill >= FRAMES_PER_SWITCH {
-            self.frames_since_refill = 0;
-            self.switches_left = (self.switches_left + 1).min(MAX_SWITCHES);
         }
     }
 }
@@ -110,6 +97,9 @@ impl Key {
 /// as long as a leg outlives its network (4096 frames of Opus are 82 s).
 const FIRST_REACH: u64 = 64;
 const SETTLED_REACH: u64 = 4096;
-/// A family that joins at once makes some epochs in a row; a switch in every frame is no family.
-const MAX_SWITCHES: u32 = 8;
-const FRAMES_PER_SWITCH: u32 = 32;
+/// What a switch costs in frames: each frame under the current key earns one. A camera that has shown eight sealed frames may
+/// switch 64 times in a row and then with every fourth frame, as when an admin removes a houseful of devices one by one;
+/// before that, eight times. A switch in every frame is no family.
+const SETTLED_SWITCH: u32 = 4;
+const FIRST_SWITCH: u32 = 32;
+const MAX_CREDIT: u32 = 256;

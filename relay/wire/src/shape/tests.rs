@@ -173,7 +173,7 @@ fn what_is_almost_ours_is_refused() {
     let refusal_of = |codec: Codec, change: &mut dyn FnMut(usize, &mut Publisher)| {
         let mut publisher = Publisher::new(codec);
         let mut check = ShapeCheck::new(codec);
-        for n in 0..100 {
+        for n in 0..600 {
             change(n, &mut publisher);
             let frame = publisher.frame(n == 0, 100);
             if let Verdict::Refuse(refusal) = inspect_all(&mut check, &frame) {
@@ -196,6 +196,13 @@ fn what_is_almost_ours_is_refused() {
         refusal_of(Codec::Vp8, &mut |n, p| (p.kid, p.ctr) = (VIDEO_KID + n as u64, 0)),
         Some(Refusal::KeyChanges)
     );
+    // A hundred removals in a row: a new key with every fifth frame.
+    let storm = |n: usize, p: &mut Publisher| {
+        if n > 20 && n % 5 == 0 {
+            (p.kid, p.ctr) = (VIDEO_KID + n as u64, 0);
+        }
+    };
+    assert_eq!(refusal_of(Codec::Vp8, &mut { storm }), None);
     let interleaved = refusal_of(Codec::Vp8, &mut |n, p| p.kid = VIDEO_KID + n as u64 % 2);
     assert_eq!(interleaved, Some(Refusal::KeyChanges), "two keys in turn");
     let far =
