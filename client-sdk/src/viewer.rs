@@ -12,6 +12,7 @@ mod media;
 mod news;
 mod output;
 mod proof;
+mod track;
 mod waiting;
 
 use std::path::PathBuf;
@@ -167,7 +168,7 @@ impl Viewer {
         let counters = Arc::new(LinkCounters::default());
         let output = Output::open(config.targets, ender.clone());
 
-        let keeper = Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx, Arc::clone(&stats))?;
+        let keeper = Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx)?;
         let link = Link {
             signaling,
             camera,
@@ -252,12 +253,15 @@ impl ViewerHandle {
     }
 
     /// Stops and waits until the relay is told, the output is whole, and the device's folder is free again.
-    pub async fn stop(mut self) {
+    ///
+    /// Returns the figures as they were at the very end.
+    pub async fn stop(mut self) -> ViewerStats {
         self.stop.cancel();
         for task in self.tasks.drain(..) {
             // A task that panicked has ended too.
             let _ = task.await;
         }
+        self.stats()
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alarm::Alarm;
 use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
-use crate::jitter::{Counters, Jitter, Limits};
+use crate::jitter::Counters;
 use crate::observer::{FrameObserver, WireFrame};
 use crate::stats::{RateWindow, ViewerStats};
 use crate::story::Step;
@@ -29,6 +29,7 @@ use crate::viewer::live::{Judged, Live};
 use crate::viewer::news::News;
 use crate::viewer::output::Output;
 use crate::viewer::proof::Proof;
+use crate::viewer::track::{MediaKindOrder, Track, add, duration_of};
 use crate::viewer::waiting::{Waiting, WaitingFrame};
 use crate::viewer::{Ended, Ender, OpenedFrame, SharedStats};
 
@@ -67,20 +68,6 @@ pub(super) struct Media {
     window: RateWindow,
     published: Instant,
     asked: Option<Instant>,
-}
-
-/// Video first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct MediaKindOrder(u8);
-
-struct Track {
-    codec: Codec,
-    jitter: Jitter,
-    first_timestamp: Option<u64>,
-    /// Nothing can be decoded before the next key frame.
-    needs_key: bool,
-    /// Since when there has been nothing to show.
-    blind_since: Option<Instant>,
 }
 
 impl Media {
@@ -428,34 +415,6 @@ impl Media {
         }
         stats.clone()
     }
-}
-
-impl Track {
-    fn new(codec: Codec) -> Self {
-        Self {
-            codec,
-            jitter: Jitter::new(codec, Limits::default()),
-            first_timestamp: None,
-            needs_key: codec.kind() == MediaKind::Video,
-            blind_since: None,
-        }
-    }
-}
-
-fn add(sum: &mut Counters, more: Counters) {
-    sum.packets += more.packets;
-    sum.duplicates += more.duplicates;
-    sum.late += more.late;
-    sum.empty += more.empty;
-    sum.lost += more.lost;
-    sum.unusable += more.unusable;
-    sum.frames += more.frames;
-    sum.gaps += more.gaps;
-}
-
-fn duration_of(ticks: u64, codec: Codec) -> Duration {
-    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(codec.clock_rate());
-    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }
 
 fn age_ms(captured: SystemTime) -> i64 {
