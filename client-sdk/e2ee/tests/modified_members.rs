@@ -13,6 +13,7 @@ use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::{ClaimedPackage, GroupError, Member, Processed, Refusal};
 use latchkey_e2ee::identity::DeviceIdentity;
+use latchkey_e2ee::note::Note;
 use mls_rs::Group;
 use mls_rs::client_builder::MlsConfig;
 use mls_rs::group::CommitBuilder;
@@ -292,6 +293,25 @@ fn a_member_cannot_flood_the_others_with_proposals() {
     }
     let last = refused(Refusal::ForbiddenProposal("one too many in this epoch"));
     assert_eq!(answers.pop().unwrap().err(), last);
+}
+
+/// Nobody may send notes while proposals wait for a commit (RFC 9420 section 12.4), and nobody's commit would take these.
+#[test]
+fn a_member_cannot_silence_the_others_with_a_proposal_that_nobody_commits() {
+    let mut stage = stage(Role::Viewer);
+    let leaf = stage.leaf_of(stage.scene.devices[0].id());
+    let remove = stage.rogue.propose_remove(leaf, Vec::new()).unwrap().to_bytes().unwrap();
+    let Scene { home, group, members, .. } = &mut stage.scene;
+    for processed in [group.process(&remove, &home.chain), members[0].process(&remove, &home.chain)] {
+        assert_eq!(processed, Ok(Processed::Proposal));
+    }
+    assert_eq!(group.send_note(&Note::Goodbye).err(), Some(GroupError::CommitFirst));
+    let commit = group.sync(&home.chain, &[], at(NOW)).unwrap().commit.unwrap();
+    group.confirm().unwrap();
+    members[0].process(&commit.commit, &home.chain).unwrap();
+    let note = group.send_note(&Note::Goodbye).unwrap();
+    assert!(matches!(members[0].process(&note, &home.chain), Ok(Processed::Note { .. })));
+    assert_eq!(group.members().len(), 3);
 }
 
 #[test]

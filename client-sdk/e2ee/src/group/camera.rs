@@ -119,7 +119,7 @@ impl CameraGroup {
         let before = self.engine.list();
         let is_old = named.time.saturating_sub(before.time) >= RENEWAL.as_secs();
         let is_equal = gone.is_empty() && add.is_empty() && named.list == before.list;
-        if is_equal && !is_old && !self.engine.has_updates() {
+        if is_equal && !is_old && !self.engine.has_proposals() {
             return Ok(Synced { commit: None, refused });
         }
         for (device, _) in &add {

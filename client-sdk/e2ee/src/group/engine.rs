@@ -3,7 +3,6 @@
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::error::MlsError;
-use mls_rs::group::proposal::Proposal;
 use mls_rs::group::{CommitBuilder, CommitEffect, ContentType, ProposalSender, ReceivedMessage, Sender};
 use mls_rs::time::MlsTime;
 use mls_rs::{CipherSuiteProvider, Group, MlsMessage, MlsMessageDescription};
@@ -18,9 +17,9 @@ use super::list_ref::ListRef;
 use super::outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
 use super::policy::Policy;
 use super::storage::{PackageShelf, StateShelf};
+use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
 use crate::note::Note;
 use crate::record::EpochView;
-use crate::key_schedule::{BASE_KEY_LEN, EXPORTER_LABEL, EpochKeys};
 
 /// What a commit is to do.
 pub(super) struct Change<'a> {
@@ -94,12 +93,10 @@ impl Engine {
         Ok(self.policy.check_roster(self.group.context(), leaves)?)
     }
 
-    /// True when a member's update waits for a commit.
-    pub(super) fn has_updates(&self) -> bool {
-        self.group
-            .get_cached_proposals()
-            .iter()
-            .any(|cached| matches!(cached.proposal(), Proposal::Update(_)))
+    /// True when a member's proposal waits for a commit: until then nobody can send notes, also where the commit
+    /// will not take it in.
+    pub(super) fn has_proposals(&self) -> bool {
+        !self.group.get_cached_proposals().is_empty()
     }
 
     /// Makes a commit; it becomes pending.
