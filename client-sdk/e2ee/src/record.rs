@@ -450,7 +450,7 @@ mod tests {
         let one = record(&camera, 1, [0; 32]);
         let two = record(&camera, 2, one.hash());
         assert_eq!(chain.take(one.clone()), Ok(Taken::New));
-        assert_eq!(chain.take(two.clone()), Ok(Taken::New));
+        assert_eq!(chain.take(two), Ok(Taken::New));
         assert_eq!(chain.take(one), Ok(Taken::Known));
         // Another record of epoch 2, and one of epoch 3 that follows it.
         let rival = record(&camera, 2, [1; 32]);

@@ -139,6 +139,8 @@ impl Keeper {
             };
             if let Err(error) = worked {
                 self.teller.note(format!("the group could not be brought up to date yet: {error}"));
+                // What could not be told is told then.
+                self.look_again = self.look_again.min(Instant::now() + LONGEST_PAUSE);
             }
             match self.home.role() {
                 Ok(Role::Camera) => {}

@@ -67,3 +67,34 @@ pub(super) fn withheld(home: &Home, named: u64, by: DeviceId) -> Alarm {
     let shown = home.chain().head().map_or(0, |head| head.list().version);
     Alarm::ListWithheld { named, shown, by: name_of(home, by) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_api::encoding::ByteString;
+    use latchkey_e2ee::group::Refusal;
+
+    fn code(kind: MessageKind, epoch: u64, error: &GroupError, stuck: bool) -> Option<&'static str> {
+        let message = GroupMessage { seq: 9, kind, epoch, message: ByteString(Vec::new()) };
+        explain(&message, error, 5, "door", stuck).map(|alarm| alarm.code())
+    }
+
+    #[test]
+    fn what_cannot_be_used_has_its_alarm() {
+        use MessageKind::{Application, Commit, Proposal};
+        let refused = GroupError::Refused(Refusal::ExternalCommit);
+        assert_eq!(code(Commit, 5, &refused, false), Some("group-rule-broken"));
+        assert_eq!(code(Proposal, 5, &refused, false), Some("group-rule-broken"));
+        // In the place of the present epoch nothing but its commit may lie.
+        let junk = GroupError::JunkCommit { epoch: 5, why: "no".to_owned() };
+        assert_eq!(code(Commit, 5, &junk, false), Some("junk-commit"));
+        assert_eq!(code(Commit, 5, &GroupError::Malformed, false), Some("junk-commit"));
+        assert_eq!(code(Application, 5, &GroupError::Malformed, false), None);
+        let unreadable = GroupError::UnreadableNote { epoch: 5 };
+        assert_eq!(code(Application, 5, &unreadable, false), Some("group-forked"));
+        // A commit was left out; after one that could not be used that is no news.
+        let gap = GroupError::Gap { expected: 5, found: 7 };
+        assert_eq!(code(Application, 7, &gap, false), Some("group-forked"));
+        assert_eq!(code(Application, 7, &gap, true), None);
+    }
+}

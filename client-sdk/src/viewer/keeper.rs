@@ -324,18 +324,13 @@ impl Keeper {
         let asked = Moment::now();
         let packets = self.packets();
         match self.follower.send(&mut self.home, &self.signaling, &Note::Question(question)).await {
-            Ok(()) => {}
+            Ok(()) => self.asking.next = Instant::now() + ASK_EVERY,
             // Its time comes with the next commit.
             Err(FollowError::Group(GroupError::CommitFirst)) => return Ok(()),
-            // The epoch is over: its successor is on its way, and asks again.
-            Err(FollowError::Home(HomeError::Signaling(error))) if !error.is_passing() => {
-                self.teller
-                    .note(format!("the camera could not be asked whether its pictures are fresh: {error}"));
-                return Ok(());
-            }
+            // A question that the server does not take counts as one that is not answered.
+            Err(FollowError::Home(HomeError::Signaling(_))) => {}
             Err(error) => return Err(error),
         }
-        self.asking.next = Instant::now() + ASK_EVERY;
         // Asking anew does not make the camera less silent.
         let (silent_since, packets) =
             self.asking.open.as_ref().map_or((asked, packets), |open| (open.silent_since, open.packets));
