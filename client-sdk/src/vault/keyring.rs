@@ -70,8 +70,8 @@ fn explain(error: &Error, id: VaultId) -> UnlockError {
         Error::NoEntry => UnlockError::KeyringForgot(id.to_string()),
         Error::NoStorageAccess(_) => UnlockError::KeyringLocked,
         Error::NoDefaultStore => match Entry::store_status() {
-            Err(error) => UnlockError::KeyringSilent(error.to_string()),
-            Ok(()) => UnlockError::KeyringSilent(error.to_string()),
+            Err(Error::PlatformFailure(reason)) => UnlockError::KeyringSilent(reason.to_string()),
+            _ => UnlockError::KeyringSilent("there is none".to_owned()),
         },
         // Others show what they hold, which may be a secret.
         Error::PlatformFailure(reason) => UnlockError::KeyringSilent(reason.to_string()),

@@ -211,7 +211,11 @@ impl Unlock {
         }
         let header = Header { id: new_id(), way: Way::KeyFile { apart } };
         let path = header.key_file(dir).expect("this way has a key file");
-        keyfile::check_free(&path, old.map(|old| old.id))?;
+        // Beside a vault that is there, only a key of its own can be: one that a crash has left.
+        let beside_it = old.is_some() && header.way == Way::KeyFile { apart: None };
+        if !beside_it {
+            keyfile::check_free(&path, old.map(|old| old.id))?;
+        }
         Ok(Lockbox::fresh(dir, header, VaultKey::generate()))
     }
 
