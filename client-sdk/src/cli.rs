@@ -20,7 +20,7 @@ mod vault;
 mod verify;
 mod view;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -87,7 +87,9 @@ fn init_log(settings: &Settings) -> Result<(), Failure> {
         ))
     })?;
     // A second subscriber in one process keeps the first: harmless.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let coloured = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(coloured).try_init();
     Ok(())
 }
 

@@ -22,5 +22,17 @@ pub(crate) fn network_reason(error: &reqwest::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    without_numbers(&innermost.to_string())
 }
+
+/// Returns a sentence without the numbers that operating systems give their errors, as in ` (os error 2)`.
+pub(crate) fn without_numbers(sentence: &str) -> String {
+    let mut plain = sentence.to_owned();
+    while let Some(at) = plain.find(OS_ERROR) {
+        let Some(end) = plain[at..].find(')') else { break };
+        plain.replace_range(at..=at + end, "");
+    }
+    plain
+}
+
+const OS_ERROR: &str = " (os error ";

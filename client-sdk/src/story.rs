@@ -68,7 +68,7 @@ impl Step {
                 "the relay has nothing to send: check that the camera is sending (`latchkey camera` shows it)"
             }
             Self::KeyKnown => {
-                "the camera has not let this device into its group yet: check that the camera is connected to the server"
+                "check that the camera runs and is connected to the server (`latchkey devices` shows it): it lets new devices in by itself"
             }
             Self::FirstFrame => {
                 "frames come but none opens: check the clock and version of both devices; restarting the camera gives new keys"

@@ -11,6 +11,7 @@ use crate::handover::ResetError;
 use crate::home::HomeError;
 use crate::household::{ArrivalError, CodeError, CreateError, InviteError, JoinError, LetInError};
 use crate::recovery::RecoverError;
+use crate::reach::without_numbers;
 use crate::signaling::SignalingError;
 use crate::sink::SinkError;
 use crate::source::error::SourceError;
@@ -55,12 +56,7 @@ impl fmt::Display for Failure {
 
 /// Returns a sentence as people read it: one line, without ` (os error 2)`.
 pub(super) fn plain(sentence: &str) -> String {
-    let mut plain = sentence.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    while let Some(at) = plain.find(OS_ERROR) {
-        let Some(end) = plain[at..].find(')') else { break };
-        plain.replace_range(at..=at + end, "");
-    }
-    plain
+    without_numbers(&sentence.lines().map(str::trim).collect::<Vec<_>>().join(" "))
 }
 
 impl From<VaultError> for Failure {
@@ -235,8 +231,6 @@ fn home_usage(error: &HomeError) -> bool {
         _ => false,
     }
 }
-
-const OS_ERROR: &str = " (os error ";
 
 #[cfg(test)]
 mod tests {

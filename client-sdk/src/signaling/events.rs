@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::reach::host_of;
+use crate::reach::{host_of, without_numbers};
 use crate::signaling::{Signaling, SignalingError};
 
 /// What the event socket tells.
@@ -75,7 +75,7 @@ impl Signaling {
             // The server pings every 10 s; the library answers pings when it is polled or flushed.
             let message = match timeout(SILENCE_LIMIT, incoming.next()).await {
                 Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return self.lost(&error.to_string()),
+                Ok(Some(Err(error))) => return self.lost(&without_numbers(&error.to_string())),
                 Ok(None) => return self.lost("the server closed the connection"),
                 Err(_) => return self.lost("no sign of life from the server"),
             };
@@ -88,7 +88,7 @@ impl Signaling {
                 }
                 Message::Ping(_) => {
                     if let Err(error) = out.flush().await {
-                        return self.lost(&error.to_string());
+                        return self.lost(&without_numbers(&error.to_string()));
                     }
                 }
                 Message::Close(_) => return self.lost("the server closed the connection"),
@@ -126,7 +126,7 @@ impl Signaling {
                 let body = response.body().as_deref().unwrap_or_default();
                 crate::signaling::refusal(response.status().as_u16(), body)
             }
-            other => self.lost(&other.to_string()),
+            other => self.lost(&without_numbers(&other.to_string())),
         }
     }
 
