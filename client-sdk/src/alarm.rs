@@ -172,7 +172,7 @@ impl fmt::Display for Alarm {
             ),
             Self::JunkCommit { epoch, why } => write!(
                 f,
-                "the change that should end epoch {epoch} of the group cannot be used ({why}), so the group is stuck; server or a member may be blocking it: reset the camera with `latchkey camera reset`"
+                "the change that should end epoch {epoch} of the group cannot be used ({why}), so the group is stuck; server or a member may be blocking it: have it begin a new one with `latchkey camera renew NAME` on an admin"
             ),
             Self::GroupForked { epoch, by } => write!(
                 f,

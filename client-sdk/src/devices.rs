@@ -348,3 +348,6 @@ fn compare_clocks(now: u64, server: u64) -> Result<(), DevicesError> {
 
 /// How far clocks may differ.
 const CLOCK_TOLERANCE_SECONDS: u64 = 5 * 60;
+
+#[cfg(test)]
+mod tests;

@@ -348,3 +348,6 @@ const RIVAL: &str = "rival-list/";
 const SEEN: &str = "list-seen/";
 /// How long a recovery is told at each start: seven days.
 const RECOVERY_TOLD_SECONDS: u64 = 7 * 24 * 3600;
+
+#[cfg(test)]
+mod tests;

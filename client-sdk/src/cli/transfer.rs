@@ -1,4 +1,4 @@
-//! `camera reset` and `camera transfer`: giving a camera away.
+//! `camera reset` and `camera transfer`: giving a camera away; `camera renew`: a new group for one that is stuck.
 
 use std::io::Write;
 
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
+use crate::devices;
 use crate::handover::{reset, transfer};
 use crate::home::Home;
 
@@ -16,6 +17,8 @@ pub(super) enum Task {
     Reset(ResetArgs),
     /// Take a camera off the household to give it away (on an admin)
     Transfer(TransferArgs),
+    /// Have a camera begin a new group, when its present one is stuck or lost (on an admin)
+    Renew(RenewArgs),
 }
 
 #[derive(Debug, Args)]
@@ -35,10 +38,19 @@ pub(super) struct TransferArgs {
     camera: String,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  latchkey camera renew \"Front door\"\n\n\
+    The camera keeps its place and its name; all who may see it are let into its new group.")]
+pub(super) struct RenewArgs {
+    /// Name or id of the camera, as `latchkey devices` shows it
+    camera: String,
+}
+
 pub(super) async fn run(settings: &Settings, task: Task) -> Result<(), Failure> {
     match task {
         Task::Reset(args) => reset_camera(settings, &args),
         Task::Transfer(args) => give_away(settings, &args).await,
+        Task::Renew(args) => renew(settings, &args).await,
     }
 }
 
@@ -93,6 +105,25 @@ async fn give_away(settings: &Settings, args: &TransferArgs) -> Result<(), Failu
         1. On the camera: latchkey camera reset --yes      erases its keys, so that nothing of yours leaves with it\n\
         2. Its new owner:  latchkey invite --role camera --name NAME      and on the camera: latchkey join -\n\
         The new owner opens nothing from before.",
+        args.camera, signed.list.version
+    ))
+}
+
+async fn renew(settings: &Settings, args: &RenewArgs) -> Result<(), Failure> {
+    let mut home = Home::open(&settings.home)?;
+    let signaling = home.signaling();
+    devices::refresh(&mut home, &signaling).await?;
+    let camera = devices::find_camera(&home, &args.camera)?;
+    let signed = devices::renew_camera(&mut home, &signaling, camera).await?;
+    if settings.json {
+        let version = signed.list.version;
+        return print(
+            &json!({ "event": "camera_renewed", "camera": camera.to_string(), "list_version": version })
+                .to_string(),
+        );
+    }
+    print(&format!(
+        "{:?} begins a new group (list version {}) as soon as it is connected; viewers are let in by themselves.",
         args.camera, signed.list.version
     ))
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use latchkey_api::device_list::{Right, Role};
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::Member;
+use latchkey_e2ee::record::{EpochRecord, RecordChain};
 
+use crate::follower::Follower;
 use crate::home::Home;
 use crate::signaling::unix_seconds;
 use crate::verify::{Report, Verdict};
@@ -76,6 +78,9 @@ fn check_group(home: &Home, camera: DeviceId, report: &mut Report) {
             report.add("groups", Verdict::Good, text);
         }
     }
+    if let Ok(follower) = Follower::new(home, camera) {
+        check_records(home, camera, &member, follower.records(), report);
+    }
     let now = unix_seconds();
     let gone: Vec<String> = strangers(home, camera, u64::MAX, now, &members)
         .into_iter()
@@ -88,6 +93,76 @@ fn check_group(home: &Home, camera: DeviceId, report: &mut Report) {
         );
         report.add("groups", Verdict::Open, text);
     }
+}
+
+/// The camera's signed records of its epochs: signatures, order, lists, members, and the own group.
+fn check_records(home: &Home, camera: DeviceId, member: &Member, records: &RecordChain, report: &mut Report) {
+    let name = format!("{:?}", home.name_of(camera));
+    let mut before: Option<&EpochRecord> = None;
+    let mut count = 0;
+    for record in records.records() {
+        if let Some(what) = fault(home, camera, member, before, record) {
+            let text = format!("the record that {name} signed of epoch {} {what}", record.epoch());
+            return report.add("records", Verdict::Wrong, text);
+        }
+        before = Some(record);
+        count += 1;
+    }
+    match before {
+        None => report.add("records", Verdict::Open, format!("no signed record of {name} has come yet")),
+        Some(head) => {
+            let text = format!(
+                "{count} records that {name} signed of its epochs, the last of epoch {} on list {}, agree with the lists and with this device's group",
+                head.epoch(),
+                head.list().version
+            );
+            report.add("records", Verdict::Good, text);
+        }
+    }
+}
+
+/// What is wrong with a record, if anything.
+fn fault(
+    home: &Home,
+    camera: DeviceId,
+    member: &Member,
+    before: Option<&EpochRecord>,
+    record: &EpochRecord,
+) -> Option<String> {
+    let Some(list) = home.chain().at(record.list().version).filter(|list| list.version() == record.list())
+    else {
+        return Some(format!(
+            "rests on a device list {} that is not of this household's chain",
+            record.list().version
+        ));
+    };
+    let key = list.list().device(camera).map(|entry| entry.mls_public);
+    if !key.is_some_and(|key| record.verify(&key).is_ok()) {
+        return Some("is not signed with the camera's key".to_owned());
+    }
+    let follows =
+        |before: &EpochRecord| record.epoch() > before.epoch() + 1 || record.previous() == before.hash();
+    if !before.is_none_or(follows) {
+        return Some("does not follow the one before".to_owned());
+    }
+    let members: BTreeSet<DeviceId> = record.view().members.iter().copied().collect();
+    if !members.contains(&camera) {
+        return Some("does not name the camera itself".to_owned());
+    }
+    // The group's own clock is at most as late as the record's.
+    let listed = |device: &DeviceId| {
+        list.list().device(*device).is_some_and(|entry| *device == camera || entry.holds(Right::See, camera))
+    };
+    if let Some(stranger) = members.iter().find(|device| !listed(device)) {
+        return Some(format!(
+            "names {} as a member, which list {} does not let see",
+            home.name_of(*stranger),
+            list.list().version
+        ));
+    }
+    let same_epoch = record.group() == member.group_id() && record.epoch() == member.epoch();
+    let differs = same_epoch && member.view().is_ok_and(|own| record.check(&own).is_err());
+    differs.then(|| "is of another group than this device is in".to_owned())
 }
 
 /// The members that a list does not entitle at a time; [`u64::MAX`] means by what the household agrees on now.

@@ -35,6 +35,7 @@ pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 pub struct House {
     server: Option<Server>,
     url: String,
+    media: Option<SocketAddr>,
     dir: tempfile::TempDir,
 }
 
@@ -50,17 +51,25 @@ impl House {
         (config.listen, config.media, config.ops) = (address, address, address);
         let server = Server::start(config).await.unwrap();
         let url = server.urls().signaling.clone();
-        Self { server: Some(server), url, dir }
+        Self { server: Some(server), url, media: None, dir }
     }
 
-    /// Ends the server and starts another on the same data and the same ports.
-    pub async fn restart_server(&mut self) {
+    /// Ends the server; [`Self::restart_server`] starts another.
+    pub async fn pause_server(&mut self) {
         let old = self.server.take().unwrap();
+        self.media = Some(old.urls().media);
+        old.shutdown().await;
+    }
+
+    /// Ends the server, unless it has ended, and starts another on the same data and the same ports.
+    pub async fn restart_server(&mut self) {
+        if self.server.is_some() {
+            self.pause_server().await;
+        }
         let mut config = ServerConfig::loopback(self.dir.path().join("server"));
         config.listen =
             self.url.trim_start_matches("http://").trim_end_matches('/').parse::<SocketAddr>().unwrap();
-        config.media = old.urls().media;
-        old.shutdown().await;
+        config.media = self.media.unwrap();
         self.server = Some(Server::start(config).await.unwrap());
     }
 
