@@ -78,6 +78,8 @@ struct Run {
     /// What the first block covers, and when it came.
     first_ms: u64,
     since: Duration,
+    /// When the newest block came.
+    latest: Duration,
     /// The newest blocks, the newest last; those from before the gap too.
     kept: VecDeque<(BlockHash, Block)>,
 }
@@ -152,6 +154,8 @@ impl CheckpointVerifier {
                     return Ok(self.expire(now));
                 }
             }
+            // Of an earlier run of the camera, kept by somebody and put into a frame of his own.
+            Some(run) if !run.gives_way_to(&block, now) => return Ok(self.expire(now)),
             run => *run = Some(Run::begin(hash, block, now)),
         }
         let mut verdicts = Verdicts::default();
@@ -214,6 +218,7 @@ impl Run {
             first_seq: block.seq,
             first_ms: block.covers_ms,
             since: now,
+            latest: now,
             kept: VecDeque::from([(hash, block)]),
         }
     }
@@ -232,11 +237,19 @@ impl Run {
         } else if block.previous != newest_hash {
             return Err(BlockError::TwoHistories);
         }
+        self.latest = now;
         self.kept.push_back((hash, block));
         if self.kept.len() > MAX_KEPT {
             self.kept.pop_front();
         }
         Ok(true)
+    }
+
+    /// Whether a block of another chain begins a new run: it covers later frames than this one does, or nothing
+    /// came of this one any more, since the camera's clock was set back when it started.
+    fn gives_way_to(&self, block: &Block, now: Duration) -> bool {
+        self.kept.back().is_none_or(|(_, newest)| block.covers_ms > newest.covers_ms)
+            || now.saturating_sub(self.latest) >= ABANDONED
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -296,6 +309,8 @@ impl AddAssign for Verdicts {
 const MARGIN_MS: u64 = 500;
 /// How old a run of blocks is when no relay's cache reaches before it.
 const OLD: Duration = Duration::from_secs(30);
+/// How long no block of a chain came when another chain may take its place whatever the clock says.
+const ABANDONED: Duration = Duration::from_secs(10);
 /// How long a frame waits for the block that lists it.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// How far apart tracks may be on their way.
