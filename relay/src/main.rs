@@ -1,6 +1,6 @@
 //! The binary `latchkey-relay`: one relay, told by flags, environment and file what to be, until SIGTERM or Ctrl-C.
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
 use latchkey_relay::{Arguments, Relay, RelayConfig};
@@ -20,7 +20,10 @@ fn obey(arguments: &Arguments) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn run(config: RelayConfig) -> anyhow::Result<()> {
-    let log = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(EnvFilter::try_new(&config.log)?);
+    let log = tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_env_filter(EnvFilter::try_new(&config.log)?);
     let started = if config.json { log.json().try_init() } else { log.try_init() };
     started.map_err(anyhow::Error::from_boxed)?;
     let (mut terminated, mut interrupted) =

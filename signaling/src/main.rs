@@ -1,6 +1,6 @@
 //! The binary `latchkey-server`: signaling and a relay in one process; it ends on SIGTERM or Ctrl-C.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use latchkey_signaling::{
@@ -26,7 +26,10 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: ServerConfig, arguments: &Arguments) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let logging = if config.json { log.json().try_init() } else { log.try_init() };
     logging.map_err(anyhow::Error::from_boxed)?;
     let (mut terminated, mut interrupted) =
