@@ -18,6 +18,7 @@ use latchkey_e2ee::identity::{DeviceIdentity, DevicePublic};
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::{AUDIO, Kid, SenderSession, VIDEO};
+use latchkey_e2ee::note::Note;
 use latchkey_e2ee::open::{FrameOpener, OpenError};
 use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::Codec;
@@ -133,6 +134,15 @@ fn a_node_member_follows_our_camera_and_opens_its_frames() {
     let session = group.next_session().unwrap();
     let mut sealer = FrameSealer::new(&group.frame_keys().unwrap(), session);
     assert_node_opens(&mut sealer, &mut node, 1_000);
+
+    // Notes go both ways.
+    let note = Note::Unknown(99);
+    let sent = group.send_note(&note).unwrap();
+    assert_eq!(process(&mut node, &sent)["content"], hex::encode(note.to_bytes().unwrap()));
+    let goodbye = json!({"content": hex::encode(Note::Goodbye.to_bytes().unwrap())});
+    let said = node.bytes("application", goodbye, "message");
+    let heard = Processed::Note { from: witness.device, note: Note::Goodbye };
+    assert_eq!(group.process(&said, &home.chain).unwrap(), heard);
 
     // It takes a member's update with the commit that holds it, then an add, and a removal under a new list.
     let update = member.propose_update().unwrap();
