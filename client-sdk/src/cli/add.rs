@@ -86,7 +86,7 @@ async fn add(home: &mut Home, shown: Shown, terms: Terms, show: &Show) -> Result
     show.doing("looking for the new device ...");
     match meeting.meet().await? {
         Met::Sure(kind) => {
-            show.say(&format!("Found the {}; its keys are those of the code.", kind_name(kind)))
+            show.say(&format!("Found the {}; its keys are those of the code.", kind_name(kind)));
         }
         Met::AskDigits => digits(&mut meeting, show).await?,
     }

@@ -1,6 +1,6 @@
 //! `join`: paste an invite code, or show a QR code or a number and be let in.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 use crate::cli::config::Settings;
 use crate::cli::devices::role_name;
 use crate::cli::failure::Failure;
-use crate::cli::invite::print;
 use crate::cli::join_input::{answer, code};
 use crate::cli::show::{Lines, Show};
 use crate::cli::told_to_stop;
@@ -80,7 +79,7 @@ pub(super) async fn run(settings: &Settings, args: JoinArgs) -> Result<(), Failu
     // Dropped while it waits it leaves nothing behind.
     let joining = async {
         match args.sas {
-            true => by_number(settings, config, &show).await,
+            true => by_number(config, &show).await,
             false => by_code(settings, config, args.qr_png.as_deref(), &show).await,
         }
     };
@@ -101,22 +100,17 @@ async fn by_code(
     let (mut arrival, offer) = Arrival::by_code(config).await?;
     let text = offer.reveal();
     let _picture = png.map(|path| Picture::write(path, &text)).transpose()?;
-    if settings.json {
-        print(&json!({
-            "event": "offer",
-            "code": text.as_str(),
-            "expires_in_seconds": LIFETIME.as_secs(),
-            "qr_png": png,
-        }));
-    } else {
-        let mut out = std::io::stdout().lock();
-        let drawn = out.is_terminal().then(|| qr::terminal(&text, Ink::Colours)).transpose();
-        let drawn = drawn.map_err(|error| Failure::other(error.to_string()))?;
-        let drawn = drawn.as_ref().map_or("", |drawn| drawn.as_str());
-        let _ = write!(out, "{drawn}")
-            .and_then(|()| writeln!(out, "{}", text.as_str()))
-            .and_then(|()| out.flush());
-    }
+    let drawn = match !settings.json && std::io::stdout().is_terminal() {
+        true => qr::terminal(&text, Ink::Colours).map_err(|error| Failure::other(error.to_string()))?,
+        false => Zeroizing::default(),
+    };
+    let offered = json!({
+        "event": "offer",
+        "code": text.as_str(),
+        "expires_in_seconds": LIFETIME.as_secs(),
+        "qr_png": png,
+    });
+    show.print(&offered, &Zeroizing::new(format!("{}{}", drawn.as_str(), text.as_str())));
     show.say(
         "On an admin: latchkey devices add --image PICTURE --name NAME     with a picture of the QR code,",
     );
@@ -129,18 +123,14 @@ async fn by_code(
     Ok(arrival.listed().await?)
 }
 
-async fn by_number(settings: &Settings, config: ArrivalConfig, show: &Show) -> Result<Home, Failure> {
+async fn by_number(config: ArrivalConfig, show: &Show) -> Result<Home, Failure> {
     let (mut arrival, number) = Arrival::by_number(config).await?;
-    if settings.json {
-        print(&json!({
-            "event": "pairing_number",
-            "number": number.to_string(),
-            "expires_in_seconds": LIFETIME.as_secs(),
-        }));
-    } else {
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "{number}").and_then(|()| out.flush());
-    }
+    let numbered = json!({
+        "event": "pairing_number",
+        "number": number.to_string(),
+        "expires_in_seconds": LIFETIME.as_secs(),
+    });
+    show.print(&numbered, &number.to_string());
     show.say(&format!("On an admin: latchkey devices add --sas \"{number}\" --name NAME"));
     show.doing("waiting for an admin ...");
     let digits = arrival.digits().await?;

@@ -35,7 +35,7 @@ pub(super) async fn answer(prompt: String) -> Result<Option<String>, Failure> {
             let _ = std::io::stderr().flush();
         }
         let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line).map_err(failed)?;
+        let read = std::io::stdin().read_line(&mut line).map_err(|error| failed(&error))?;
         Ok((read > 0).then(|| line.trim().to_owned()))
     };
     tokio::task::spawn_blocking(read).await.map_err(|_| Failure::other("cannot read standard input"))?
@@ -45,9 +45,9 @@ fn from_stdin(asked: &str) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::with_capacity(512));
     if std::io::stdin().is_terminal() {
         let _ = write!(std::io::stderr(), "Paste {asked} and press Enter: ");
-        std::io::stdin().read_line(&mut text).map_err(failed)?;
+        std::io::stdin().read_line(&mut text).map_err(|error| failed(&error))?;
     } else {
-        std::io::stdin().take(LONGEST_CODE).read_to_string(&mut text).map_err(failed)?;
+        std::io::stdin().take(LONGEST_CODE).read_to_string(&mut text).map_err(|error| failed(&error))?;
     }
     Ok(text)
 }
@@ -61,7 +61,7 @@ fn from_file(file: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-fn failed(error: std::io::Error) -> Failure {
+fn failed(error: &std::io::Error) -> Failure {
     Failure::other(format!("cannot read standard input: {error}"))
 }
 

@@ -41,13 +41,12 @@ pub fn terminal(text: &str, ink: Ink) -> Result<Zeroizing<String>, DrawError> {
     let mut shown = Zeroizing::new(String::with_capacity(side * side * 4));
     for row in (0..side).step_by(2) {
         if ink == Ink::Colours {
-            shown.push_str(BLACK_ON_WHITE);
+            shown.push_str(WHITE_ON_BLACK);
         }
         for column in 0..side {
-            let (above, below) = (dark(row, column), row + 1 < side && dark(row + 1, column));
-            // Ink is black with colours of its own, else light.
-            let (above, below) = if ink == Ink::Colours { (above, below) } else { (!above, !below) };
-            shown.push(match (above, below) {
+            // What is light is drawn: copying a terminal's text drops spaces at the ends of lines.
+            let below = row + 1 == side || !dark(row + 1, column);
+            shown.push(match (!dark(row, column), below) {
                 (true, true) => '█',
                 (true, false) => '▀',
                 (false, true) => '▄',
@@ -83,5 +82,5 @@ const QUIET: usize = 4;
 /// Pixels of a module's side.
 const MODULE: u32 = 8;
 /// Exact colours of the 256-colour palette: themes change the first sixteen only.
-const BLACK_ON_WHITE: &str = "\x1b[38;5;16;48;5;231m";
+const WHITE_ON_BLACK: &str = "\x1b[38;5;231;48;5;16m";
 const RESET: &str = "\x1b[0m";

@@ -156,7 +156,7 @@ mod tests {
 
         for ink in [Ink::Colours, Ink::LightOnDark] {
             let shown = terminal(TEXT, ink).unwrap();
-            let (foreground, background) = if ink == Ink::Colours { (0, 255) } else { (220, 30) };
+            let (foreground, background) = if ink == Ink::Colours { (255, 0) } else { (220, 30) };
             let rows: Vec<Vec<char>> =
                 shown.lines().map(|line| line.chars().filter(|c| "█▀▄ ".contains(*c)).collect()).collect();
             let screen =

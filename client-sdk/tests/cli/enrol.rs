@@ -192,7 +192,7 @@ async fn codes_and_pictures_that_are_no_good_are_said_and_change_nothing() {
         let shop = picture("shop.png", &qr::png("https://shop.example").unwrap());
         let stray_picture = picture("stray.png", &png);
         let newer = stray.replacen("LK1", "LK2", 1);
-        let file = picture("code.txt", stray[..60].as_bytes());
+        let file = picture("code.txt", &stray.as_bytes()[..60]);
 
         for (words, said) in [
             (&["--code", "hello"][..], "begins with LK1:"),
