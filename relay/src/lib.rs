@@ -17,6 +17,7 @@ mod door;
 mod http;
 mod metrics;
 mod ops;
+pub mod port;
 mod public_address;
 mod registry;
 mod relay;

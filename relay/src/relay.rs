@@ -22,6 +22,7 @@ use crate::door::{Door, RelayTransport};
 use crate::http;
 use crate::metrics::DoorCounters;
 use crate::ops;
+use crate::port;
 use crate::public_address::{self, DiscoveryError};
 use crate::registry::Registry;
 use crate::sessions::Sessions;
@@ -35,6 +36,7 @@ pub struct Relay {
     addr: SocketAddr,
     door_addr: Option<SocketAddr>,
     ops_addr: Option<SocketAddr>,
+    max_connections: usize,
     stop: watch::Sender<bool>,
     /// The two HTTP servers. Dropping the set ends them.
     servers: JoinSet<()>,
@@ -160,6 +162,7 @@ impl Relay {
             addr,
             door_addr: None,
             ops_addr: None,
+            max_connections: config.max_connections,
             stop,
             servers: JoinSet::new(),
             tasks,
@@ -271,15 +274,7 @@ impl Relay {
         let listener = listener?;
         let address = listener.local_addr().ok()?;
         tracing::info!(%address, "{what} is open");
-        let mut stopped = stopped.clone();
-        self.servers.spawn(async move {
-            let until = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-                tracing::error!(%error, "{what} closed");
-            }
-        });
+        self.servers.spawn(port::serve(listener, router, self.max_connections, stopped.clone()));
         Some(address)
     }
 }

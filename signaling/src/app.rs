@@ -61,11 +61,6 @@ pub(crate) async fn to_the_end<T: Send + 'static>(
     })
 }
 
-/// Returns when the server ends.
-pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 /// Fresh random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     let mut bytes = [0; N];

@@ -18,7 +18,6 @@ mod http;
 mod limits;
 mod metrics;
 mod ops;
-mod port;
 mod ready_file;
 mod refusal;
 mod relay_side;

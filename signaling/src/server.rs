@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use latchkey_relay::port::{self, stopped};
 use latchkey_relay::{GrantKey, Relay, RelayConfig};
 use latchkey_signaling_core::invites::InviteCode;
 use latchkey_signaling_core::signaling::{Policy, Signaling};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::addresses::Addresses;
-use crate::app::{App, stopped};
+use crate::app::App;
 use crate::bus::Bus;
 use crate::config::ServerConfig;
 use crate::grant_key::{self, GrantKeyError};
@@ -29,7 +30,6 @@ use crate::http;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::ops;
-use crate::port;
 use crate::relay_side::RelaySide;
 use crate::store::sqlite::{OpenError, SqliteStore};
 

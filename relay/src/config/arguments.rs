@@ -98,6 +98,10 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_sessions_per_device: Option<usize>,
+    /// TCP connections at once on each port; who comes after waits [default: 10000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
     /// Longest SDP read, in bytes [default: 65536]
     #[arg(long, env = "LATCHKEY_RELAY_MAX_SDP_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]

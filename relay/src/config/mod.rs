@@ -52,6 +52,8 @@ pub struct RelayConfig {
     pub max_viewers_per_room: usize,
     /// Sessions that one device may hold at once, over all rooms.
     pub max_sessions_per_device: usize,
+    /// TCP connections at once on each port, at least one; who comes after waits.
+    pub max_connections: usize,
     /// Longest SDP that the door reads, in bytes.
     pub max_sdp_bytes: usize,
     /// Seconds that a drain waits for sessions to leave before they are ended.
@@ -80,6 +82,7 @@ impl Default for RelayConfig {
             max_sessions: 20_000,
             max_viewers_per_room: 1_000,
             max_sessions_per_device: 32,
+            max_connections: 10_000,
             max_sdp_bytes: 64 * 1024,
             drain_seconds: 10,
             log: "info".to_owned(),

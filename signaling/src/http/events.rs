@@ -10,10 +10,11 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::response::Response;
 use latchkey_api::event::Event;
 use latchkey_api::problem::{Problem, ProblemCode};
+use latchkey_relay::port::stopped;
 use latchkey_signaling_core::signaling::Caller;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::app::{App, stopped};
+use crate::app::App;
 use crate::bus::Subscription;
 use crate::http::caller::SignedIn;
 use crate::refusal::Refusal;

@@ -22,18 +22,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower::Service as _;
 
-use crate::app::stopped;
-
-/// Answers with `routes` on at most `connections` connections at once, until `stop` turns true and what was begun
+/// Answers with `routes` on at most `connections` connections at once, and at least one, until `stop` turns true and what was begun
 /// is answered. Who comes when all are taken waits in the system's queue. Each request carries its peer as
-/// [`ConnectInfo<SocketAddr>`].
-pub(crate) async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    connections: usize,
-    stop: watch::Receiver<bool>,
-) {
-    let places = Arc::new(Semaphore::new(connections));
+/// [`ConnectInfo<SocketAddr>`]. A connection that brings no headers for 30 s is closed.
+pub async fn serve(listener: TcpListener, routes: Router, connections: usize, stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut open = JoinSet::new();
     let mut until = pin!(stopped(stop.clone()));
     loop {
@@ -47,6 +40,11 @@ pub(crate) async fn serve(
     }
     drop(listener);
     while open.join_next().await.is_some() {}
+}
+
+/// Returns when `stop` turns true, or nobody is left who could turn it.
+pub async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The next connection, once there is a place for it.
