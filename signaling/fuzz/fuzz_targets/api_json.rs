@@ -3,8 +3,9 @@
 
 use latchkey_api::auth::{ChallengeRequest, SignIn};
 use latchkey_api::device::{ClaimKeyPackage, PublishKeyPackages};
-use latchkey_api::group::{PostCommit, PostMessage};
-use latchkey_api::household::CreateHousehold;
+use latchkey_api::export::Export;
+use latchkey_api::group::{PostCommit, PostCursor, PostMessage};
+use latchkey_api::household::{CreateHousehold, DeleteHousehold};
 use latchkey_api::list::PostList;
 use latchkey_api::mailbox::PostMail;
 use latchkey_api::session::OpenSession;
@@ -21,5 +22,5 @@ macro_rules! comes_back {
 
 fuzz_target!(|bytes: &[u8]| {
     comes_back!(bytes, ChallengeRequest, SignIn, CreateHousehold, PostList, PublishKeyPackages, ClaimKeyPackage);
-    comes_back!(bytes, PostCommit, PostMessage, OpenSession, PostMail);
+    comes_back!(bytes, PostCommit, PostMessage, PostCursor, OpenSession, PostMail, DeleteHousehold, Export);
 });

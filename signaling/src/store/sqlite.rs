@@ -62,6 +62,17 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
+    /// Writes the file anew when a household was deleted since it was last done, and empties the log. What freed rows
+    /// leave is zeros, but rows that were moved between pages before leave copies behind them.
+    async fn scrub(&self) -> Result<(), sqlx::Error> {
+        let due: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.writer).await?;
+        if due != 0 {
+            sqlx::query("VACUUM").execute(&self.writer).await?;
+            sqlx::query("PRAGMA user_version = 0").execute(&self.writer).await?;
+        }
+        self.empty_log().await
+    }
+
     /// Brings everything from the write-ahead log into the file and empties the log: what was deleted stays readable in
     /// there otherwise. Waits for readers; when they take too long, the next attempt does it.
     async fn empty_log(&self) -> Result<(), sqlx::Error> {
@@ -214,7 +225,9 @@ impl Store for SqliteStore {
 
     async fn delete_household(&self, household: HouseholdId) -> Result<bool, StoreError> {
         let gone: Result<bool, StoreError> = in_transaction!(self, |tx| whole::delete(tx, household));
-        self.empty_log().await.map_err(failed)?;
+        if let Err(error) = self.scrub().await {
+            tracing::warn!(%error, "deleted rows are gone, their bytes not yet: the next purge tries again");
+        }
         gone
     }
 
@@ -251,7 +264,7 @@ impl Store for SqliteStore {
     async fn purge(&self, now_ms: u64, messages_before_ms: u64) -> Result<u64, StoreError> {
         let gone: Result<u64, StoreError> =
             in_transaction!(self, |tx| mail::purge(tx, now_ms, messages_before_ms));
-        self.empty_log().await.map_err(failed)?;
+        self.scrub().await.map_err(failed)?;
         gone
     }
 }

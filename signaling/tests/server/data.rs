@@ -156,7 +156,7 @@ async fn of_a_deleted_household_nothing_is_left_in_any_file() {
     })
     .await;
     let (mut home, mut neighbour) = (running.home().await, running.home().await);
-    let (marks, kept) = tokio::join!(live(&running, &mut home, 40), live(&running, &mut neighbour, 40));
+    let (marks, kept) = tokio::join!(live(&running, &mut home, 60), live(&running, &mut neighbour, 60));
     let before = (found(running.folder(), &marks), found(running.folder(), &kept));
     assert!(
         before.0 > marks.len() / 2 && before.1 > kept.len() / 2,
@@ -188,7 +188,7 @@ async fn of_a_deleted_household_nothing_is_left_in_any_file() {
     let answer = running.client.answer(home.id, &home.admin, &challenge);
     running.client.post("/v1/auth/session", &answer).await.problem(ProblemCode::SignInFailed);
     let neighbours = running.client.signed_in(&neighbour, &neighbour.viewer).await;
-    assert_eq!(neighbours.get("/v1/lists").await.ok::<Lists>(StatusCode::OK).lists.len(), 41);
+    assert_eq!(neighbours.get("/v1/lists").await.ok::<Lists>(StatusCode::OK).lists.len(), 50);
     let folder = running.folder().to_owned();
     running.server.shutdown().await;
     assert_eq!(found(&folder, &marks), 0, "after it ended");

@@ -197,7 +197,38 @@ async fn the_openapi_document_names_every_route_and_its_types() {
         let lost = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&answer.status);
         assert!(!lost, "{route}: {}", answer.status);
     }
+    // The router, the document and the page for people name the same routes.
+    let routed: Vec<String> = include_str!("../../src/http/mod.rs")
+        .split(".route(\"")
+        .skip(1)
+        .flat_map(|route| {
+            let (path, handlers) = route.split_once('"').unwrap();
+            let handlers = handlers.split(".route(").next().unwrap().lines().next().unwrap();
+            ["get", "post", "delete"]
+                .into_iter()
+                .filter(move |method| handlers.contains(&format!("{method}(")))
+                .map(move |method| format!("{method} {path}"))
+        })
+        .filter(|route| route != "get /v1/openapi.json")
+        .collect();
+    let mut routed: Vec<&str> = routed.iter().map(String::as_str).collect();
+    routed.sort_unstable();
+    assert_eq!(routed, expected);
     let documented = include_str!("../../docs/api.md");
+    for route in &expected {
+        let (method, path) = route.split_once(' ').unwrap();
+        let name = format!("`{} {path}", method.to_uppercase());
+        let named = documented
+            .match_indices(&name)
+            .any(|(at, _)| documented[at + name.len()..].starts_with(['`', '?']));
+        assert!(named, "{name} is not in api.md");
+    }
+    for named in documented.split('`').filter(|text| text.contains(" /v1/") || text.ends_with(" /livez")) {
+        let route = named.split('?').next().unwrap();
+        let (method, path) = route.split_once(' ').unwrap();
+        let route = format!("{} {path}", method.to_lowercase());
+        assert!(expected.contains(&route.as_str()) || route == "get /v1/openapi.json", "{named} is no route");
+    }
     for code in ProblemCode::ALL {
         assert!(documented.contains(&format!("`{}`", code.as_str())), "{} is not in api.md", code.as_str());
     }

@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use latchkey_api::event::Event;
 use latchkey_api::group::{PostCommit, PostMessage, WelcomeFor};
+use latchkey_api::list::PostList;
 use latchkey_api::problem::ProblemCode;
 use reqwest::StatusCode;
 use tokio::net::TcpStream;
@@ -137,5 +138,42 @@ async fn what_a_client_sends_over_the_socket_changes_nothing() {
     let _ = socket.stream.send(Message::binary(vec![0; 100_000])).await;
     assert_eq!(socket.event().await, None);
     assert_eq!(viewer.get("/v1/lists").await.status, StatusCode::OK);
+    running.server.shutdown().await;
+}
+
+/// How soon a camera knows of a removal: from the request with the list to the event at its socket, all other sockets of
+/// the household open beside it. Printed, not judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_wakes_every_device_at_once() {
+    let running = Running::with(|config| config.device_burst = 10_000).await;
+    let mut home = running.home().await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    let mut camera = Socket::open(&running.client.signed_in(&home, &home.camera).await).await;
+    let mut others = Vec::new();
+    for device in [&home.admin, &home.other_camera, &home.viewer] {
+        others.push(Socket::open(&running.client.signed_in(&home, device).await).await);
+    }
+    let mut took = Vec::new();
+    for round in 0..30 {
+        // The last one takes a guest away, whose leg is cut.
+        let guest = home.guest.id;
+        let list = home.next(|list| match round {
+            29 => list.without(guest).unwrap(),
+            _ => list,
+        });
+        let began = std::time::Instant::now();
+        let posting = {
+            let (admin, list) = (admin.clone(), PostList { list: list.into() });
+            tokio::spawn(async move { admin.post("/v1/lists", &list).await.status })
+        };
+        assert_eq!(camera.event().await, Some(Event::List { version: round + 2 }));
+        took.push(began.elapsed());
+        for socket in &mut others {
+            assert_eq!(socket.event().await, Some(Event::List { version: round + 2 }));
+        }
+        assert_eq!(posting.await.unwrap(), StatusCode::CREATED);
+    }
+    took.sort();
+    println!("list to event: n={} p50={:?} p95={:?} max={:?}", took.len(), took[15], took[28], took[29]);
     running.server.shutdown().await;
 }

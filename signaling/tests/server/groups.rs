@@ -1,16 +1,18 @@
 //! MLS delivery: one commit per epoch, by the camera or an admin, read by all in one order.
 
-use latchkey_api::device_list::Role;
+use latchkey_api::device::{ClaimKeyPackage, PublishKeyPackages};
+use latchkey_api::device_list::{Right, Rights, Role};
 use latchkey_api::group::{
-    GroupMessages, MessageAccepted, MessageKind, PostCommit, PostMessage, WelcomeFor, Welcomes,
+    CursorKept, GroupMessages, MessageAccepted, MessageKind, PostCommit, PostCursor, PostMessage, WelcomeFor,
+    Welcomes,
 };
 use latchkey_api::id::{DeviceId, GroupId};
-use latchkey_api::list::Lists;
+use latchkey_api::list::{Lists, PostList};
 use latchkey_api::problem::ProblemCode;
 use reqwest::StatusCode;
 
 use crate::client::Client;
-use crate::home::Device;
+use crate::home::{Device, Home, now};
 use crate::mls;
 use crate::running::Running;
 
@@ -268,10 +270,129 @@ async fn a_list_without_the_camera_closes_its_group() {
     assert_eq!(camera.post(&commits(group), &commit(group, 0)).await.status, StatusCode::CREATED);
     let gone = home.camera.id;
     let list = home.next(|list| list.without(gone).unwrap());
-    let list = latchkey_api::list::PostList { list: list.into() };
+    let list = PostList { list: list.into() };
     assert_eq!(admin.post("/v1/lists", &list).await.status, StatusCode::CREATED);
     camera.post(&commits(group), &commit(group, 1)).await.problem(ProblemCode::NotSignedIn);
     admin.post(&commits(group), &commit(group, 1)).await.problem(ProblemCode::NotFound);
     admin.get(&messages(group)).await.problem(ProblemCode::NotFound);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_all_have_read_is_dropped_and_nothing_before() {
+    let running = Running::start().await;
+    let guests_end = now() + 3;
+    let home = running.register(Home::with_guest_until(guests_end)).await;
+    let group = home.group();
+    let path = format!("/v1/groups/{group}/cursor");
+    let client = &running.client;
+    let mut readers = Vec::new();
+    for device in [&home.camera, &home.admin, &home.viewer] {
+        readers.push(client.signed_in(&home, device).await);
+    }
+    readers[0].post(&path, &PostCursor { seq: 1 }).await.problem(ProblemCode::NotFound);
+    for epoch in 0..4 {
+        readers[0].post(&commits(group), &commit(group, epoch)).await;
+    }
+    let kept = async |client: &Client, seq| -> u64 {
+        client.post(&path, &PostCursor { seq }).await.ok::<CursorKept>(StatusCode::OK).seq
+    };
+    let seqs = async |client: &Client| -> Vec<u64> {
+        read(client, group, 0).await.messages.iter().map(|message| message.seq).collect()
+    };
+    for reader in &readers {
+        assert_eq!(kept(reader, 3).await, 3);
+    }
+    assert_eq!(seqs(&readers[0]).await, [1, 2, 3, 4], "the guest may come back");
+    while now() < guests_end {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(kept(&readers[2], 2).await, 3, "a cursor does not move back");
+    assert_eq!(seqs(&readers[0]).await, [4], "the guest's time is over");
+    assert_eq!(kept(&readers[1], u64::MAX).await, 4, "nor beyond the end");
+
+    // The other camera and a stranger have no say.
+    let stranger = running.home().await;
+    for (home, device) in [(&home, &home.other_camera), (&stranger, &stranger.admin)] {
+        let other = client.signed_in(home, device).await;
+        other.post(&path, &PostCursor { seq: 4 }).await.problem(ProblemCode::NotFound);
+    }
+    assert_eq!(seqs(&readers[0]).await, [4]);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_application_message_is_small_and_a_proposal_may_be_large() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    camera.post(&commits(group), &commit(group, 0)).await;
+    let sized = |message: Vec<u8>, len: usize| {
+        let filler = vec![3; len - message.len()];
+        PostMessage { message: [message, filler].concat().into() }
+    };
+    let note = || mls::private(group, 1, mls::APPLICATION);
+    let proposal = || mls::public(group, 1, mls::MEMBER, mls::PROPOSAL);
+    for (message, code) in [
+        (sized(note(), 32 * 1024 + 1), ProblemCode::TooLarge),
+        (sized(proposal(), 64 * 1024 + 1), ProblemCode::TooLarge),
+    ] {
+        camera.post(&messages(group), &message).await.problem(code);
+    }
+    for message in [sized(note(), 32 * 1024), sized(proposal(), 64 * 1024)] {
+        assert_eq!(camera.post(&messages(group), &message).await.status, StatusCode::CREATED);
+    }
+    running.server.shutdown().await;
+}
+
+/// Talking and recordings have keys of their own: who may only do that is no member, for the server as for the clients.
+#[tokio::test]
+async fn who_may_not_see_the_camera_takes_no_part_in_its_group() {
+    let running = Running::start().await;
+    let mut home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    let package = PublishKeyPackages { packages: vec![mls::key_package().into()], last_resort: None };
+    assert_eq!(viewer.post("/v1/key-packages", &package).await.status, StatusCode::CREATED);
+    let adding = PostCommit { welcomes: vec![welcome(home.viewer.id)], ..commit(group, 0) };
+    assert_eq!(camera.post(&commits(group), &adding).await.status, StatusCode::CREATED);
+
+    let (viewers, admins) = (home.viewer.id, home.admin.id);
+    let list = home.next(|list| {
+        let blind = |id| {
+            let mut entry = list.device(id).unwrap().clone();
+            entry.rights = Rights::of(&[Right::Talk, Right::History]);
+            entry
+        };
+        let entries = [blind(viewers), blind(admins)];
+        entries.into_iter().fold(list, |list, entry| list.with(entry).unwrap())
+    });
+    assert_eq!(admin.post("/v1/lists", &PostList { list: list.into() }).await.status, StatusCode::CREATED);
+    viewer.get("/v1/welcomes").await.problem(ProblemCode::NotSignedIn);
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    let waiting: Welcomes = viewer.get("/v1/welcomes").await.ok(StatusCode::OK);
+    assert!(waiting.welcomes.is_empty(), "the one that waited leads into a closed group");
+    viewer.get(&messages(group)).await.problem(ProblemCode::NotFound);
+    let note = PostMessage { message: mls::private(group, 1, mls::APPLICATION).into() };
+    viewer.post(&messages(group), &note).await.problem(ProblemCode::NotFound);
+    admin.post(&commits(group), &commit(group, 1)).await.problem(ProblemCode::Forbidden);
+    let claim = ClaimKeyPackage { device: viewers };
+    camera.post("/v1/key-packages/claim", &claim).await.problem(ProblemCode::NotFound);
+    let adding = PostCommit { welcomes: vec![welcome(viewers)], ..commit(group, 1) };
+    camera.post(&commits(group), &adding).await.problem(ProblemCode::MessageMismatch);
+
+    // With only the right to talk left, it can still be given less.
+    let kept = home.other_camera.id;
+    let list = home.next(|list| {
+        let mut entry = list.device(viewers).unwrap().clone();
+        entry.cameras = Some(vec![kept]);
+        list.with(entry).unwrap()
+    });
+    assert_eq!(admin.post("/v1/lists", &PostList { list: list.into() }).await.status, StatusCode::CREATED);
+    viewer.get("/v1/lists").await.problem(ProblemCode::NotSignedIn);
     running.server.shutdown().await;
 }

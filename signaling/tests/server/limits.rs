@@ -1,10 +1,12 @@
 //! Token buckets: who asks too often waits, and nobody else does.
 
 use latchkey_api::encoding::to_text;
+use latchkey_api::group::{PostCommit, PostMessage};
 use latchkey_api::problem::ProblemCode;
 use reqwest::StatusCode;
 
 use crate::home::{Home, random};
+use crate::mls;
 use crate::running::Running;
 
 #[tokio::test]
@@ -74,5 +76,31 @@ async fn a_full_server_takes_no_new_household_and_knows_the_old_ones() {
     third.problem(ProblemCode::LimitReached);
     let again = running.client.post("/v1/households", &first.registration()).await;
     assert_eq!(again.status, StatusCode::CREATED);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_to_a_group_have_a_limit_of_their_own_and_reading_goes_on() {
+    let running = Running::with(|config| {
+        config.message_burst = 3;
+        config.message_rate = 0.1;
+    })
+    .await;
+    let home = running.home().await;
+    let group = home.group();
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let commit = PostCommit { epoch: 0, commit: mls::commit(group, 0).into(), welcomes: vec![], list: None };
+    camera.post(&format!("/v1/groups/{group}/commits"), &commit).await;
+    let path = format!("/v1/groups/{group}/messages");
+    let note = || PostMessage { message: mls::private(group, 1, mls::APPLICATION).into() };
+    for _ in 0..3 {
+        assert_eq!(viewer.post(&path, &note()).await.status, StatusCode::CREATED);
+    }
+    let refused = viewer.post(&path, &note()).await;
+    refused.problem(ProblemCode::RateLimited);
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(viewer.get(&path).await.status, StatusCode::OK);
+    assert_eq!(camera.post(&path, &note()).await.status, StatusCode::CREATED);
     running.server.shutdown().await;
 }

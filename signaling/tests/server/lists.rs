@@ -182,3 +182,52 @@ async fn a_long_chain_is_read_page_by_page() {
     assert!(!rest.more);
     running.server.shutdown().await;
 }
+
+/// The server has one history: a second list of any version is refused, whoever signed it, also in a commit. A list that
+/// joins histories for devices that saw two is taken in.
+#[tokio::test]
+async fn a_second_history_is_refused_and_a_joining_list_is_not() {
+    let running = Running::start().await;
+    let mut home = running.home().await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    let rival = home.draft(|list| list.with(Device::new().entry(Role::Viewer)).unwrap());
+    for _ in 0..2 {
+        let list = home.next(|list| list);
+        let _: ListAccepted = admin.post("/v1/lists", &post(list)).await.ok(StatusCode::CREATED);
+    }
+    admin.post("/v1/lists", &post(rival.clone())).await.problem(ProblemCode::ListVersionTaken);
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let group = home.group();
+    let commit = latchkey_api::group::PostCommit {
+        epoch: 0,
+        commit: crate::mls::commit(group, 0).into(),
+        welcomes: Vec::new(),
+        list: Some(rival.into()),
+    };
+    let path = format!("/v1/groups/{group}/commits");
+    camera.post(&path, &commit).await.problem(ProblemCode::ListVersionTaken);
+
+    let second = home.draft(|list| list.with(Device::new().entry(Role::Viewer)).unwrap());
+    let first = home.next(|list| list);
+    let _: ListAccepted = admin.post("/v1/lists", &post(first)).await.ok(StatusCode::CREATED);
+    let rival = latchkey_api::device_list::SignedList::parse(&second).unwrap().hash();
+    let joining = home.next(|mut list| {
+        list.parents.push(rival);
+        list.parents.sort();
+        list.reason = latchkey_api::device_list::Reason::Joined;
+        list
+    });
+    let joined: ListAccepted = admin.post("/v1/lists", &post(joining)).await.ok(StatusCode::CREATED);
+    assert_eq!(joined.version, 5);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_of_any_length_that_a_list_may_have_is_read() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let admin = running.client.signed_in(&home, &home.admin).await;
+    admin.post("/v1/lists", &post(vec![7; 64 * 1024])).await.problem(ProblemCode::ListInvalid);
+    admin.post("/v1/lists", &post(vec![7; 80 * 1024])).await.problem(ProblemCode::TooLarge);
+    running.server.shutdown().await;
+}

@@ -72,6 +72,8 @@ pub(super) async fn delete(tx: &mut SqliteConnection, household: HouseholdId) ->
     ] {
         query(statement).bind(household.as_ref()).execute(&mut *tx).await?;
     }
+    // Says, also after a crash, that the file is to be written anew.
+    query("PRAGMA user_version = 1").execute(&mut *tx).await?;
     let gone =
         query("DELETE FROM households WHERE household = ?").bind(household.as_ref()).execute(tx).await?;
     Ok(gone.rows_affected() > 0)
