@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::notice::{self, Notice};
 use crate::signaling::{Server, Signaling, SignalingError, unix_seconds};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Unlock, Vault, VaultError};
 
 /// One device of one household, held by this process.
 pub struct Home {
@@ -82,6 +82,11 @@ impl Home {
     /// Fails with [`HomeError::Vault`] and [`HomeError::Record`].
     pub fn open(dir: &Path) -> Result<Self, HomeError> {
         Self::load(Vault::open(dir)?)
+    }
+
+    /// As [`Home::open`], unlocked by `unlock`.
+    pub fn open_with(dir: &Path, unlock: &Unlock) -> Result<Self, HomeError> {
+        Self::load(Vault::open_with(dir, unlock)?)
     }
 
     /// Reads the device in `dir`, also while another process holds it; it cannot be changed.

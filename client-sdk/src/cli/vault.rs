@@ -36,10 +36,9 @@ pub(super) fn install(settings: &Settings, command: &Command) -> Result<(), Fail
     match status(&settings.home) {
         Err(VaultError::Missing(_)) if makes_device && asker().is_some() => unlock.prepare(&settings.home)?,
         Ok(Status { method: Some(Method::Passphrase), .. }) if !makes_device && !only_status => {
-            match Vault::look_with(&settings.home, &unlock) {
-                Err(VaultError::Unlock(error)) => return Err(VaultError::Unlock(error).into()),
-                // The command says it in its own way.
-                Ok(_) | Err(_) => {}
+            // Anything else the command says in its own way.
+            if let Err(VaultError::Unlock(error)) = Vault::look_with(&settings.home, &unlock) {
+                return Err(VaultError::Unlock(error).into());
             }
         }
         _ => {}

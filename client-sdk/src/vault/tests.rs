@@ -166,7 +166,7 @@ fn a_key_file_that_is_missing_foreign_damaged_or_exposed_is_named() {
 
     let moved = dir.path().join("stick.key");
     fs::rename(&key, &moved).unwrap();
-    assert_eq!(refused(Vault::look(&home)), UnlockError::KeyFileMissing(key.clone()));
+    assert_eq!(refused(Vault::look(&home)), UnlockError::KeyFileMissing(key));
     fs::write(&moved, &good).unwrap();
     Vault::open_with(&home, &by(Method::KeyFile).key_file(Some(moved))).unwrap();
     assert_eq!(fs::read(file_of(&home)).unwrap(), vault, "nothing was changed");
@@ -389,7 +389,7 @@ proptest! {
         let file = seal(&header, &key, &records);
         let sealed = Sealed::parse(&file).unwrap();
         prop_assert!(sealed.header == header);
-        prop_assert_eq!(sealed.open(&key).unwrap().unwrap(), records.clone());
+        prop_assert_eq!(&sealed.open(&key).unwrap().unwrap(), &records);
         prop_assert!(sealed.open(&VaultKey::generate()).is_err());
         prop_assert_ne!(seal(&header, &key, &records), file.clone(), "no nonce is used twice");
 

@@ -169,10 +169,11 @@ impl Unlock {
     }
 
     fn lock_somehow(&self, dir: &Path, old: Option<&Header>) -> Result<Lockbox, UnlockError> {
-        if self.passphrase_file.is_none() && keyring::is_likely() {
-            if let Ok(lockbox) = Self::by_keyring(dir) {
-                return Ok(lockbox);
-            }
+        if self.passphrase_file.is_none()
+            && keyring::is_likely()
+            && let Ok(lockbox) = Self::by_keyring(dir)
+        {
+            return Ok(lockbox);
         }
         if self.passphrase_file.is_none() && self.asker.is_none() {
             return self.by_key_file(dir, old);
