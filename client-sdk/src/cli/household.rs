@@ -1,7 +1,7 @@
 //! `household create`: keys, twelve words, and the household only when the words are safe.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -29,6 +29,9 @@ pub(super) struct CreateArgs {
     /// Write the twelve words to this new file, which only you can read, instead of showing them
     #[arg(long, value_name = "FILE")]
     words_file: Option<PathBuf>,
+    /// File with the invite code that the server's operator gave you, where the server asks for one
+    #[arg(long, value_name = "FILE")]
+    invite_code_file: Option<PathBuf>,
     /// Do not ask words back
     #[arg(long)]
     skip_words_check: bool,
@@ -39,7 +42,11 @@ pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), 
     let server = named.ok_or_else(|| {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
     })?;
-    let founding = Founding::prepare(&settings.home, &server, &args.name)?;
+    let invite_code = args.invite_code_file.as_deref().map(read_invite_code).transpose()?;
+    let mut founding = Founding::prepare(&settings.home, &server, &args.name)?;
+    if let Some(code) = invite_code {
+        founding = founding.with_invite_code(code);
+    }
     if let Some(file) = &args.words_file {
         let words = Zeroizing::new(format!("{}\n", founding.words()).into_bytes());
         household_words::write_private(file, &words).map_err(|why| {
@@ -100,6 +107,17 @@ pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), 
             )
         });
     written.map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+}
+
+/// The code alone, white space around it taken off.
+fn read_invite_code(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|why| {
+        Failure::usage(format!("cannot read the invite code from {}: {why}", file.display()))
+    })?;
+    match text.trim() {
+        "" => Err(Failure::usage(format!("{} is empty: put the invite code into it", file.display()))),
+        code => Ok(code.to_owned()),
+    }
 }
 
 /// Shows the words and asks three back; nothing is made before the answers are right.

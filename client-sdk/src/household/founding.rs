@@ -38,6 +38,7 @@ pub struct Founding {
     beginnings: Option<Beginnings>,
     list: Vec<u8>,
     words: Option<Phrase>,
+    invite_code: Option<String>,
     done: bool,
 }
 
@@ -54,6 +55,7 @@ impl Founding {
             beginnings: None,
             list: Vec::new(),
             words: None,
+            invite_code: None,
             done: false,
         };
         let (root, words) = HouseholdRoot::generate().map_err(HomeError::from)?;
@@ -68,6 +70,13 @@ impl Founding {
         founding.beginnings = Some(Beginnings { identity, server, root_public, label_key });
         founding.words = Some(words);
         Ok(founding)
+    }
+
+    /// Brings an invite code of the server's operator, where the server asks for one.
+    #[must_use]
+    pub fn with_invite_code(mut self, code: String) -> Self {
+        self.invite_code = Some(code);
+        self
     }
 
     /// The twelve words, to be shown once and asked back.
@@ -86,7 +95,8 @@ impl Founding {
         let mut home = Home::begin(vault, beginnings)?;
         home.take_lists(std::slice::from_ref(&self.list))?;
         let list = std::mem::take(&mut self.list);
-        home.server().create_household(root_public, list, None).await.map_err(HomeError::from)?;
+        let invite_code = self.invite_code.take();
+        home.server().create_household(root_public, list, invite_code).await.map_err(HomeError::from)?;
         let signaling = home.signaling();
         key_packages::leave(&mut home, &signaling).await?;
         self.done = true;
