@@ -12,7 +12,10 @@ use crate::alarm::Alarm;
 /// Judges the frames of one viewer.
 pub(super) struct Live {
     began: Instant,
+    /// The newest answer: how far the camera had counted.
     answer: Option<Freshness>,
+    /// The answer that came quickest: what the camera's clock shows. A server may hold back others.
+    clock: Option<(Duration, Freshness)>,
     /// A new connection begins with what the relay has kept: its frames are older at first.
     connected: Instant,
     /// Since when all frames of picture and of sound have come too late.
@@ -39,6 +42,7 @@ impl Live {
         Self {
             began,
             answer: None,
+            clock: None,
             connected: began,
             late_since: [None; 2],
             delayed: [false; 2],
@@ -56,7 +60,16 @@ impl Live {
         next: Vec<(Kid, u64)>,
     ) {
         let since = |moment: Instant| moment.saturating_duration_since(self.began);
-        self.answer = Some(Freshness::new(since(asked), since(answered), camera_ms, next));
+        let answer = Freshness::new(since(asked), since(answered), camera_ms, next);
+        let at = since(answered);
+        let is_better = self.clock.as_ref().is_none_or(|(given, clock)| {
+            let is_old = at.saturating_sub(*given) >= CLOCK_TRUSTED;
+            is_old || answer.round_trip() <= clock.round_trip() || !agree(&answer, clock, at)
+        });
+        if is_better {
+            self.clock = Some((at, answer.clone()));
+        }
+        self.answer = Some(answer);
     }
 
     /// Frames come over a new connection.
@@ -77,7 +90,9 @@ impl Live {
         opened: &Opened,
         now: Instant,
     ) -> (Judged, Option<Alarm>) {
-        let Some(answer) = &self.answer else { return (Judged::NotLive, None) };
+        let (Some(answer), Some((_, clock))) = (&self.answer, &self.clock) else {
+            return (Judged::NotLive, None);
+        };
         let track = usize::from(kind == MediaKind::Audio);
         let arrival = Arrival {
             at: now.saturating_duration_since(self.began),
@@ -85,7 +100,7 @@ impl Live {
             kid: opened.kid,
             ctr: opened.ctr,
         };
-        let (youngest, oldest) = answer.age_ms(&arrival);
+        let (youngest, oldest) = clock.age_ms(&arrival);
         let behind = answer.frames_behind(&arrival);
         if youngest > ms(LONGEST_GOP) && behind != Some(0) {
             self.now = Some(false);
@@ -96,7 +111,7 @@ impl Live {
             return (Judged::Stale, self.alarm(REPLAYED, alarm, now));
         }
         let age = (youngest + oldest) / 2;
-        let allowed = ms(SHORTEST_ALLOWED.max(answer.round_trip() + BEYOND_ROUND_TRIP));
+        let allowed = ms(SHORTEST_ALLOWED.max(clock.round_trip() + BEYOND_ROUND_TRIP));
         if age <= allowed {
             self.late_since[track] = None;
             self.delayed[track] = false;
@@ -127,6 +142,14 @@ impl Live {
     }
 }
 
+/// Whether two answers can be of one clock that was not set in between.
+fn agree(one: &Freshness, other: &Freshness, at: Duration) -> bool {
+    let Some(kid) = Kid::from_value(0) else { return false };
+    let moment = Arrival { at, captured_ms: 0, kid, ctr: 0 };
+    let ((least, most), (other_least, other_most)) = (one.age_ms(&moment), other.age_ms(&moment));
+    least <= other_most + ms(BEYOND_ROUND_TRIP) && other_least <= most + ms(BEYOND_ROUND_TRIP)
+}
+
 fn ms(duration: Duration) -> i128 {
     i128::try_from(duration.as_millis()).unwrap_or(i128::MAX)
 }
@@ -139,6 +162,8 @@ const LONGEST_GOP: Duration = Duration::from_secs(11);
 const SHORTEST_ALLOWED: Duration = Duration::from_secs(1);
 /// The age that frames may have beyond the time that question and answer took.
 const BEYOND_ROUND_TRIP: Duration = Duration::from_millis(500);
+/// How long the quickest answer tells the camera's clock: clocks drift.
+const CLOCK_TRUSTED: Duration = Duration::from_secs(600);
 /// How long every frame must have been late before that is called a delay.
 const SUSTAINED: Duration = Duration::from_secs(2);
 /// How long a new connection has for what the relay has kept.
@@ -250,6 +275,19 @@ mod tests {
             assert!(play(&mut live, at, from, from + 900, 3000).1.is_empty());
             assert!(play(&mut live, at, from + 900, from + 1000, 100).1.is_empty());
         }
+    }
+
+    #[test]
+    fn answers_that_are_held_back_later_hide_no_delay() {
+        let (mut live, at) = answered(100);
+        let later = at + Duration::from_secs(20);
+        // Asked 10 s before, answered by the camera at once.
+        live.answered(at + Duration::from_secs(10), later, CAMERA_MS + 10_000, vec![(kid(1), 550)]);
+        assert_eq!(play(&mut live, at, 20_000, 24_000, 5000), (Judged::NotLive, vec!["delayed"]));
+        // The camera's clock was set: then the new answer counts.
+        live.answered(later, later + Duration::from_secs(1), CAMERA_MS - 600_000, vec![(kid(1), 800)]);
+        let opened = frame(1, 801, CAMERA_MS - 600_000 - 100);
+        assert_eq!(live.judge(MediaKind::Video, &opened, later + Duration::from_secs(1)).0, Judged::Live);
     }
 
     #[test]
