@@ -213,7 +213,10 @@ fn read_file(dir: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let path = file_of(dir);
     match fs::read(&path) {
         Ok(bytes) => Ok(Zeroizing::new(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(VaultError::Missing(dir.to_owned())),
+        // A file where the folder should be holds no device either.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(VaultError::Missing(dir.to_owned()))
+        }
         Err(error) => Err(failed(&path, &error)),
     }
 }

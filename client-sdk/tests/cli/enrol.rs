@@ -125,7 +125,7 @@ async fn a_guest_comes_in_by_invite_with_cameras_days_and_rights() {
             (&["--cameras", "door"], "--days"),
             (&["--cameras", "door", "--days", "31"], "1 to 30 days"),
             (&["--cameras", "door", "--until", "2020-01-01"], "in the past"),
-            (&["--cameras", "attic", "--days", "3"], "there is door, yard"),
+            (&["--cameras", "attic", "--days", "3"], "no camera is called \"attic\"; there is "),
             (&["--cameras", "door", "--days", "3", "--rights", "talk"], "must contain see"),
         ] {
             let sentence = refused(&ada, &[&words[..], more].concat());

@@ -178,7 +178,8 @@ impl Kept {
             assert!(before.record(name) == after.record(name), "{name} was changed: {what}");
         }
         for name in after.names("").filter(|name| before.record(name).is_none()) {
-            assert!(name.starts_with("list/"), "{name} was added: {what}");
+            let of_a_list = name.starts_with("list/") || name.starts_with("list-seen/");
+            assert!(of_a_list, "{name} was added: {what}");
         }
     }
 }
