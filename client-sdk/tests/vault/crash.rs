@@ -1,6 +1,6 @@
 //! Killed at random moments, a process loses nothing that it had saved.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -87,7 +87,7 @@ fn until_killed(mut save: impl FnMut(&Path, &mut Vault, u64)) {
         vault.put("n", secret(&n.to_be_bytes()));
         vault.put("filler", secret(&filler(n)));
         save(&dir, &mut vault, n);
-        writeln!(std::io::stdout(), "\nsaved {n}").unwrap();
+        println!("\nsaved {n}");
     }
 }
 
