@@ -218,7 +218,7 @@ impl HouseholdRoot {
     }
 
     /// Signs a challenge of the server as the root, which has no device id but
-    /// [`ROOT_DEVICE`](latchkey_api::auth::ROOT_DEVICE); `audience` is the authority that the caller dialled.
+    /// [`ROOT_DEVICE`]; `audience` is the authority that the caller dialled.
     #[must_use]
     pub fn sign_challenge(&self, audience: &str, nonce: &[u8]) -> [u8; 64] {
         self.signing.sign(&signing_input(audience, &self.household(), &ROOT_DEVICE, nonce)).to_bytes()
