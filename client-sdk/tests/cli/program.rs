@@ -174,7 +174,8 @@ impl Kept {
         let (Some(before), Some(after)) = (&self.vault, &after.vault) else {
             panic!("the device's folder was changed: {what}");
         };
-        for name in before.names("") {
+        // A camera that runs beside the command goes on noting who asks it.
+        for name in before.names("").filter(|name| *name != "camera/access-log") {
             assert!(before.record(name) == after.record(name), "{name} was changed: {what}");
         }
         for name in after.names("").filter(|name| before.record(name).is_none()) {
