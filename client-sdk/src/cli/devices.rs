@@ -16,10 +16,12 @@ use crate::home::{Home, HomeError};
 use crate::notice::{right_names, role_word, signer_name};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  latchkey devices\n  latchkey devices add --image photo.jpg --name \"Front door\"\n  \
+#[command(
+    after_help = "Examples:\n  latchkey devices\n  latchkey devices add --image photo.jpg --name \"Front door\"\n  \
     latchkey devices remove \"Bob's phone\"\n  \
     latchkey devices change Nanny --rights see --cameras \"Front door\" --until 3d\n  \
-    latchkey devices rename \"Bob's phone\" \"Bob's new phone\"")]
+    latchkey devices rename \"Bob's phone\" \"Bob's new phone\""
+)]
 pub(super) struct DevicesArgs {
     #[command(subcommand)]
     command: Option<DevicesCommand>,
