@@ -106,7 +106,7 @@ fn check_lists(home: &Home, rows: &[AuditRow], report: &mut Report) {
             report.add("log-of-lists", Verdict::Wrong, text);
         }
         None => {
-            report.add("log-of-lists", Verdict::Good, "the server's log and the device lists say the same")
+            report.add("log-of-lists", Verdict::Good, "the server's log and the device lists say the same");
         }
     }
 }

@@ -137,7 +137,7 @@ fn fault(
         ));
     };
     let key = list.list().device(camera).map(|entry| entry.mls_public);
-    if !key.is_some_and(|key| record.verify(&key).is_ok()) {
+    if key.is_none_or(|key| record.verify(&key).is_err()) {
         return Some("is not signed with the camera's key".to_owned());
     }
     let follows =

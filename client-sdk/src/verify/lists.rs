@@ -40,7 +40,7 @@ fn check_own(home: &Home, report: &mut Report) {
             );
         }
         Ok(_) => {
-            report.add("own-lists", Verdict::Wrong, "the device lists this device keeps are not complete")
+            report.add("own-lists", Verdict::Wrong, "the device lists this device keeps are not complete");
         }
         Err(error) => {
             report.add(
