@@ -120,6 +120,7 @@ impl Camera {
         let (ended_tx, ended) = watch::channel(None);
         let ended_tx = Arc::new(ended_tx);
         let (keys_tx, keys) = watch::channel(None);
+        let (changing_tx, changing) = watch::channel(false);
         let (line_tx, line) = watch::channel(None);
         let counters = Arc::new(LinkCounters::default());
         let sealed = Arc::new(SharedCounters::default());
@@ -127,7 +128,8 @@ impl Camera {
 
         let sealing = Sealing { counters: Arc::clone(&sealed), ended: ended_epochs };
         let signer = CheckpointSigner::new(home.identity())?;
-        let mut keeper = Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, sealing)?;
+        let mut keeper =
+            Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, changing_tx, sealing)?;
         keeper.begin_session()?;
         let link = Link {
             signaling,
@@ -140,7 +142,7 @@ impl Camera {
         let media = Media::new(
             source,
             config,
-            media::Channels { keys, line },
+            media::Channels { keys, changing, line },
             SignedSealer::new(signer, sealed, ended_epochs_tx),
             Arc::clone(&teller),
             Arc::clone(&stats),

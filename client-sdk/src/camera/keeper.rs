@@ -62,6 +62,8 @@ pub(super) struct Keeper {
     told: u64,
     session: Option<SenderSession>,
     keys: watch::Sender<Option<Arc<SenderKeys>>>,
+    /// True while the server may have accepted a commit that this camera does not know of yet.
+    changing: watch::Sender<bool>,
     /// What the media task seals with, and the epochs that are over there.
     sealing: Sealing,
     teller: Arc<Teller>,
@@ -78,6 +80,7 @@ impl Keeper {
         signaling: Signaling,
         teller: Arc<Teller>,
         keys: watch::Sender<Option<Arc<SenderKeys>>>,
+        changing: watch::Sender<bool>,
         sealing: Sealing,
     ) -> Result<Self, super::CameraError> {
         let stored = home.vault().record(GROUP).map(|bytes| CameraGroup::restore(bytes, home.chain()));
@@ -98,6 +101,7 @@ impl Keeper {
             told: 0,
             session: None,
             keys,
+            changing,
             sealing,
             teller,
             look_again: Instant::now() + LONGEST_PAUSE,
@@ -410,7 +414,16 @@ impl Keeper {
         Ok((claimed, all_there))
     }
 
+    /// Sends a commit. From here until the answer no frame is sealed: none of the epoch that ends may follow the commit that
+    /// ended it.
     async fn post(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
+        self.changing.send_replace(true);
+        let posted = self.post_and_take(pending).await;
+        self.changing.send_replace(false);
+        posted
+    }
+
+    async fn post_and_take(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
         let group = self.group.group_id();
         match self.signaling.post_commit(group, &commit_of(pending)).await {
             Ok(seq) => {

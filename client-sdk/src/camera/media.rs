@@ -31,6 +31,8 @@ use crate::transport::webrtc::Publisher;
 pub(super) struct Channels {
     /// Keys of the epoch in force.
     pub(super) keys: watch::Receiver<Option<Arc<SenderKeys>>>,
+    /// True while those keys may be over already.
+    pub(super) changing: watch::Receiver<bool>,
     /// Relay connection of the moment.
     pub(super) line: Line,
 }
@@ -48,6 +50,8 @@ pub(super) struct Media {
     stats: SharedStats,
     counters: Arc<LinkCounters>,
     window: RateWindow,
+    /// The server leaves the camera without an answer; frames are not held for it any more.
+    gave_up: bool,
 }
 
 #[derive(Default)]
@@ -88,6 +92,7 @@ impl Media {
             stats,
             counters,
             window: RateWindow::begin(Instant::now()),
+            gave_up: false,
         }
     }
 
@@ -123,6 +128,7 @@ impl Media {
     }
 
     async fn send(&mut self, frame: &MediaFrame) {
+        self.wait_for_keys().await;
         self.follow_line();
         self.follow_keys();
         let Some(publisher) = self.publisher.clone() else {
@@ -142,6 +148,18 @@ impl Media {
         self.teller.done(Step::FirstPacket);
         self.teller.done(Step::FirstFrame);
         self.count(frame.track, sealed, count);
+    }
+
+    /// Holds a frame while the server has a commit of this camera and has not answered, so that nothing is sealed for somebody
+    /// who was removed. A server that leaves it without an answer stops no picture: after [`LONGEST_HOLD`] frames go on in the
+    /// epoch that is known.
+    async fn wait_for_keys(&mut self) {
+        if !*self.channels.changing.borrow() {
+            self.gave_up = false;
+        } else if !self.gave_up {
+            let settled = self.channels.changing.wait_for(|changing| !changing);
+            self.gave_up = timeout(LONGEST_HOLD, settled).await.is_err();
+        }
     }
 
     /// Seals and packetises; returns the wire frame's length, or nothing for a frame that is not sent.
@@ -365,5 +383,7 @@ impl Feed {
     }
 }
 
+/// How long frames are held for the answer to a commit.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
 /// How long the first frame is held for the first connection.
 const HEAD_START: Duration = Duration::from_secs(2);
