@@ -28,6 +28,9 @@ toolchain:
 
 test-tools: toolchain
 	$(call need,command -v ffmpeg && command -v ffprobe,ffmpeg)
+	$(call need,command -v dbus-run-session && command -v gnome-keyring-daemon,dbus gnome-keyring)
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null || \
+		echo "latchkey: no node 20 with npm here: the tests with the second MLS implementation are left out"
 	$(call need,PATH=$$PATH:/usr/sbin:/sbin; command -v ip && command -v nft,iproute2 nftables)
 	$(call need,/usr/bin/python3 -c "$(gstreamer_probe)",python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 # The RTSP server of the tests, and the elements that its pipelines name.
@@ -47,9 +50,10 @@ lint: toolchain ## format, clippy and documentation, warnings denied
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: toolchain ## the forwarding bench against the kernel floor (several minutes)
+bench: toolchain ## forwarding against the kernel floor, then sealing and groups (several minutes)
 	$(CARGO) build --release --locked -p latchkey-relay
 	$(CARGO) bench --locked -p latchkey-relay --bench forward
+	$(CARGO) bench --locked -p latchkey-e2ee --bench e2ee
 
 soak: test-tools ## the long runs: 100 restarts, property tests with many cases
 	$(CARGO) build --locked --workspace --bins
@@ -57,7 +61,7 @@ soak: test-tools ## the long runs: 100 restarts, property tests with many cases
 
 fuzz: toolchain ## every fuzz target for FUZZ_SECONDS each (needs cargo-fuzz and a nightly toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo "latchkey: install it once: cargo install --locked cargo-fuzz"; exit 2; }
-	@for d in relay/fuzz signaling/fuzz; do [ -d $$d ] || continue; \
+	@for d in relay/fuzz signaling/fuzz client-sdk/e2ee/fuzz; do [ -d $$d ] || continue; \
 		for t in $$(cd $$d && cargo +nightly fuzz list --fuzz-dir .); do echo "== $$d $$t"; (cd $$d && cargo +nightly fuzz run --fuzz-dir . $$t -- -max_total_time=$(FUZZ_SECONDS)) || exit 1; done; done
 
 deny: toolchain ## licences, advisories and banned crates (needs cargo-deny)
