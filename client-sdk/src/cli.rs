@@ -56,9 +56,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Household { command: HouseholdCommand::Create(args) } => {
-                household::create(&settings, args).await
-            }
+            Command::Household { command } => household::run(&settings, command).await,
             Command::Invite(args) => invite::run(&settings, args).await,
             Command::Join(args) => join::run(&settings, args).await,
             Command::Camera(CameraArgs { task: Some(task), .. }) => transfer::run(&settings, task).await,
@@ -150,7 +148,7 @@ enum VaultLock {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new household: the first thing to do
+    /// Make a new household: the first thing to do; export or delete what the server has of one
     Household {
         #[command(subcommand)]
         command: HouseholdCommand,
@@ -204,6 +202,10 @@ struct VaultChangeArgs {
 enum HouseholdCommand {
     /// Make keys for a new household; this device becomes its first admin
     Create(household::CreateArgs),
+    /// Write everything the server has about the household as one JSON document (on an admin)
+    Export(household::export::ExportArgs),
+    /// Delete everything the server has about the household, for good (on an admin, or by the twelve words)
+    Delete(household::delete::DeleteArgs),
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,8 @@ mod doctor;
 #[path = "cli/enrol.rs"]
 mod enrol;
 mod house;
+#[path = "cli/household.rs"]
+mod household;
 #[path = "cli/live.rs"]
 mod live;
 #[path = "cli/machines.rs"]

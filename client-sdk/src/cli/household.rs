@@ -1,17 +1,23 @@
-//! `household create`: keys, twelve words, and the household only when the words are safe.
+//! `household`: `create` makes keys, twelve words, and the household only when the words are safe.
+
+pub(super) mod delete;
+pub(super) mod export;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use latchkey_api::problem::ProblemCode;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::invite::print;
-use crate::cli::{household_words, name, told_to_stop};
-use crate::household::Founding;
+use crate::cli::{HouseholdCommand, household_words, name, told_to_stop};
+use crate::home::HomeError;
+use crate::household::{CreateError, Founding};
+use crate::signaling::SignalingError;
 
 #[derive(Debug, Args)]
 #[command(
@@ -37,7 +43,25 @@ pub(super) struct CreateArgs {
     skip_words_check: bool,
 }
 
-pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
+pub(super) async fn run(settings: &Settings, command: HouseholdCommand) -> Result<(), Failure> {
+    match command {
+        HouseholdCommand::Create(args) => create(settings, args).await,
+        HouseholdCommand::Export(args) => export::run(settings, args).await,
+        HouseholdCommand::Delete(args) => delete::run(settings, args).await,
+    }
+}
+
+/// What the server refuses to devices that are no admins.
+fn admins_only(error: SignalingError) -> Failure {
+    match error.code() {
+        Some(ProblemCode::Forbidden) => Failure::usage(
+            "only an admin may do this: run it on an admin (`latchkey devices` shows who is one)",
+        ),
+        _ => error.into(),
+    }
+}
+
+async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
     let named = args.server.filter(|server| !server.is_empty()).or_else(|| settings.server.clone());
     let server = named.ok_or_else(|| {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
@@ -66,7 +90,7 @@ pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), 
         Err(error) => {
             // These words are nobody's.
             args.words_file.as_ref().map(std::fs::remove_file);
-            return Err(error.into());
+            return Err(not_founded(error));
         }
     };
     if settings.json {
@@ -107,6 +131,23 @@ pub(super) async fn create(settings: &Settings, args: CreateArgs) -> Result<(), 
             )
         });
     written.map_err(|error| Failure::other(format!("cannot write to standard output: {error}")))
+}
+
+/// What the person can do where the server wants an invite code.
+fn not_founded(error: CreateError) -> Failure {
+    let code = match &error {
+        CreateError::Home(HomeError::Signaling(refused)) => refused.code(),
+        _ => None,
+    };
+    match code {
+        Some(ProblemCode::InviteCodeNeeded) => Failure::usage(
+            "this server founds a household only for an invite code: ask its operator for one (`latchkey-server invite-code` makes it), write it to a file, and say --invite-code-file FILE",
+        ),
+        Some(ProblemCode::InviteCodeRefused) => Failure::usage(
+            "the server does not take this invite code: it is not one of its codes, or was used, or is too old; ask its operator for another",
+        ),
+        _ => error.into(),
+    }
 }
 
 /// The code alone, white space around it taken off.

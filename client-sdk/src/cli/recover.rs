@@ -68,7 +68,8 @@ pub(super) async fn run(settings: &Settings, args: RecoverArgs) -> Result<(), Fa
     ))
 }
 
-fn words(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+/// Reads the twelve words from the file, from standard input for `-`, else at the terminal.
+pub(super) fn words(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     let typed = match (file, asker()) {
         (Some(file), _) => read_passphrase(file),
         (None, Some(terminal)) => terminal.ask("The twelve words (they are not shown): "),

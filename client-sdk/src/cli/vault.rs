@@ -32,10 +32,14 @@ pub(super) fn install(settings: &Settings, command: &Command) -> Result<(), Fail
         command,
         Command::Household { command: HouseholdCommand::Create(_) } | Command::Join(_) | Command::Recover(_)
     );
-    let only_status = matches!(command, Command::Vault { command: VaultCommand::Status });
+    let needs_no_key = match command {
+        Command::Vault { command: VaultCommand::Status } => true,
+        Command::Household { command: HouseholdCommand::Delete(args) } => args.is_by_words(),
+        _ => false,
+    };
     match status(&settings.home) {
         Err(VaultError::Missing(_)) if makes_device && asker().is_some() => unlock.prepare(&settings.home)?,
-        Ok(Status { method: Some(Method::Passphrase), .. }) if !makes_device && !only_status => {
+        Ok(Status { method: Some(Method::Passphrase), .. }) if !makes_device && !needs_no_key => {
             // Anything else the command says in its own way.
             if let Err(VaultError::Unlock(error)) = Vault::look_with(&settings.home, &unlock) {
                 return Err(VaultError::Unlock(error).into());

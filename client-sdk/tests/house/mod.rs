@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use latchkey::home::Home;
 use latchkey::household::{self, Invitation};
 use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
-use latchkey_signaling::{Server, ServerConfig};
+use latchkey_signaling::{Registration, Server, ServerConfig, make_invite_code};
 
 /// A limit for what must happen at all; nothing is judged by its speed.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -52,6 +52,17 @@ impl House {
         let server = Server::start(config).await.unwrap();
         let url = server.urls().signaling.clone();
         Self { server: Some(server), url, media: None, dir }
+    }
+
+    /// A server that founds households for a code only, and a code that is good once.
+    pub async fn open_for_a_code() -> (Self, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig::loopback(dir.path().join("server"));
+        config.registration = Registration::Invite;
+        let code = make_invite_code(&config, 1, 7).await.unwrap().text().to_string();
+        let server = Server::start(config).await.unwrap();
+        let url = server.urls().signaling.clone();
+        (Self { server: Some(server), url, media: None, dir }, code)
     }
 
     /// Ends the server; [`Self::restart_server`] starts another.
