@@ -303,7 +303,21 @@ impl Keeper {
         let mut changed = false;
         let any = !messages.is_empty();
         for message in messages {
-            let processed = self.group.process(message.message.as_slice(), self.home.chain());
+            let bytes = message.message.as_slice();
+            let mut processed = self.group.process(bytes, self.home.chain());
+            if let Err(GroupError::Refused(Refusal::UnknownList { version })) = processed {
+                // An admin's list and removal came between reading lists and reading messages, or a list is withheld.
+                changed |= self.refresh().await?;
+                processed = self.group.process(bytes, self.home.chain());
+                if let Err(GroupError::Refused(Refusal::UnknownList { .. })) = processed {
+                    // Nothing after it can be judged before that list is there: this is its place.
+                    let shown = self.home.list()?.version;
+                    let by = "a commit of the group".to_owned();
+                    self.teller.alarm(Alarm::ListWithheld { named: version, shown, by });
+                    self.look_again = self.look_again.min(Instant::now() + LONGEST_PAUSE);
+                    break;
+                }
+            }
             self.seq = message.seq;
             match processed {
                 Ok(Processed::Epoch(change)) => {
