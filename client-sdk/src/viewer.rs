@@ -168,7 +168,8 @@ impl Viewer {
         let counters = Arc::new(LinkCounters::default());
         let output = Output::open(config.targets, ender.clone());
 
-        let keeper = Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx)?;
+        let keeper =
+            Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx, Arc::clone(&stats))?;
         let link = Link {
             signaling,
             camera,
