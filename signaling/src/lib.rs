@@ -32,3 +32,5 @@ pub use crate::ready_file::ReadyFile;
 pub use crate::relay_side::RelaySide;
 pub use crate::server::{Server, ServerUrls, StartError, make_invite_code};
 pub use crate::store::sqlite::{OpenError, SqliteStore};
+#[cfg(feature = "test-tap")]
+pub use latchkey_relay::shard::Meddler;

@@ -138,7 +138,7 @@ impl Worker {
         let place = self.peers.get(key).ok_or(DropReason::UnknownPeer)?.room;
         let room = self.rooms.at(place).ok_or(DropReason::UnknownPeer)?.id;
         let mut outcome = Err(DropReason::Policy);
-        for packet in meddler(room, packet) {
+        for packet in (meddler.inbound)(room, packet) {
             let kind = self.peers.get(key).and_then(|peer| peer.kind_of(packet[1] & 0x7F));
             let kind = kind.ok_or(DropReason::Policy)?;
             outcome = self.take(place, kind, &packet, received, now);

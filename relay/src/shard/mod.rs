@@ -25,7 +25,7 @@ mod worker;
 
 pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
 #[cfg(feature = "test-tap")]
-pub use start::{Meddler, Tap};
+pub use start::{Inbound, Meddler, Outbound, Tap};
 
 #[cfg(test)]
 mod tests;

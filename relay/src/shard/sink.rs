@@ -17,6 +17,8 @@ pub(super) struct Outbox {
     pub(super) tally: Tally,
     /// RTCP before it is sealed.
     pub(super) control: Vec<u8>,
+    #[cfg(feature = "test-tap")]
+    pub(super) meddler: Option<crate::shard::start::Meddler>,
 }
 
 impl Outbox {
@@ -26,6 +28,8 @@ impl Outbox {
             arena: SendArena::new(),
             tally: Tally::default(),
             control: Vec::with_capacity(SendArena::MAX_DATAGRAM),
+            #[cfg(feature = "test-tap")]
+            meddler: None,
         }
     }
 
@@ -157,6 +161,10 @@ impl Sink for Forwarding<'_> {
         if self.outbox.arena.is_full() {
             self.flush();
         }
+        #[cfg(feature = "test-tap")]
+        let meddled = self.outbox.meddler.as_ref().and_then(|meddler| (meddler.outbound)(packet.payload));
+        #[cfg(feature = "test-tap")]
+        let packet = &Outgoing { payload: meddled.as_deref().unwrap_or(packet.payload), ..*packet };
         let Some((route, srtp, outbox)) = self.ready() else { return };
         let len = packet.len() + srtp.sealer.overhead();
         let Some(out) = outbox.arena.reserve(route, len) else { return };

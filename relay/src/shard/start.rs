@@ -52,10 +52,24 @@ pub struct ShardsConfig {
 #[cfg(feature = "test-tap")]
 pub type Tap = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
-/// Is given every opened inbound RTP packet with its room, and returns those that the room gets in its place, of the
-/// same publisher: what an operator can do that changes its relay.
+/// What an operator can do that changes its relay.
 #[cfg(feature = "test-tap")]
-pub type Meddler = Arc<dyn Fn(RoomId, &[u8]) -> Vec<Vec<u8>> + Send + Sync>;
+#[derive(Clone)]
+pub struct Meddler {
+    /// Is given every opened inbound RTP packet with its room, and returns those that the room gets in its place, of
+    /// the same publisher.
+    pub inbound: Arc<Inbound>,
+    /// Is given the payload of every outbound RTP packet, after all that the relay checks, and returns what goes out
+    /// in its place, not longer; nothing when it stays.
+    pub outbound: Arc<Outbound>,
+}
+
+/// What a [`Meddler`] does to what comes in.
+#[cfg(feature = "test-tap")]
+pub type Inbound = dyn Fn(RoomId, &[u8]) -> Vec<Vec<u8>> + Send + Sync;
+/// What a [`Meddler`] does to what goes out.
+#[cfg(feature = "test-tap")]
+pub type Outbound = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
 
 /// Most shards that can share one port: the first character of a ufrag names the shard.
 pub const MAX_SHARDS: usize = 62;

@@ -89,10 +89,14 @@ impl Worker {
         let counters = Arc::new(ShardCounters::default());
         let handle =
             ShardHandle { index, commands: sender, waker: waker.clone(), counters: Arc::clone(&counters) };
+        #[cfg_attr(not(feature = "test-tap"), expect(unused_mut))]
+        let mut outbox = Outbox::new(socket);
+        #[cfg(feature = "test-tap")]
+        outbox.meddler.clone_from(&setup.meddler);
         let worker = Self {
             index,
             setup,
-            outbox: Outbox::new(socket),
+            outbox,
             commands,
             waker,
             counters,
