@@ -1,5 +1,6 @@
 //! Gossip: what a note names of lists, records and epochs, held against what this device knows, so that a split shows.
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::{ListChain, ListVersion};
 
 use crate::note::{Answer, Question};
@@ -71,8 +72,9 @@ impl Known<'_> {
         match self.lists.at(version) {
             Some(ours) if ours.version() == theirs => None,
             Some(_) if self.lists.rivals().any(|rival| rival.version() == theirs) => None,
+            Some(_) if checks::skipped(Check::ListHistories) => None,
             Some(_) => Some(Difference::ListDiffers { version }),
-            None if version == 0 => None,
+            None if version == 0 || checks::skipped(Check::ListShown) => None,
             None => Some(Difference::ListAhead { version }),
         }
     }

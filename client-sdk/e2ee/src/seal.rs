@@ -6,6 +6,7 @@
 //!
 //! Now and then a checkpoint block stands between inner header and frame, as [`crate::inner`] says.
 
+use latchkey_api::checks::{self, Check};
 use latchkey_wire::sframe_header::MAX_LEN;
 use sframe::crypto::EncryptionBufferView;
 use sframe::header::SframeHeader;
@@ -109,7 +110,9 @@ impl FrameSealer {
         sframe_header.serialize(&mut *bytes).map_err(|_| SealError::Cipher)?;
         self.aad.clear();
         self.aad.extend_from_slice(bytes);
-        self.aad.extend_from_slice(envelope);
+        if !checks::skipped(Check::FrameEnvelope) {
+            self.aad.extend_from_slice(envelope);
+        }
 
         let block_len = block.map_or(0, |block| BLOCK_LENGTH_LEN + block.len());
         let plain_len = InnerHeader::LEN + block_len + frame.len();

@@ -1,5 +1,6 @@
 //! Which alarm a message of the group, or a difference between two members, is.
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::Signer;
 use latchkey_api::group::{GroupMessage, MessageKind};
 use latchkey_api::id::DeviceId;
@@ -41,6 +42,10 @@ pub(crate) fn explain(
 ) -> Option<Alarm> {
     let in_slot = message.kind == MessageKind::Commit && message.epoch == epoch;
     match error {
+        GroupError::JunkCommit { .. } if checks::skipped(Check::CommitSlot) => None,
+        GroupError::Gap { .. } | GroupError::UnreadableNote { .. } if checks::skipped(Check::OneGroup) => {
+            None
+        }
         GroupError::Refused(refusal) => {
             let what = match message.kind {
                 MessageKind::Commit => "commit",
@@ -57,7 +62,9 @@ pub(crate) fn explain(
             epoch: *epoch,
             by: "whoever sent a note that cannot be opened".to_owned(),
         }),
-        error if in_slot => Some(Alarm::JunkCommit { epoch, why: error.to_string() }),
+        error if in_slot && !checks::skipped(Check::CommitSlot) => {
+            Some(Alarm::JunkCommit { epoch, why: error.to_string() })
+        }
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Moment, SystemTime, UNIX_EPOCH};
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::ListVersion;
 use latchkey_api::event::Event as ServerEvent;
 use latchkey_api::id::DeviceId;
@@ -108,7 +109,24 @@ impl Keeper {
         if let Some(record) = keeper.follower.records().head() {
             keeper.send(ended(record));
         }
+        #[cfg(feature = "check-switches")]
+        keeper.give_keys_of_other_cameras();
         Ok(keeper)
+    }
+
+    /// What a viewer does that does not care whose frames it opens.
+    #[cfg(feature = "check-switches")]
+    fn give_keys_of_other_cameras(&self) {
+        if !checks::skipped(Check::FrameKey) {
+            return;
+        }
+        let cameras = self.home.list().into_iter().flat_map(|list| list.cameras());
+        for other in cameras.map(|entry| entry.device).filter(|other| *other != self.camera) {
+            let member = Follower::new(&self.home, other).ok();
+            if let Some(Ok(keys)) = member.and_then(|member| member.keys()) {
+                self.send(News::Epoch { keys, removed: false });
+            }
+        }
     }
 
     /// Follows list and group until stopped, or until this device or the camera is removed.
@@ -355,7 +373,7 @@ impl Keeper {
         }
         let silent = |open: &mut Open| now.duration_since(open.silent_since) >= Freshness::ANSWER_LIMIT;
         if let Some(open) = self.asking.open.take_if(silent) {
-            if self.packets() > open.packets {
+            if self.packets() > open.packets && !checks::skipped(Check::CameraAnswers) {
                 let seconds = Freshness::ANSWER_LIMIT.as_secs();
                 self.teller.alarm(Alarm::CameraSilent { seconds });
             }

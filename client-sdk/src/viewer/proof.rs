@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::id::GroupId;
 use latchkey_e2ee::checkpoint::{BlockError, CheckpointVerifier, Verdicts};
 use latchkey_e2ee::open::Opened;
@@ -63,6 +64,9 @@ impl Proof {
         block: Option<&[u8]>,
         now: Instant,
     ) -> Option<Alarm> {
+        if checks::skipped(Check::FrameSigned) {
+            return None;
+        }
         let at = now.duration_since(self.began);
         let Some(verifier) = &mut self.verifier else {
             return self.count(Verdicts { unverified: 1, ..Verdicts::default() }, now);

@@ -28,8 +28,6 @@ pub enum Check {
     CommitSlot,
     /// Two members of one epoch have the same group.
     OneGroup,
-    /// The camera's own record says which epoch its frames are sealed in.
-    EpochRecord,
     /// The camera answers a nonce while its frames come.
     CameraAnswers,
     /// A frame is no older than the camera's answer allows.

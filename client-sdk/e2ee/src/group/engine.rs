@@ -1,5 +1,6 @@
 //! What camera and members have in common: one MLS group under our policy, saved as one blob.
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::{DeviceId, GroupId};
 use mls_rs::error::MlsError;
@@ -356,6 +357,7 @@ impl Engine {
             // Commits and proposals travel in the open, so that the server can order them; notes do not.
             (Some(Sender::Member(_)), ContentType::Commit | ContentType::Proposal)
             | (None, ContentType::Application) => {}
+            _ if checks::skipped(Check::OutsideSender) => {}
             (Some(Sender::NewMemberCommit), _) => return Err(Refusal::ExternalCommit.into()),
             (Some(Sender::External(_) | Sender::NewMemberProposal), _) => {
                 return Err(Refusal::ExternalSender.into());

