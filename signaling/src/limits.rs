@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 use latchkey_signaling_core::rate::{Rate, RateLimiter, TooSoon};
 
 use crate::config::ServerConfig;
@@ -17,6 +17,7 @@ pub(crate) struct Limits {
     devices: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
     messages: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
     exports: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
+    rejoins: Mutex<RateLimiter<(DeviceId, GroupId)>>,
 }
 
 impl Limits {
@@ -29,6 +30,7 @@ impl Limits {
             devices: limiter(rate(config.device_rate, config.device_burst)),
             messages: limiter(rate(config.message_rate, config.message_burst)),
             exports: limiter(EXPORTS),
+            rejoins: limiter(REJOINS),
         }
     }
 
@@ -67,6 +69,11 @@ impl Limits {
         lock(&self.messages).take((household, device), now)
     }
 
+    /// A request of a device to be put into a group anew, which costs the camera a commit.
+    pub(crate) fn rejoin(&self, device: DeviceId, group: GroupId, now: Instant) -> Result<(), TooSoon> {
+        lock(&self.rejoins).take((device, group), now)
+    }
+
     /// An export of a household, asked for by a device.
     pub(crate) fn export(
         &self,
@@ -88,4 +95,6 @@ fn lock<K>(limiter: &Mutex<RateLimiter<K>>) -> std::sync::MutexGuard<'_, RateLim
 
 /// Six an hour: each reads all rows of a household.
 const EXPORTS: Rate = Rate { per_second: 6.0 / 3600.0, burst: 3.0 };
+/// Once a minute for each group.
+const REJOINS: Rate = Rate { per_second: 1.0 / 60.0, burst: 1.0 };
 const MAX_KEYS: usize = 100_000;

@@ -14,6 +14,7 @@ use latchkey_signaling_core::households::{FoundRefused, ListRefused};
 use latchkey_signaling_core::key_packages::KeyPackageRefused;
 use latchkey_signaling_core::mailboxes::MailRefused;
 use latchkey_signaling_core::rate::TooSoon;
+use latchkey_signaling_core::rejoin::RejoinRefused;
 use latchkey_signaling_core::sessions::SessionRefused;
 use latchkey_signaling_core::sign_in::{NotSignedIn, SignInRefused};
 use latchkey_signaling_core::store::StoreError;
@@ -220,6 +221,16 @@ impl From<ReadRefused> for Refusal {
         match error {
             ReadRefused::UnknownGroup => Self::new(ProblemCode::NotFound, error.to_string()),
             ReadRefused::Store(store) => store.into(),
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<RejoinRefused> for Refusal {
+    fn from(error: RejoinRefused) -> Self {
+        match error {
+            RejoinRefused::UnknownGroup => Self::new(ProblemCode::NotFound, error.to_string()),
+            RejoinRefused::Malformed => Self::new(ProblemCode::BadMessage, error.to_string()),
             _ => Self::internal(),
         }
     }

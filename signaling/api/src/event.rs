@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::GroupId;
+use crate::group::Rejoin;
+use crate::id::{DeviceId, GroupId};
 
 /// One JSON text message of the event socket.
 ///
@@ -35,6 +36,15 @@ pub enum Event {
         /// How many are left.
         left: u32,
     },
+    /// To a camera: a device asks to be put into its group anew.
+    Rejoin {
+        /// The group.
+        group: GroupId,
+        /// The device that asks.
+        device: DeviceId,
+        /// What it asks, signed by it.
+        request: Rejoin,
+    },
     /// The signed list no longer has this device, or its rights changed: the socket closes and every
     /// token of the device is void. A device that is still listed signs in again.
     Removed,
@@ -47,16 +57,24 @@ pub enum Event {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::id::DeviceId;
+    use crate::encoding::ByteString;
 
     #[test]
     fn wire_form() {
-        let group = GroupId::new(DeviceId([1; 16]), 1);
+        let device = DeviceId([1; 16]);
+        let group = GroupId::new(device, 1);
+        let request = Rejoin { time: 7, key_package: ByteString(vec![1]), signature: ByteString(vec![2]) };
         for (event, json) in [
             (Event::List { version: 3 }, r#"{"type":"list","version":3}"#.to_owned()),
             (Event::Message { group, seq: 9 }, format!(r#"{{"type":"message","group":"{group}","seq":9}}"#)),
             (Event::Welcome { group }, format!(r#"{{"type":"welcome","group":"{group}"}}"#)),
             (Event::KeyPackagesLow { left: 2 }, r#"{"type":"key_packages_low","left":2}"#.to_owned()),
+            (
+                Event::Rejoin { group, device, request },
+                format!(
+                    r#"{{"type":"rejoin","group":"{group}","device":"{device}","request":{{"time":7,"key_package":"AQ","signature":"Ag"}}}}"#
+                ),
+            ),
             (Event::Removed, r#"{"type":"removed"}"#.to_owned()),
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), json);

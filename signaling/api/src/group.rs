@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::encoding::ByteString;
-use crate::id::{DeviceId, GroupId};
+use crate::id::{DeviceId, GroupId, HouseholdId};
 
 /// `POST /v1/groups/{group}/commits`: ends `epoch`. Only the group's camera or an admin may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -90,6 +90,45 @@ pub struct CursorKept {
     /// How far the caller has read now; a cursor never moves back, nor beyond the last message.
     pub seq: u64,
 }
+
+/// `POST /v1/groups/{group}/rejoin`: the calling device is on the list and not in the group, because a welcome was lost or
+/// messages are gone. The server passes this on to the group's camera, which puts the device in anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rejoin {
+    /// When the device asks, in seconds since the Unix epoch; rises with each request of a device. A camera takes each
+    /// request at most once.
+    pub time: u64,
+    /// A fresh key package, an `MLSMessage`.
+    pub key_package: ByteString,
+    /// Ed25519 (the device's MLS signature key) over [`rejoin_input`], 64 bytes.
+    pub signature: ByteString,
+}
+
+/// The bytes a device signs to be put into a group anew:
+/// `"latchkey rejoin v1" || 0x00 || household || group || device || time(8, big endian) || key package`.
+#[must_use]
+pub fn rejoin_input(
+    household: &HouseholdId,
+    group: &GroupId,
+    device: &DeviceId,
+    time: u64,
+    key_package: &[u8],
+) -> Vec<u8> {
+    let mut input = Vec::with_capacity(REJOIN.len() + 61 + key_package.len());
+    input.extend_from_slice(REJOIN);
+    input.push(0);
+    input.extend_from_slice(household.as_bytes());
+    input.extend_from_slice(&group.0);
+    input.extend_from_slice(device.as_bytes());
+    input.extend_from_slice(&time.to_be_bytes());
+    input.extend_from_slice(key_package);
+    input
+}
+
+/// Longest key package in a [`Rejoin`], in bytes.
+pub const MAX_REJOIN_PACKAGE: usize = 16 * 1024;
+const REJOIN: &[u8] = b"latchkey rejoin v1";
 
 /// Content type of a message (RFC 9420 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

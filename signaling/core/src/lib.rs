@@ -22,6 +22,7 @@ pub mod mailboxes;
 pub mod names;
 pub mod notice;
 pub mod rate;
+pub mod rejoin;
 pub mod relay_port;
 pub mod sessions;
 pub mod sign_in;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use latchkey_api::group::{
-    CursorKept, GroupMessages, MessageAccepted, PostCommit, PostCursor, PostMessage, Welcomes,
+    CursorKept, GroupMessages, MessageAccepted, PostCommit, PostCursor, PostMessage, Rejoin, Welcomes,
 };
 use latchkey_api::id::GroupId;
 use latchkey_api::problem::{Problem, ProblemCode};
@@ -115,6 +115,31 @@ pub(crate) async fn post_cursor(
         Ok(app.signaling.post_cursor(&caller, group, request.seq, SystemTime::now()).await?)
     });
     Ok(Json(kept.await?))
+}
+
+/// Asks the group's camera to put the calling device in anew. Passed on when the camera is connected, and not kept.
+#[utoipa::path(
+    post, path = "/v1/groups/{group}/rejoin", tag = "groups", security(("device" = [])),
+    params(("group" = GroupId, Path)), request_body = Rejoin,
+    responses(
+        (status = 202, description = "The camera is told, if it is there."),
+        (status = 400, body = Problem, description = "`bad-message`"),
+        (status = 404, body = Problem, description = "`not-found`: no such group for this device"),
+        (status = 429, body = Problem, description = "`rate-limited`: once a minute"),
+    ),
+)]
+pub(crate) async fn rejoin(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Named(group): Named<GroupId>,
+    Body(request): Body<Rejoin>,
+) -> Result<StatusCode, Refusal> {
+    let done = app.signaling.rejoin(&caller, group, request)?;
+    app.limits
+        .rejoin(caller.device(), group, Instant::now())
+        .inspect_err(|_| app.metrics.rate_limited("rejoin"))?;
+    app.carry_out(done).await;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Reads the welcomes that wait for the calling device.

@@ -34,6 +34,7 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
         .route("/v1/key-packages", post(key_packages::publish))
         .route("/v1/key-packages/claim", post(key_packages::claim))
         .route("/v1/groups/{group}/cursor", post(groups::post_cursor))
+        .route("/v1/groups/{group}/rejoin", post(groups::rejoin))
         .route("/v1/welcomes", get(groups::welcomes))
         .route("/v1/welcomes/{id}", delete(groups::acknowledge_welcome))
         .route("/v1/sessions", post(sessions::open))

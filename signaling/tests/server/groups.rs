@@ -2,9 +2,10 @@
 
 use latchkey_api::device::{ClaimKeyPackage, PublishKeyPackages};
 use latchkey_api::device_list::{Right, Rights, Role};
+use latchkey_api::event::Event;
 use latchkey_api::group::{
-    CursorKept, GroupMessages, MessageAccepted, MessageKind, PostCommit, PostCursor, PostMessage, WelcomeFor,
-    Welcomes,
+    CursorKept, GroupMessages, MessageAccepted, MessageKind, PostCommit, PostCursor, PostMessage, Rejoin,
+    WelcomeFor, Welcomes,
 };
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_api::list::{Lists, PostList};
@@ -12,6 +13,7 @@ use latchkey_api::problem::ProblemCode;
 use reqwest::StatusCode;
 
 use crate::client::Client;
+use crate::events::Socket;
 use crate::home::{Device, Home, now};
 use crate::mls;
 use crate::running::Running;
@@ -394,5 +396,31 @@ async fn who_may_not_see_the_camera_takes_no_part_in_its_group() {
     });
     assert_eq!(admin.post("/v1/lists", &PostList { list: list.into() }).await.status, StatusCode::CREATED);
     viewer.get("/v1/lists").await.problem(ProblemCode::NotSignedIn);
+    running.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_to_be_put_in_anew_reaches_the_camera_and_nobody_else() {
+    let running = Running::start().await;
+    let home = running.home().await;
+    let group = home.group();
+    let path = format!("/v1/groups/{group}/rejoin");
+    let camera = running.client.signed_in(&home, &home.camera).await;
+    let viewer = running.client.signed_in(&home, &home.viewer).await;
+    let mut socket = Socket::open(&camera).await;
+    let request = Rejoin { time: 7, key_package: mls::key_package().into(), signature: vec![1; 64].into() };
+    let short = Rejoin { signature: vec![1; 63].into(), ..request.clone() };
+    viewer.post(&path, &short).await.problem(ProblemCode::BadMessage);
+    assert_eq!(viewer.post(&path, &request).await.status, StatusCode::ACCEPTED);
+    let device = home.viewer.id;
+    assert_eq!(socket.event().await, Some(Event::Rejoin { group, device, request: request.clone() }));
+    viewer.post(&path, &request).await.problem(ProblemCode::RateLimited);
+
+    // Not the camera itself, no device of another camera, and no group that is closed.
+    camera.post(&path, &request).await.problem(ProblemCode::NotFound);
+    let other = running.client.signed_in(&home, &home.other_camera).await;
+    other.post(&path, &request).await.problem(ProblemCode::NotFound);
+    let closed = format!("/v1/groups/{}/rejoin", GroupId::new(home.camera.id, group.generation() + 1));
+    viewer.post(&closed, &request).await.problem(ProblemCode::NotFound);
     running.server.shutdown().await;
 }
