@@ -1,21 +1,31 @@
-//! The demo: a server, a household, a camera and two viewers as real processes, and an outsider who gets every byte.
+//! The demo: a server, a household, a camera and two viewers as real processes, and an outsider who gets every byte;
+//! then an admin takes one of the viewers out.
+
+mod ear;
+mod removal;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::demo::removal::Removed;
+
+use crate::demo::ear::Ear;
+use crate::demo::removal::Removal;
 use crate::household::{Device, Household, Role, is};
-use crate::outsider::{self, Outcome};
+use crate::outsider::{Outcome, Tries};
 use crate::process::Process;
 use crate::server::Server;
 
 /// The longest until a first picture before the demo gives up.
 const PICTURE_LIMIT: Duration = Duration::from_secs(30);
+/// When one of the viewers is taken out: so long after the start, or at half the time that the demo has.
+const REMOVE_AFTER: Duration = Duration::from_secs(10);
 /// How often the figures are told.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -36,6 +46,8 @@ pub struct Shown {
     pub frames_opened: u64,
     /// What the outsider got.
     pub outsider: Outcome,
+    /// What the removal of one of the viewers has shown; none when the demo was stopped before.
+    pub removed: Option<Removed>,
 }
 
 impl Shown {
@@ -44,12 +56,21 @@ impl Shown {
     /// # Errors
     /// With the reason, when something did not hold.
     pub fn verdict(&self) -> anyhow::Result<String> {
-        let Self { first_picture_ms, frames_opened, outsider } = self;
+        let Self { first_picture_ms, frames_opened, outsider, removed } = self;
         anyhow::ensure!(outsider.opened == 0, "the outsider opened {} frames", outsider.opened);
         anyhow::ensure!(outsider.received > 0, "the outsider received nothing, so it shows nothing");
         anyhow::ensure!(*frames_opened > 0, "no frame was opened");
+        let removed = match removed {
+            None => String::new(),
+            Some(Removed { ms, opened_after: 0, .. }) => {
+                format!(" removed_in_ms={ms} removed_opened_after=0")
+            }
+            Some(Removed { opened_after, .. }) => {
+                anyhow::bail!("the removed device opened {opened_after} frames under the new keys")
+            }
+        };
         Ok(format!(
-            "demo ok: first_picture_ms={first_picture_ms} viewers=2 frames_opened={frames_opened} outsider_opened=0"
+            "demo ok: first_picture_ms={first_picture_ms} viewers=2 frames_opened={frames_opened} outsider_opened=0{removed}"
         ))
     }
 }
@@ -57,10 +78,12 @@ impl Shown {
 /// One viewer of the demo, as it was last heard of.
 struct Watching {
     process: Process,
-    name: &'static str,
+    name: String,
     first_picture_ms: Option<u64>,
     opened: u64,
     age_ms: Option<i64>,
+    /// Why it is over.
+    ended: Option<String>,
 }
 
 /// Runs the demo until its time is over or `stop` is cancelled, and returns what it showed.
@@ -76,54 +99,71 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
     say("server", &format!("signaling and relay run: {}  media udp {}", doors.signaling_url, doors.media));
     say("metrics", &format!("{}/metrics", doors.ops_url.trim_end_matches('/')));
 
-    let household = Household::create(dir.path(), &doors.signaling_url, "Ada's phone")?;
-    say("household", "founded by \"Ada's phone\"; its keys were made there and stay there");
+    let household = Household::create(dir.path(), &doors.signaling_url, "Ada's laptop")?;
+    say("household", "founded by \"Ada's laptop\"; its keys were made there and stay there");
     let camera = household.enrol(Role::Camera, "Front door")?;
+    let phone = household.enrol(Role::Viewer, "Ada's phone")?;
     let tablet = household.enrol(Role::Viewer, "Kitchen tablet")?;
     say(
         "enrolled",
-        "camera \"Front door\", viewer \"Kitchen tablet\": both stand on the list the phone signed",
+        "camera \"Front door\", viewers \"Ada's phone\" and \"Kitchen tablet\": on the list that the laptop signed",
     );
 
     let clip = options.clip.to_string_lossy().into_owned();
     let mut sending = camera.camera(dir.path(), &[&clip])?;
     let title = options.clip.file_name().unwrap_or_default().to_string_lossy();
     say("camera", &format!("plays {title} over and over; each frame is sealed once, for everybody"));
-    let mut viewers = [
-        Watching::start(&household.admin, "Ada's phone", dir.path(), &camera)?,
-        Watching::start(&tablet, "Kitchen tablet", dir.path(), &camera)?,
-    ];
-    let outsider = Outsider::start(&server, &household, &camera);
+    let mut viewers =
+        [Watching::start(&phone, dir.path(), &camera)?, Watching::start(&tablet, dir.path(), &camera)?];
+    let mut tries = Tries::new()?;
+    let outsider = Ear::start((&server, &household, &camera), Outcome::default(), move |outcome, frame| {
+        *outcome = tries.take(frame);
+    });
 
     let end = options.duration.map(|duration| started + duration);
+    let remove_after = options.duration.map_or(REMOVE_AFTER, |duration| (duration / 2).min(REMOVE_AFTER));
+    let mut removal: Option<Removal> = None;
     let mut told = Instant::now();
     loop {
         while let Some(event) = sending.next_event(Duration::ZERO)? {
             alarm("camera", &event);
         }
         for viewer in &mut viewers {
-            viewer.listen(started)?;
+            viewer.listen(started, removal.is_some() && viewer.name == tablet.name)?;
         }
         if let Some(error) = outsider.failure() {
             anyhow::bail!("the outsider could not watch, so it shows nothing: {error}");
         }
-        if stop.is_cancelled() || end.is_some_and(|end| Instant::now() >= end) {
+        let all_see = viewers.iter().all(|viewer| viewer.first_picture_ms.is_some() && viewer.opened > 0);
+        match &mut removal {
+            Some(removal) => removal.go_on(dir.path(), &household.admin, &tablet)?,
+            None if all_see && started.elapsed() >= remove_after => {
+                removal = Some(Removal::begin(dir.path(), &server, &household, &camera, &tablet)?);
+            }
+            None => {}
+        }
+        // The removal is shown to its end, also where it takes longer than the demo has.
+        let shown = removal.as_ref().is_some_and(|removal| removal.shown().is_some());
+        let over = end.is_some_and(|end| Instant::now() >= end) && shown && viewers[1].ended.is_some();
+        if stop.is_cancelled() || over {
             break;
         }
-        if viewers.iter().any(|viewer| viewer.first_picture_ms.is_none()) && started.elapsed() > PICTURE_LIMIT
-        {
+        if !all_see && removal.is_none() && started.elapsed() > PICTURE_LIMIT {
             anyhow::bail!("a viewer has no picture after {} s", PICTURE_LIMIT.as_secs());
         }
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            tell(&viewers, outsider.outcome());
+            tell(&viewers, outsider.heard(|outcome| *outcome));
+            removal.iter().for_each(Removal::tell);
         }
     }
-    let outsider = outsider.stop();
+    let outsider = *outsider.finish().lock().unwrap_or_else(PoisonError::into_inner);
     for viewer in &mut viewers {
         viewer.finish(started)?;
     }
     tell(&viewers, outsider);
+    removal.iter().for_each(Removal::tell);
+    let removed = removal.and_then(Removal::finish);
     let first = viewers
         .iter()
         .filter_map(|viewer| viewer.first_picture_ms)
@@ -131,7 +171,7 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         .context("no viewer had a picture")?;
     anyhow::ensure!(viewers.iter().all(|viewer| viewer.opened > 0), "one of the viewers opened no frame");
     let frames_opened = viewers.iter().map(|viewer| viewer.opened).sum();
-    Ok(Shown { first_picture_ms: first, frames_opened, outsider })
+    Ok(Shown { first_picture_ms: first, frames_opened, outsider, removed })
 }
 
 /// Cancels `stop` when Ctrl-C is pressed.
@@ -148,32 +188,36 @@ pub fn stop_on_ctrl_c(stop: CancellationToken) {
 }
 
 impl Watching {
-    fn start(
-        device: &Device,
-        name: &'static str,
-        dir: &std::path::Path,
-        camera: &Device,
-    ) -> anyhow::Result<Self> {
+    fn start(device: &Device, dir: &std::path::Path, camera: &Device) -> anyhow::Result<Self> {
         let process = device.view(dir, &camera.id, &[])?;
-        Ok(Self { process, name, first_picture_ms: None, opened: 0, age_ms: None })
+        let name = device.name.clone();
+        Ok(Self { process, name, first_picture_ms: None, opened: 0, age_ms: None, ended: None })
     }
 
-    /// Takes what the viewer has said, waiting a moment for news.
-    fn listen(&mut self, started: Instant) -> anyhow::Result<()> {
-        while let Some(event) = self.process.next_event(Duration::from_millis(5))? {
-            self.note(&event, started);
+    /// Takes what the viewer has said, waiting a moment for news. It may end by itself only when that is expected.
+    fn listen(&mut self, started: Instant, may_end: bool) -> anyhow::Result<()> {
+        if self.ended.is_some() {
+            std::thread::sleep(Duration::from_millis(5));
+            return Ok(());
         }
-        Ok(())
+        loop {
+            match self.process.next_event(Duration::from_millis(5)) {
+                Ok(Some(event)) => self.note(&event, started),
+                Ok(None) => return Ok(()),
+                Err(_) if may_end && self.ended.is_some() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn note(&mut self, event: &Value, started: Instant) {
-        alarm(self.name, event);
+        alarm(&self.name, event);
         if is(event, "first_frame_opened") && self.first_picture_ms.is_none() {
             let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.first_picture_ms = Some(ms);
             let own = event["ms"].as_u64().unwrap_or_default();
             say(
-                self.name,
+                &self.name,
                 &format!("first picture opened {ms} ms after the demo's start, {own} ms after its own"),
             );
         }
@@ -181,10 +225,20 @@ impl Watching {
             self.opened = event["opened_video"].as_u64().unwrap_or(self.opened);
             self.age_ms = event["age_ms"].as_i64().or(self.age_ms);
         }
+        if is(event, "ended") {
+            let reason = event["reason"].as_str().unwrap_or_default();
+            if reason != "stopped" {
+                say(&self.name, &format!("is cut: {reason}"));
+            }
+            self.ended = Some(reason.to_owned());
+        }
     }
 
     /// Lets the viewer end in order, so that its last figures are heard.
     fn finish(&mut self, started: Instant) -> anyhow::Result<()> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
         self.process.interrupt();
         let deadline = Instant::now() + PICTURE_LIMIT;
         while Instant::now() < deadline {
@@ -198,65 +252,15 @@ impl Watching {
     }
 }
 
-/// The outsider on a thread of its own.
-struct Outsider {
-    outcome: Arc<Mutex<Outcome>>,
-    failure: Arc<Mutex<Option<String>>>,
-    stop: CancellationToken,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Outsider {
-    /// Tries until the camera is live, then watches.
-    fn start(server: &Server, household: &Household, camera: &Device) -> Self {
-        let (outcome, failure) = (Arc::new(Mutex::new(Outcome::default())), Arc::new(Mutex::new(None)));
-        let stop = CancellationToken::new();
-        let (data, door) = (server.data_dir(), server.doors().door_url.clone());
-        let (household, camera) = (household.id.clone(), camera.id.clone());
-        let (shared, failed, stopped) = (outcome.clone(), failure.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            let work = async {
-                let deadline = Instant::now() + PICTURE_LIMIT;
-                loop {
-                    let (room, grant) = outsider::steal_grant(&data, &household, &camera, None)?;
-                    let share = |now: Outcome| *shared.lock().unwrap_or_else(PoisonError::into_inner) = now;
-                    match outsider::watch(&door, &room, grant, stopped.clone(), share).await {
-                        Ok(_) => return Ok(()),
-                        Err(error) if stopped.is_cancelled() || Instant::now() > deadline => {
-                            return Err(error);
-                        }
-                        Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
-                    }
-                }
-            };
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(work));
-            if let Err(error) = result {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
-            }
-        });
-        Self { outcome, failure, stop, thread }
-    }
-
-    fn outcome(&self) -> Outcome {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn stop(self) -> Outcome {
-        self.stop.cancel();
-        let _ = self.thread.join();
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 fn tell(viewers: &[Watching], outsider: Outcome) {
     for viewer in viewers {
         let age = viewer.age_ms.map_or(String::new(), |age| format!(", the picture is {age} ms old"));
-        say(viewer.name, &format!("{} frames opened{age}", viewer.opened));
+        let now = if viewer.ended.as_deref().is_some_and(|reason| reason != "stopped") {
+            ", none since it is off the list".to_owned()
+        } else {
+            age
+        };
+        say(&viewer.name, &format!("{} frames opened{now}", viewer.opened));
     }
     let Outcome { received, tried, opened } = outsider;
     say(
@@ -267,7 +271,7 @@ fn tell(viewers: &[Watching], outsider: Outcome) {
 
 fn alarm(who: &str, event: &Value) {
     if is(event, "alarm") {
-        say(who, &format!("ALARM: {}", event["reason"].as_str().unwrap_or_default()));
+        say(who, &format!("ALARM: {}", event["text"].as_str().unwrap_or_default()));
     }
 }
 

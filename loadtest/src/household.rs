@@ -160,6 +160,17 @@ impl Device {
         self.start("doctor", dir, args)
     }
 
+    /// Starts `latchkey devices remove` of the device that is called `name`.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the command is not built or cannot be started.
+    pub fn remove(&self, dir: &Path, name: &str) -> Result<Process, ProcessError> {
+        let home = self.home.clone().into_os_string();
+        let words = ["devices", "remove", name].map(Into::into);
+        let args = ["--home".into(), home, "--json".into()].into_iter().chain(words).collect();
+        self.start("remove", dir, args)
+    }
+
     /// Returns the same device with its commands at `place`.
     #[must_use]
     pub fn moved_to(&self, place: &Place) -> Self {

@@ -85,12 +85,65 @@ pub async fn watch(
     stop: CancellationToken,
     mut on_frame: impl FnMut(Outcome),
 ) -> anyhow::Result<Outcome> {
+    let mut tries = Tries::new()?;
+    receive(door_url, room, grant, stop, |frame| on_frame(tries.take(frame))).await?;
+    Ok(tries.outcome)
+}
+
+/// The outsider's tries to open what it gets.
+pub struct Tries {
+    keys: OwnKeys,
+    outcome: Outcome,
+    picture: Vec<u8>,
+}
+
+impl Tries {
+    /// Makes keys of its own.
+    ///
+    /// # Errors
+    /// When no keys can be made.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self { keys: OwnKeys::new()?, outcome: Outcome::default(), picture: Vec::new() })
+    }
+
+    /// Tries to open a frame; returns what it got so far.
+    pub fn take(&mut self, frame: Option<Sealed<'_>>) -> Outcome {
+        self.outcome.received += 1;
+        if let Some(Sealed { sframe, envelope }) = frame {
+            match self.keys.open(sframe, envelope, &mut self.picture) {
+                Ok(()) => self.outcome.opened += 1,
+                Err(OpenError::AuthenticationFailed) => self.outcome.tried += 1,
+                Err(_) => {}
+            }
+        }
+        self.outcome
+    }
+}
+
+/// One frame as the relay gives it to everybody.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealed<'a> {
+    /// The SFrame bytes.
+    pub sframe: &'a [u8],
+    /// The clear bytes that come with them.
+    pub envelope: &'a [u8],
+}
+
+/// Receives with a stolen grant until told to stop, and gives every whole video frame; none where it is not a sealed one.
+///
+/// # Errors
+/// When the relay does not let it in.
+pub async fn receive(
+    door_url: &str,
+    room: &str,
+    grant: String,
+    stop: CancellationToken,
+    mut on_frame: impl FnMut(Option<Sealed<'_>>),
+) -> anyhow::Result<()> {
     let url = format!("{}/whep/{room}", door_url.trim_end_matches('/')).parse()?;
     let door = RelayDoor { url, grant: grant.into() };
     let (subscriber, mut incoming) = Subscriber::connect(reqwest::Client::new(), door).await?;
-    let mut keys = OwnKeys::new()?;
-    let mut jitter: Option<Jitter> = None;
-    let (mut outcome, mut picture, mut scratch) = (Outcome::default(), Vec::new(), Vec::new());
+    let (mut jitter, mut scratch): (Option<Jitter>, _) = (None, Vec::new());
     loop {
         let packet = tokio::select! {
             packet = incoming.packets.recv() => packet,
@@ -104,19 +157,12 @@ pub async fn watch(
         let frames = jitter.get_or_insert_with(|| Jitter::new(codec, Limits::default()));
         frames.push(packet);
         while let Some(frame) = frames.pop(Instant::now()) {
-            outcome.received += 1;
-            if let Ok(parts) = envelope::split(codec, &frame.wire, &mut scratch) {
-                match keys.open(parts.sframe, parts.envelope, &mut picture) {
-                    Ok(()) => outcome.opened += 1,
-                    Err(OpenError::AuthenticationFailed) => outcome.tried += 1,
-                    Err(_) => {}
-                }
-            }
-            on_frame(outcome);
+            let parts = envelope::split(codec, &frame.wire, &mut scratch).ok();
+            on_frame(parts.map(|parts| Sealed { sframe: parts.sframe, envelope: parts.envelope }));
         }
     }
     subscriber.close().await;
-    Ok(outcome)
+    Ok(())
 }
 
 /// Frame keys of a group of one's own, carried on to whatever epoch the frames name.
