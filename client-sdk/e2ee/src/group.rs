@@ -44,3 +44,4 @@ pub use key_packages::{KeyPackages, LAST_RESORTS};
 pub use list_ref::ListRef;
 pub use member::Member;
 pub use outcome::{EpochChange, PendingCommit, Processed, WelcomeFor};
+pub use sessions::MAX_SESSIONS;

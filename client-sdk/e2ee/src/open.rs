@@ -3,10 +3,20 @@
 //! All members can derive each other's sender keys (RFC 9605 section 5.2), so a key id that names another
 //! leaf than the camera's is refused before any cipher runs. What authenticates nothing is remembered
 //! nowhere: keys and replay windows are kept only for key ids under which a frame was really opened.
+//!
+//! A member that colludes with the relay can all the same seal frames as the camera, under any key id and counter,
+//! until a [checkpoint](crate::checkpoint) shows them to be forged. So that this denies nothing that lasts:
+//! - However many key ids it makes up, those of the camera are not pushed out: what the camera signed
+//!   ([`FrameOpener::camera_signed`]) stays, and no key id is ever refused because there were too many.
+//! - A counter far ahead makes the camera's own frames too old, but not for good: the block that such a frame
+//!   carries still comes out ([`FrameOpener::block`]), and once it has shown what was forged,
+//!   [`FrameOpener::forget_forged`] puts the window back.
 
-use std::collections::BTreeSet;
+mod windows;
+
 use std::time::Duration;
 
+use latchkey_api::checks::{self, Check};
 use latchkey_wire::sframe_header::SframeHeader;
 use sframe::crypto::DecryptionBufferView;
 
@@ -15,7 +25,7 @@ use crate::cipher::{OpeningKey, TAG_LEN};
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
 use crate::kid::{Kid, SenderSession};
-use crate::replay::ReplayWindow;
+use crate::open::windows::Windows;
 use crate::seal::{BLOCK_LENGTH_LEN, MAX_FRAME_BYTES};
 
 /// The camera's leaf in its group.
@@ -93,14 +103,30 @@ impl FrameOpener {
         }
         ended.dies = None;
         ended.ended = Some(last.to_vec());
-        let beyond = |live: &&LiveKid| {
-            let last = last.iter().find(|(kid, _)| *kid == live.kid);
-            last.is_some_and(|(_, last)| live.window.next() > last.saturating_add(1))
-        };
-        ended.live.iter().filter(beyond).map(|live| live.kid).collect()
+        ended.windows.beyond(last)
     }
 
-    /// The [checkpoint](crate::checkpoint) block that the frame opened last carried, if it carried one.
+    /// The camera signed frames under this key id: its replay window is the last that is given up.
+    pub fn camera_signed(&mut self, kid: Kid) {
+        for epoch in self.epochs.iter_mut().filter(|epoch| epoch.bits() == kid.epoch_bits()) {
+            epoch.windows.name(kid);
+        }
+    }
+
+    /// Frames were [forged](crate::checkpoint::Verdicts::forged), and the camera signed that it had sealed the
+    /// counters below `end` under this key id: where much higher ones were opened, the frames from `end` on open
+    /// again, and none before it.
+    ///
+    /// Call it after a verdict of forged frames only: whoever made those is a member, and can seal anew whatever
+    /// might be shown a second time now. A relay alone must not bring it about.
+    pub fn forget_forged(&mut self, kid: Kid, end: u64) {
+        for epoch in self.epochs.iter_mut().filter(|epoch| epoch.bits() == kid.epoch_bits()) {
+            epoch.windows.set_back(kid, end);
+        }
+    }
+
+    /// The [checkpoint](crate::checkpoint) block that the frame given last carried, if it carried one. Of an
+    /// authentic frame that is too old it comes out too, although the frame itself does not.
     #[must_use]
     pub fn block(&self) -> Option<&[u8]> {
         (!self.block.is_empty()).then_some(self.block.as_slice())
@@ -127,14 +153,18 @@ impl FrameOpener {
         let header_len = sframe.len() - body.len();
         self.aad.clear();
         self.aad.extend_from_slice(sframe.get(..header_len).ok_or(OpenError::Malformed)?);
-        self.aad.extend_from_slice(envelope);
+        if !checks::skipped(Check::FrameEnvelope) {
+            self.aad.extend_from_slice(envelope);
+        }
         let epoch = self.epochs.iter_mut().rev().find(|epoch| epoch.bits() == kid.epoch_bits());
         let epoch = epoch.ok_or(OpenError::UnknownEpoch)?;
         let opened =
             epoch.open(kid, ctr, &mut self.aad, body, Parts { block: &mut self.block, out: &mut *out });
-        if opened.is_err() {
+        if let Err(error) = opened {
             out.clear();
-            self.block.clear();
+            if error != OpenError::Replayed {
+                self.block.clear();
+            }
         }
         let header = opened?;
         Ok(Opened {
@@ -187,12 +217,6 @@ pub enum OpenError {
     /// The counter was accepted before, or is older than the replay window.
     #[error("the frame was seen before or is too old")]
     Replayed,
-    /// The session was followed by so many others that its replay window was given up.
-    #[error("the frame is of a session that is over")]
-    SessionOver,
-    /// The camera had more sessions in this epoch than are remembered: it must commit a new epoch.
-    #[error("the camera restarted too often in this epoch")]
-    TooManySessions,
     /// The tag does not verify: wrong keys, or a changed byte in frame, header or envelope.
     #[error("the frame is not authentic")]
     AuthenticationFailed,
@@ -208,15 +232,12 @@ struct OpenEpoch {
     dies: Option<Duration>,
     /// The last counter of each key id, once the record of its end has come.
     ended: Option<Vec<(Kid, u64)>>,
-    /// Key ids in use, the most recently used one last.
-    live: Vec<LiveKid>,
-    /// Key ids whose window was given up; frames under them would be replays.
-    over: BTreeSet<Kid>,
+    windows: Windows,
 }
 
 impl OpenEpoch {
     fn new(keys: EpochKeys, superseded: Option<Duration>) -> Self {
-        Self { keys, superseded, dies: None, ended: None, live: Vec::new(), over: BTreeSet::new() }
+        Self { keys, superseded, dies: None, ended: None, windows: Windows::default() }
     }
 
     fn bits(&self) -> u8 {
@@ -236,32 +257,25 @@ impl OpenEpoch {
         {
             return Err(OpenError::EpochOver);
         }
-        if let Some(at) = self.live.iter().position(|live| live.kid == kid) {
-            let live = self.live.get_mut(at).ok_or(OpenError::AuthenticationFailed)?;
-            if !live.window.is_fresh(ctr) {
-                return Err(OpenError::Replayed);
-            }
-            let header = decrypt(&live.key, ctr, aad, body, parts)?;
-            live.window.accept(ctr);
-            if let Some(used) = self.live.get_mut(at..) {
-                used.rotate_left(1);
-            }
+        let Some(live) = self.windows.live(kid, &self.keys) else {
+            let key = self.keys.opening_key(kid).ok_or(OpenError::AuthenticationFailed)?;
+            let header = decrypt(&key, ctr, aad, body, parts)?;
+            self.windows.begin(kid, key, ctr);
             return header.ok_or(OpenError::UnknownFormat);
+        };
+        if live.window.is_too_old(ctr) {
+            // What the camera signed in it is not out of date.
+            if decrypt(&live.key, ctr, aad, body, Parts { block: &mut *parts.block, out: parts.out }).is_err()
+            {
+                parts.block.clear();
+            }
+            return Err(OpenError::Replayed);
         }
-        if self.over.contains(&kid) {
-            return Err(OpenError::SessionOver);
+        if !live.window.is_fresh(ctr) {
+            return Err(OpenError::Replayed);
         }
-        if self.over.len() >= MAX_OVER {
-            return Err(OpenError::TooManySessions);
-        }
-        let key = self.keys.opening_key(kid).ok_or(OpenError::AuthenticationFailed)?;
-        let header = decrypt(&key, ctr, aad, body, parts)?;
-        if self.live.len() >= MAX_LIVE {
-            self.over.insert(self.live.remove(0).kid);
-        }
-        let mut window = ReplayWindow::new();
-        window.accept(ctr);
-        self.live.push(LiveKid { kid, key, window });
+        let header = decrypt(&live.key, ctr, aad, body, parts)?;
+        live.window.accept(ctr);
         header.ok_or(OpenError::UnknownFormat)
     }
 }
@@ -270,12 +284,6 @@ impl OpenEpoch {
 struct Parts<'a> {
     block: &'a mut Vec<u8>,
     out: &'a mut Vec<u8>,
-}
-
-struct LiveKid {
-    kid: Kid,
-    key: OpeningKey,
-    window: ReplayWindow,
 }
 
 /// Splits SFrame bytes into key id, counter and ciphertext; the header must be the shortest possible.
@@ -328,10 +336,6 @@ fn split_block(bytes: &[u8]) -> Option<&[u8]> {
 /// How long keys of an epoch stay after a commit that removed somebody, until its record comes.
 const AFTER_REMOVAL: Duration = Duration::from_secs(2);
 const MAX_BLOCK_AND_LENGTH: usize = BLOCK_LENGTH_LEN + MAX_BLOCK_BYTES;
-/// Key ids with a replay window per epoch: video, audio and spare tracks of the last sessions.
-const MAX_LIVE: usize = 32;
-/// Key ids per epoch whose window was given up. Only a real restart of the camera adds to them.
-const MAX_OVER: usize = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,16 @@ impl ReplayWindow {
         self.next
     }
 
+    /// A window in which every counter below `end` counts as accepted.
+    pub(crate) const fn after(end: u64) -> Self {
+        Self { next: end, seen: [u64::MAX; WORDS] }
+    }
+
+    /// Returns true when the counter lies before the window, whatever was accepted.
+    pub(crate) fn is_too_old(&self, counter: u64) -> bool {
+        counter < self.next && self.next - counter > WINDOW
+    }
+
     /// Returns true when the counter was not accepted before and is not older than the window.
     pub(crate) fn is_fresh(&self, counter: u64) -> bool {
         counter >= self.next || (self.next - counter <= WINDOW && !self.bit(counter))
@@ -82,6 +92,23 @@ mod tests {
                     highest = Some(highest.map_or(counter, |highest| highest.max(counter)));
                 }
                 near = highest.unwrap_or(near);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_begins_somewhere_takes_nothing_from_before() {
+        for end in [0, 1, 63, 64, 1023, 1024, 5000] {
+            let mut window = ReplayWindow::after(end);
+            assert!((0..end).all(|counter| !window.is_fresh(counter)));
+            assert_eq!(window.is_too_old(0), end > WINDOW);
+            for counter in (end..end + 2000).rev() {
+                let fresh = end + 2000 - counter <= WINDOW;
+                assert_eq!(window.is_fresh(counter), fresh);
+                if fresh {
+                    window.accept(counter);
+                }
+                assert!(!window.is_fresh(counter));
             }
         }
     }

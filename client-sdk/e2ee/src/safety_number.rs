@@ -12,7 +12,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use latchkey_api::device_list::{ListChain, ListVersion};
+use latchkey_api::device_list::{ListChain, ListVersion, VerifiedList};
 use sha2::{Digest as _, Sha512};
 
 /// The safety number of a household at one version of its device list.
@@ -32,8 +32,7 @@ impl SafetyNumber {
     /// Returns the number of a household, pinned to its root key, at one list.
     #[must_use]
     pub fn at(root_public: &[u8; 32], list: ListVersion) -> Self {
-        let mut hash: Vec<u8> =
-            [CONTEXT, root_public, &list.version.to_be_bytes(), &list.hash.0].concat();
+        let mut hash: Vec<u8> = [CONTEXT, root_public, &list.version.to_be_bytes(), &list.hash.0].concat();
         for _ in 0..ROUNDS {
             hash = Sha512::new().chain_update(&hash).chain_update(root_public).finalize().to_vec();
         }
@@ -67,21 +66,39 @@ impl SafetyNumber {
     pub fn compare(chain: &ListChain, shown: &Self) -> Comparison {
         let Some(head) = chain.head() else { return Comparison::Unknown };
         let ours = head.list().version;
+        let is_of = |list: &VerifiedList| Self::at(chain.root_public(), list.version()) == *shown;
+        if chain.rival().is_some() && (is_of(head) || chain.rivals().any(is_of)) {
+            return Comparison::TwoHistories { version: ours };
+        }
         let Some(list) = chain.at(shown.version) else {
-            return if shown.version == 0 { Comparison::Different } else { Comparison::Newer { theirs: shown.version, ours } };
+            return if shown.version == 0 {
+                Comparison::Different
+            } else {
+                Comparison::Newer { theirs: shown.version, ours }
+            };
         };
-        if Self::at(chain.root_public(), list.version()) != *shown {
+        if !is_of(list) {
             return Comparison::Different;
         }
-        if shown.version == ours { Comparison::Same } else { Comparison::Older { theirs: shown.version, ours } }
+        if shown.version == ours {
+            Comparison::Same
+        } else {
+            Comparison::Older { theirs: shown.version, ours }
+        }
     }
 }
 
 /// What comparing two safety numbers says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Both devices have the same root and the same lists.
+    /// Both devices have the same root and the same lists, and this one knows no other list of that version.
     Same,
+    /// The number is of one of two lists of the newest version that this device knows, both validly signed. Whether
+    /// the other device knows both cannot be told: an admin has to join them before numbers say anything.
+    TwoHistories {
+        /// The version that two lists have.
+        version: u64,
+    },
     /// The same root and lists, but the other device has not seen the newest ones.
     Older {
         /// The newest list of the other device.
@@ -162,7 +179,8 @@ mod tests {
         let (root, _) = HouseholdRoot::generate().unwrap();
         let admin = DeviceIdentity::generate().unwrap();
         let first =
-            DeviceList::founding(root.household(), admin.public().entry(Role::Admin, 9, Vec::new()), 9).unwrap();
+            DeviceList::founding(root.household(), admin.public().entry(Role::Admin, 9, Vec::new()), 9)
+                .unwrap();
         let mut chain = ListChain::new(&root.public()).unwrap();
         chain.accept(root.sign_list(first).as_bytes(), None).unwrap();
         (chain, admin)
@@ -199,10 +217,29 @@ mod tests {
         let number = |chain: &ListChain| SafetyNumber::of(chain).unwrap();
         let scanned = |chain: &ListChain| number(chain).to_qr_text().parse::<SafetyNumber>().unwrap();
         assert_eq!(SafetyNumber::compare(&chain, &scanned(&chain)), Comparison::Same);
-        assert_eq!(SafetyNumber::compare(&chain, &scanned(&behind)), Comparison::Older { theirs: 1, ours: 2 });
-        assert_eq!(SafetyNumber::compare(&behind, &scanned(&chain)), Comparison::Newer { theirs: 2, ours: 1 });
+        assert_eq!(
+            SafetyNumber::compare(&chain, &scanned(&behind)),
+            Comparison::Older { theirs: 1, ours: 2 }
+        );
+        assert_eq!(
+            SafetyNumber::compare(&behind, &scanned(&chain)),
+            Comparison::Newer { theirs: 2, ours: 1 }
+        );
         assert_eq!(SafetyNumber::compare(&chain, &scanned(&rival)), Comparison::Different);
         assert_eq!(SafetyNumber::compare(&chain, &scanned(&household().0)), Comparison::Different);
+        // Once it knows of both, neither is the same any more, until an admin joins them.
+        chain.accept(&theirs, None).unwrap_err();
+        let forked = Comparison::TwoHistories { version: 2 };
+        assert_eq!(SafetyNumber::compare(&chain, &scanned(&chain)), forked);
+        assert_eq!(SafetyNumber::compare(&chain, &scanned(&rival)), forked);
+        assert_eq!(
+            SafetyNumber::compare(&chain, &scanned(&behind)),
+            Comparison::Older { theirs: 1, ours: 2 }
+        );
+        assert_eq!(SafetyNumber::compare(&chain, &scanned(&household().0)), Comparison::Different);
+        let joined = chain.next_draft(Signer::Device(admin.device()), 12, Reason::Changed).unwrap();
+        chain.accept(admin.sign_list(joined).as_bytes(), None).unwrap();
+        assert_eq!(SafetyNumber::compare(&chain, &scanned(&chain)), Comparison::Same);
         let empty = ListChain::new(chain.root_public()).unwrap();
         assert_eq!(SafetyNumber::of(&empty), None);
         assert_eq!(SafetyNumber::compare(&empty, &number(&chain)), Comparison::Unknown);

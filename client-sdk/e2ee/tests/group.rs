@@ -10,7 +10,7 @@ use std::time::Duration;
 use household::{Device, Household, NOW, Scene, at};
 use latchkey_api::device_list::{Reason, Role};
 use latchkey_e2ee::group::{
-    CameraGroup, ClaimedPackage, GroupError, KeyPackages, Member, Processed, Refusal,
+    CameraGroup, ClaimedPackage, GroupError, KeyPackages, MAX_SESSIONS, Member, Processed, Refusal,
 };
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::inner::InnerHeader;
@@ -357,7 +357,7 @@ fn sessions_never_repeat_over_a_hundred_restarts() {
 #[test]
 fn sessions_of_an_epoch_run_out_rather_than_repeat() {
     let mut scene = Scene::with(&[]);
-    for _ in 0..1 << 16 {
+    for _ in 0..MAX_SESSIONS {
         scene.group.next_session().unwrap();
     }
     assert_eq!(scene.group.next_session().err(), Some(GroupError::SessionsExhausted));

@@ -295,6 +295,22 @@ fn a_member_cannot_flood_the_others_with_proposals() {
     assert_eq!(answers.pop().unwrap().err(), last);
 }
 
+#[test]
+fn a_member_that_floods_leaves_room_for_the_updates_of_others() {
+    let mut stage = stage(Role::Viewer);
+    let Scene { home, group, members, .. } = &mut stage.scene;
+    let answers: Vec<_> = (0..200)
+        .map(|_| {
+            let update = stage.rogue.propose_update(Vec::new()).unwrap().to_bytes().unwrap();
+            group.process(&update, &home.chain)
+        })
+        .collect();
+    let taken = answers.iter().filter(|answer| **answer == Ok(Processed::Proposal)).count();
+    assert!((1..=16).contains(&taken), "{taken}");
+    let honest = members[0].propose_update().unwrap();
+    assert_eq!(group.process(&honest, &home.chain), Ok(Processed::Proposal));
+}
+
 /// Nobody may send notes while proposals wait for a commit (RFC 9420 section 12.4), and nobody's commit would take these.
 #[test]
 fn a_member_cannot_silence_the_others_with_a_proposal_that_nobody_commits() {

@@ -125,6 +125,11 @@ fn compare(settings: &Settings, home: &Home, shown: &SafetyNumber) -> Result<(),
                 "the other device has seen device list {theirs}, this one only {ours}: nothing can be compared until this one has it too; if it does not come, the server withholds it"
             )));
         }
+        Comparison::TwoHistories { version } => {
+            return Err(Failure::other(format!(
+                "nothing can be compared: two different device lists {version} are signed, and this device knows both; as an admin run `latchkey devices` to join them, then compare again"
+            )));
+        }
         Comparison::Different | Comparison::Unknown => {
             return Err(Failure::other(
                 "NOT the same: the two devices are shown different households or histories; do not trust this server until you know why (`latchkey verify` on both)",

@@ -22,8 +22,6 @@ impl From<OpenError> for Failure {
             OpenError::NotTheCamera => "not_the_camera",
             OpenError::EpochOver => "epoch_over",
             OpenError::Replayed => "replayed",
-            OpenError::SessionOver => "session_over",
-            OpenError::TooManySessions => "too_many_sessions",
             OpenError::AuthenticationFailed => "authentication_failed",
             OpenError::UnknownFormat => "unknown_format",
             _ => "other",
@@ -37,7 +35,6 @@ pub(super) fn words(reason: &str) -> &str {
         "malformed" => "they are not sealed frames of this version, or were changed on the way",
         "not_the_camera" => "they do not claim to be from the camera",
         "epoch_over" => "they were sealed after the camera had changed its keys",
-        "session_over" | "too_many_sessions" => "the camera restarted too often under one key",
         "authentication_failed" => {
             "they are not authentic under the group's key: frame or envelope was changed on the way, or they are of another camera"
         }

@@ -207,7 +207,10 @@ impl Media {
                 let opened = self.opener.open(parts.sframe, parts.envelope, &mut plain);
                 if let Ok(opened) = &opened {
                     alarm = self.proof.opened(opened, parts.sframe, self.opener.block(), now);
+                } else if let Some(block) = self.opener.block() {
+                    alarm = self.proof.block(block, now);
                 }
+                self.proof.teach(&mut self.opener);
                 opened.map_err(Failure::from)
             }
             Err(envelope::SplitError::Empty) => Err(Failure::Empty),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use latchkey_api::checks::{self, Check};
 use latchkey_api::id::GroupId;
 use latchkey_e2ee::checkpoint::{BlockError, CheckpointVerifier, Verdicts};
-use latchkey_e2ee::open::Opened;
+use latchkey_e2ee::open::{FrameOpener, Opened};
 
 use crate::alarm::Alarm;
 use crate::stats::Authenticity;
@@ -21,6 +21,14 @@ pub(super) struct Proof {
     now: Authenticity,
     forged_at: Option<Instant>,
     alarmed: Option<Instant>,
+    /// What was signed or forged is news to the opener.
+    untold: Untold,
+}
+
+#[derive(Default)]
+struct Untold {
+    signed: bool,
+    forged: bool,
 }
 
 impl Proof {
@@ -34,6 +42,7 @@ impl Proof {
             now: Authenticity::default(),
             forged_at: None,
             alarmed: None,
+            untold: Untold::default(),
         }
     }
 
@@ -71,19 +80,39 @@ impl Proof {
         let Some(verifier) = &mut self.verifier else {
             return self.count(Verdicts { unverified: 1, ..Verdicts::default() }, now);
         };
-        let mut verdicts = verifier.frame(opened, sframe, at);
-        let wrong = block.and_then(|block| match verifier.block(block, at) {
-            Ok(more) => {
-                verdicts += more;
-                None
+        let verdicts = verifier.frame(opened, sframe, at);
+        let alarm = self.count(verdicts, now);
+        block.and_then(|block| self.block(block, now)).or(alarm)
+    }
+
+    /// Takes a block, of a frame that was too old to be opened too: what is signed in it is not.
+    pub(super) fn block(&mut self, block: &[u8], now: Instant) -> Option<Alarm> {
+        if checks::skipped(Check::FrameSigned) {
+            return None;
+        }
+        let at = now.duration_since(self.began);
+        match self.verifier.as_mut()?.block(block, at) {
+            Ok(verdicts) => {
+                self.untold.signed = true;
+                self.count(verdicts, now)
             }
             Err(BlockError::UnknownVersion) => None,
-            Err(error) => Some(error),
-        });
-        let alarm = self.count(verdicts, now);
-        match wrong {
-            Some(error) => self.alarm(error.to_string(), now),
-            None => alarm,
+            Err(error) => self.alarm(error.to_string(), now),
+        }
+    }
+
+    /// Tells the opener what the camera signed and, where frames were forged, from where on the camera's own are to
+    /// open again.
+    pub(super) fn teach(&mut self, opener: &mut FrameOpener) {
+        let Untold { signed, forged } = std::mem::take(&mut self.untold);
+        if !signed && !forged {
+            return;
+        }
+        for (kid, end) in self.verifier.iter().flat_map(CheckpointVerifier::signed) {
+            opener.camera_signed(kid);
+            if forged {
+                opener.forget_forged(kid, end);
+            }
         }
     }
 
@@ -117,6 +146,7 @@ impl Proof {
 
     fn count(&mut self, verdicts: Verdicts, now: Instant) -> Option<Alarm> {
         self.tally += verdicts;
+        self.untold.forged |= verdicts.forged > 0;
         if verdicts.signed > 0 {
             self.now = Authenticity::Signed;
         } else if verdicts.unverified > 0 {

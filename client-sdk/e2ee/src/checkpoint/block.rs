@@ -137,7 +137,7 @@ impl Range {
         (count > 0).then_some((Self { kid, first, hashes }, rest))
     }
 
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.first.saturating_add(self.hashes.len() as u64)
     }
 }

@@ -115,6 +115,13 @@ impl CheckpointVerifier {
         self.run.is_some()
     }
 
+    /// What the newest block signs: key ids, and one more than the highest counter that the camera had sealed under
+    /// each. For [`FrameOpener::camera_signed`](crate::open::FrameOpener::camera_signed).
+    pub fn signed(&self) -> impl Iterator<Item = (Kid, u64)> {
+        let newest = self.run.as_ref().and_then(|run| run.kept.back());
+        newest.into_iter().flat_map(|(_, block)| &block.ranges).map(|range| (range.kid, range.end()))
+    }
+
     /// Takes a frame that was opened at `now` from these SFrame bytes. `now` is the time since any fixed moment.
     pub fn frame(&mut self, opened: &Opened, sframe: &[u8], now: Duration) -> Verdicts {
         let mut verdicts = self.expire(now);

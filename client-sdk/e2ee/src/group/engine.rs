@@ -371,8 +371,11 @@ impl Engine {
         if epoch_id > epoch {
             return Err(GroupError::Gap { expected: epoch, found: epoch_id });
         }
-        if content_type == ContentType::Proposal && self.group.get_cached_proposals().len() >= MAX_PROPOSALS {
-            return Err(Refusal::ForbiddenProposal("one too many in this epoch").into());
+        if content_type == ContentType::Proposal {
+            let kept = self.group.get_cached_proposals();
+            if kept.iter().filter(|kept| Some(kept.sender()) == sender.as_ref()).count() >= MAX_PROPOSALS {
+                return Err(Refusal::ForbiddenProposal("one too many in this epoch").into());
+            }
         }
         Ok(Header::Current(content_type))
     }
@@ -420,5 +423,5 @@ fn key_package_ref(
 
 /// Largest MLS message that is read, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
-/// Proposals that are kept until the next commit.
-const MAX_PROPOSALS: usize = 128;
+/// Proposals of each member that are kept until the next commit: nobody uses up the others' room.
+const MAX_PROPOSALS: usize = 16;

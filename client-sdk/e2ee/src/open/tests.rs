@@ -5,6 +5,7 @@
 use latchkey_wire::codec::Codec;
 use proptest::prelude::*;
 
+use super::windows::{MAX_LIVE, MAX_RESTING};
 use super::*;
 use crate::key_schedule::keys_for_test;
 use crate::kid::{AUDIO, VIDEO};
@@ -200,26 +201,87 @@ fn forged_key_ids_leave_nothing_behind() {
         *sframe.last_mut().unwrap() ^= 1;
         assert_eq!(open(&mut opener, &sframe), Err(OpenError::AuthenticationFailed));
     }
-    assert_eq!((opener.epochs[0].live.len(), opener.epochs[0].over.len()), (1, 0));
+    assert_eq!(opener.epochs[0].windows.count(), (1, 0));
 }
 
 #[test]
-fn a_session_that_was_given_up_stays_over() {
+fn sessions_that_come_again_open_nothing_twice() {
     let mut opener = opener(&[3]);
-    let first = seal(&mut sealer(3, 0), b"first");
-    open(&mut opener, &first).unwrap();
-    let mut running = sealer(3, u32::MAX);
-    for session in 1..100 {
-        open(&mut opener, &seal(&mut sealer(3, session), b"x")).unwrap();
-        open(&mut opener, &seal(&mut running, b"running")).unwrap();
+    let mut sealers: Vec<_> = (1..=1000).map(|session| sealer(3, session)).collect();
+    let first: Vec<_> = sealers.iter_mut().map(|sealer| seal(sealer, b"first")).collect();
+    let second: Vec<_> = sealers.iter_mut().map(|sealer| seal(sealer, b"second")).collect();
+    for frame in &first {
+        assert_eq!(open(&mut opener, frame).unwrap(), b"first");
     }
-    assert_eq!(open(&mut opener, &first), Err(OpenError::SessionOver));
-    assert_eq!(opener.epochs[0].live.len(), MAX_LIVE);
-    for session in 100..5000 {
-        let _ = open(&mut opener, &seal(&mut sealer(3, session), b"x"));
+    assert_eq!(opener.epochs[0].windows.count(), (MAX_LIVE, 1000 - MAX_LIVE));
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(open(&mut opener, first), Err(OpenError::Replayed));
+        assert_eq!(open(&mut opener, second).unwrap(), b"second");
+        assert_eq!(open(&mut opener, second), Err(OpenError::Replayed));
     }
-    assert_eq!(opener.epochs[0].over.len(), MAX_OVER);
-    assert_eq!(open(&mut opener, &seal(&mut sealer(3, 9999), b"x")), Err(OpenError::TooManySessions));
+}
+
+/// A member and the relay make up more sessions than anybody remembers, before and after the camera's next start.
+#[test]
+fn made_up_sessions_keep_no_frame_of_the_camera_out() {
+    let mut opener = opener(&[3]);
+    let plain = [HEADER.to_bytes().as_slice(), b"forged"].concat();
+    let flood = |opener: &mut FrameOpener, from: u32| {
+        for session in from..from + 5000 {
+            let forged = forge(Kid::new(SenderSession(session), VIDEO, 0, 3), 0, &plain);
+            assert_eq!(open(opener, &forged).unwrap(), b"forged");
+        }
+    };
+    let mut before = sealer(3, u32::MAX);
+    let signed = seal(&mut before, b"signed");
+    open(&mut opener, &signed).unwrap();
+    opener.camera_signed(Kid::new(SenderSession(u32::MAX), VIDEO, 0, 3));
+    flood(&mut opener, 1);
+    assert_eq!(opener.epochs[0].windows.count(), (MAX_LIVE, MAX_RESTING), "memory is bounded");
+    assert_eq!(open(&mut opener, &seal(&mut before, b"goes on")).unwrap(), b"goes on");
+    let mut restarted = sealer(3, u32::MAX - 1);
+    let fresh = seal(&mut restarted, b"restarted");
+    assert_eq!(open(&mut opener, &fresh).unwrap(), b"restarted");
+    assert_eq!(open(&mut opener, &fresh), Err(OpenError::Replayed));
+    flood(&mut opener, 10_000);
+    assert_eq!(open(&mut opener, &seal(&mut restarted, b"goes on")).unwrap(), b"goes on");
+    // What the camera signed frames under is remembered all along.
+    assert_eq!(open(&mut opener, &signed), Err(OpenError::Replayed));
+}
+
+/// A member and the relay use up the counters of the camera's own key id.
+#[test]
+fn a_counter_far_ahead_denies_nothing_for_good() {
+    let (mut sealer, mut opener) = (sealer(3, 1), opener(&[3]));
+    let kid = Kid::new(SenderSession(1), VIDEO, 0, 3);
+    let frames: Vec<_> = (0..10).map(|_| seal(&mut sealer, b"camera")).collect();
+    open(&mut opener, &frames[0]).unwrap();
+    open(&mut opener, &frames[1]).unwrap();
+    let plain = [HEADER.to_bytes().as_slice(), b"forged"].concat();
+    for ctr in [1000, 2000, u64::MAX - 1] {
+        open(&mut opener, &forge(kid, ctr, &plain)).unwrap();
+    }
+    assert_eq!(open(&mut opener, &frames[2]), Err(OpenError::Replayed));
+    // What the camera signed comes out of its frames all the same, but only where they are authentic.
+    let mut carrier = Vec::new();
+    sealer.seal_with(VIDEO, HEADER, Some(b"block"), b"env", b"frame", &mut carrier).unwrap();
+    assert_eq!(open(&mut opener, &carrier), Err(OpenError::Replayed));
+    assert_eq!(opener.block(), Some(b"block".as_slice()));
+    let mut bent = carrier.clone();
+    *bent.last_mut().unwrap() ^= 1;
+    assert_eq!(open(&mut opener, &bent), Err(OpenError::Replayed));
+    assert_eq!(opener.block(), None);
+    opener.forget_forged(kid, 4);
+    for frame in &frames[..4] {
+        assert_eq!(open(&mut opener, frame), Err(OpenError::Replayed));
+    }
+    for frame in &frames[4..] {
+        assert_eq!(open(&mut opener, frame).unwrap(), b"camera");
+        assert_eq!(open(&mut opener, frame), Err(OpenError::Replayed));
+    }
+    // Nothing is put back where nothing was too far ahead.
+    opener.forget_forged(kid, 4);
+    assert_eq!(open(&mut opener, &frames[9]), Err(OpenError::Replayed));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn check_keys(devices: &[DeviceEntry]) -> Result<(), ListError> {
     let mut seen = HashSet::with_capacity(devices.len() * 2);
     for entry in devices {
         let usable = VerifyingKey::from_bytes(&entry.mls_public).is_ok_and(|key| !key.is_weak())
-            && !SMALL_ORDER_U.contains(&entry.enrol_public);
+            && !is_small_order(&entry.enrol_public);
         if !usable {
             return Err(ListError::BadKey(entry.device));
         }
@@ -139,9 +139,38 @@ fn ascending(ids: impl Iterator<Item = DeviceId>) -> Result<(), ListError> {
     Ok(())
 }
 
-/// X25519 public keys that lead to an all-zero shared secret (RFC 7748 section 6.1): 0 and 1.
-const SMALL_ORDER_U: [[u8; 32]; 2] = {
-    let mut one = [0; 32];
-    one[0] = 1;
-    [[0; 32], one]
-};
+/// Whether an X25519 public key leads to an all-zero shared secret whatever the other key is (RFC 7748 section 6.1).
+fn is_small_order(public: &[u8; 32]) -> bool {
+    // X25519 does not look at the topmost bit.
+    let mut u = *public;
+    u[31] &= 0x7F;
+    SMALL_ORDER_U.contains(&u)
+}
+
+/// All points of small order on Curve25519 and its twist, also in encodings that are not reduced modulo
+/// p = 2^255 - 19. Little-endian.
+const SMALL_ORDER_U: [[u8; 32]; 7] = [
+    near_p(0, 0, 0),
+    near_p(1, 0, 0),
+    // Order 8.
+    [
+        0xE0, 0xEB, 0x7A, 0x7C, 0x3B, 0x41, 0xB8, 0xAE, 0x16, 0x56, 0xE3, 0xFA, 0xF1, 0x9F, 0xC4, 0x6A, 0xDA,
+        0x09, 0x8D, 0xEB, 0x9C, 0x32, 0xB1, 0xFD, 0x86, 0x62, 0x05, 0x16, 0x5F, 0x49, 0xB8, 0x00,
+    ],
+    [
+        0x5F, 0x9C, 0x95, 0xBC, 0xA3, 0x50, 0x8C, 0x24, 0xB1, 0xD0, 0xB1, 0x55, 0x9C, 0x83, 0xEF, 0x5B, 0x04,
+        0x44, 0x5C, 0xC4, 0x58, 0x1C, 0x8E, 0x86, 0xD8, 0x22, 0x4E, 0xDD, 0xD0, 0x9F, 0x11, 0x57,
+    ],
+    // p - 1, p, p + 1.
+    near_p(0xEC, 0xFF, 0x7F),
+    near_p(0xED, 0xFF, 0x7F),
+    near_p(0xEE, 0xFF, 0x7F),
+];
+
+/// The number with these first, middle and last bytes.
+const fn near_p(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut number = [middle; 32];
+    number[0] = first;
+    number[31] = last;
+    number
+}
