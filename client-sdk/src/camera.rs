@@ -7,9 +7,11 @@
 mod access_log;
 mod chronicle;
 mod counters;
+mod hold;
 mod keeper;
 mod link;
 mod media;
+mod rejoins;
 mod signed_sealer;
 
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::camera::counters::{Sealing, SharedCounters};
+use crate::camera::hold::Hold;
 use crate::camera::keeper::Keeper;
 use crate::camera::link::{Link, LinkCounters};
 use crate::camera::media::Media;
@@ -120,7 +123,7 @@ impl Camera {
         let (ended_tx, ended) = watch::channel(None);
         let ended_tx = Arc::new(ended_tx);
         let (keys_tx, keys) = watch::channel(None);
-        let (changing_tx, changing) = watch::channel(false);
+        let (hold_tx, hold) = watch::channel(Hold::default());
         let (line_tx, line) = watch::channel(None);
         let counters = Arc::new(LinkCounters::default());
         let sealed = Arc::new(SharedCounters::default());
@@ -129,7 +132,7 @@ impl Camera {
         let sealing = Sealing { counters: Arc::clone(&sealed), ended: ended_epochs };
         let signer = CheckpointSigner::new(home.identity())?;
         let mut keeper =
-            Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, changing_tx, sealing)?;
+            Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, hold_tx, sealing)?;
         keeper.begin_session()?;
         let link = Link {
             signaling,
@@ -142,7 +145,7 @@ impl Camera {
         let media = Media::new(
             source,
             config,
-            media::Channels { keys, changing, line },
+            media::Channels { keys, hold, line },
             SignedSealer::new(signer, sealed, ended_epochs_tx),
             Arc::clone(&teller),
             Arc::clone(&stats),

@@ -43,6 +43,13 @@ pub enum Event {
         /// How many devices hold its keys, the camera among them.
         members: usize,
     },
+    /// The camera seals nothing for now: a member whose stay is over still holds the keys.
+    SealingStopped {
+        /// What it waits for.
+        reason: String,
+    },
+    /// The camera seals again, with keys that only those have who may.
+    SealingGoesOn,
     /// A viewer has opened its first video frame.
     FirstFrameOpened {
         /// Milliseconds since the start.

@@ -4,6 +4,7 @@
 //! over; the state that is kept leads back to the first commit that could not be used, until one could.
 
 mod judge;
+mod knock;
 mod stored;
 
 pub(crate) use judge::{alarm_of, explain};
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::alarm::{Alarm, name_of};
 use crate::follower::judge::withheld;
+use crate::follower::knock::Knocking;
 use crate::follower::stored::{join, put_member, stored_member, stored_seq};
 use crate::home::{Home, HomeError};
 use crate::signaling::{Signaling, SignalingError, unix_seconds};
@@ -42,6 +44,9 @@ pub(crate) struct Follower {
     seq: u64,
     /// The place that the server was told.
     told: u64,
+    /// Messages before the next one are gone.
+    lost: bool,
+    knocking: Knocking,
 }
 
 /// Something that was found by [`Follower::catch_up`], in the order in which it happened.
@@ -108,6 +113,8 @@ impl Follower {
             stuck: None,
             seq: 0,
             told: 0,
+            lost: false,
+            knocking: Knocking::default(),
         };
         follower.restore(home)?;
         Ok(follower)
@@ -144,6 +151,7 @@ impl Follower {
         self.read_messages(home, signaling, &mut found).await?;
         self.renew_leaf(home, signaling).await?;
         self.tell_cursor(signaling).await;
+        self.knock(home, signaling, &mut found).await?;
         Ok(found)
     }
 
@@ -220,6 +228,11 @@ impl Follower {
         self.member.as_ref().is_some_and(is_in)
     }
 
+    /// Whether this device waits to be let in, or to be put in anew.
+    pub(crate) fn is_outside(&self, home: &Home) -> bool {
+        self.lost || !self.is_in(home)
+    }
+
     /// The camera's records, as far as they came.
     pub(crate) fn records(&self) -> &RecordChain {
         &self.records
@@ -249,7 +262,7 @@ impl Follower {
             Ok(Some(member)) if welcome.group.camera() == self.camera => {
                 self.member = Some(member);
                 self.seq = welcome.seq;
-                self.stuck = None;
+                (self.stuck, self.lost) = (None, false);
                 if self.records.head().is_some_and(|head| head.group() != welcome.group) {
                     self.records = RecordChain::default();
                 }
@@ -311,6 +324,7 @@ impl Follower {
                         self.stuck.get_or_insert(message.seq.saturating_sub(1));
                     }
                     if matches!(error, GroupError::Gap { .. }) {
+                        self.lost = true;
                         break;
                     }
                 }
@@ -342,7 +356,7 @@ impl Follower {
     ) -> Result<(), FollowError> {
         match processed {
             Processed::Epoch(EpochChange { removed, .. }) => {
-                self.stuck = None;
+                (self.stuck, self.lost) = (None, false);
                 self.epoch_began(!removed.is_empty(), found)?;
             }
             Processed::Removed => found.push(Followed::Removed),

@@ -1,11 +1,13 @@
 //! Who a device is, and the root of a household: the long-lived keys and what they sign.
 
 use bip39::{Language, Mnemonic};
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use latchkey_api::auth::{ROOT_DEVICE, deletion_input, signing_input};
 use latchkey_api::device_list::{DeviceEntry, DeviceList, Rights, Role, SignedList};
-use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_api::encoding::ByteString;
+use latchkey_api::group::{Rejoin, rejoin_input};
+use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
 use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -96,6 +98,21 @@ impl DeviceIdentity {
         self.signing.sign(&deletion_input(audience, household, &self.device, nonce)).to_bytes()
     }
 
+    /// Asks the camera of `group` to put this device in anew, by a fresh key package. `time` is in seconds since the Unix
+    /// epoch and rises with each request.
+    #[must_use]
+    pub fn sign_rejoin(
+        &self,
+        household: &HouseholdId,
+        group: &GroupId,
+        time: u64,
+        key_package: Vec<u8>,
+    ) -> Rejoin {
+        let input = rejoin_input(household, group, &self.device, time, &key_package);
+        let signature = ByteString(self.signing.sign(&input).to_bytes().to_vec());
+        Rejoin { time, key_package: ByteString(key_package), signature }
+    }
+
     /// Signs a device list as this device. Whether others accept the signature is decided by the list before.
     #[must_use]
     pub fn sign_list(&self, list: DeviceList) -> SignedList {
@@ -145,6 +162,21 @@ impl DevicePublic {
     }
 }
 
+/// Returns whether the device with this Ed25519 key signed a request to be put into `group` anew.
+#[must_use]
+pub fn signed_rejoin(
+    mls_public: &[u8; 32],
+    household: &HouseholdId,
+    group: &GroupId,
+    device: &DeviceId,
+    request: &Rejoin,
+) -> bool {
+    let input = rejoin_input(household, group, device, request.time, request.key_package.as_slice());
+    let Ok(key) = VerifyingKey::from_bytes(mls_public) else { return false };
+    let Ok(signature) = Signature::from_slice(request.signature.as_slice()) else { return false };
+    key.verify_strict(&input, &signature).is_ok()
+}
+
 /// The root key of a household, made from twelve words. Kept offline; erased when dropped.
 pub struct HouseholdRoot {
     signing: SigningKey,
@@ -181,11 +213,12 @@ impl HouseholdRoot {
         if count != 12 {
             return Err(IdentityError::WordCount(count));
         }
-        let words = Mnemonic::parse_in_normalized(Language::English, &lower).map_err(|error| match error {
-            bip39::Error::UnknownWord(at) => IdentityError::UnknownWord(at + 1),
-            bip39::Error::InvalidChecksum => IdentityError::WrongChecksum,
-            _ => IdentityError::BadPhrase,
-        })?;
+        let words =
+            Mnemonic::parse_in_normalized(Language::English, &lower).map_err(|error| match error {
+                bip39::Error::UnknownWord(at) => IdentityError::UnknownWord(at + 1),
+                bip39::Error::InvalidChecksum => IdentityError::WrongChecksum,
+                _ => IdentityError::BadPhrase,
+            })?;
         let (bytes, len) = words.to_entropy_array();
         let bytes = Zeroizing::new(bytes);
         let entropy = bytes.get(..len).and_then(|bytes| <&[u8; 16]>::try_from(bytes).ok());

@@ -27,6 +27,8 @@ use zeroize::Zeroizing;
 use crate::alarm::{Alarm, name_of};
 use crate::camera::chronicle::Chronicle;
 use crate::camera::counters::{EpochEnded, Sealing};
+use crate::camera::hold::Hold;
+use crate::camera::rejoins::Rejoins;
 use crate::event::{Event, Teller};
 use crate::follower::{self, FollowError, Followed};
 use crate::home::{Home, HomeError};
@@ -62,12 +64,13 @@ pub(super) struct Keeper {
     told: u64,
     session: Option<SenderSession>,
     keys: watch::Sender<Option<Arc<SenderKeys>>>,
-    /// True while the server may have accepted a commit that this camera does not know of yet.
-    changing: watch::Sender<bool>,
+    /// Whether the media task may seal with them now.
+    hold: watch::Sender<Hold>,
     /// What the media task seals with, and the epochs that are over there.
     sealing: Sealing,
     teller: Arc<Teller>,
     chronicle: Chronicle,
+    rejoins: Rejoins,
     /// When to look again: a device without key package, a server that did not answer, a daily renewal.
     look_again: Instant,
     pause: Duration,
@@ -80,7 +83,7 @@ impl Keeper {
         signaling: Signaling,
         teller: Arc<Teller>,
         keys: watch::Sender<Option<Arc<SenderKeys>>>,
-        changing: watch::Sender<bool>,
+        hold: watch::Sender<Hold>,
         sealing: Sealing,
     ) -> Result<Self, super::CameraError> {
         let stored = home.vault().record(GROUP).map(|bytes| CameraGroup::restore(bytes, home.chain()));
@@ -92,16 +95,18 @@ impl Keeper {
         };
         let mut chronicle = Chronicle::restore(&home, group.group_id());
         chronicle.make_up_for(group.view()?);
+        let rejoins = Rejoins::restore(home.vault().record(REJOINS));
         Ok(Self {
             home,
             signaling,
             group,
             chronicle,
+            rejoins,
             seq,
             told: 0,
             session: None,
             keys,
-            changing,
+            hold,
             sealing,
             teller,
             look_again: Instant::now() + LONGEST_PAUSE,
@@ -182,6 +187,18 @@ impl Keeper {
                 self.tell_group().await?;
                 if changed { self.catch_up().await } else { Ok(()) }
             }
+            ServerEvent::Rejoin { group, device, request } if group == self.group.group_id() => {
+                // The list that names it may have come just now.
+                self.refresh().await?;
+                let lists = self.home.chain();
+                if !self.rejoins.take(lists, group, device, request, std::time::Instant::now()) {
+                    return Ok(());
+                }
+                self.save()?;
+                let who = name_of(&self.home, device);
+                self.teller.note(format!("{who} could not get into the group and asked to be put in anew"));
+                self.catch_up().await
+            }
             _ => Ok(()),
         }
     }
@@ -228,6 +245,8 @@ impl Keeper {
                 self.teller.alarm(alarm);
             }
         }
+        // A new list may end a stay earlier.
+        self.tell_end();
         for notice in self.home.take_news() {
             self.teller.tell(Event::Notice(notice));
         }
@@ -395,7 +414,7 @@ impl Keeper {
                 continue;
             }
             let now = SystemTime::now();
-            let (claimed, all_there) = self.claim(now).await?;
+            let (claimed, all_there) = self.claim(now).await;
             let synced = self.group.sync(self.home.chain(), &claimed, now)?;
             for refused in &synced.refused {
                 let device = name_of(&self.home, refused.device);
@@ -415,25 +434,38 @@ impl Keeper {
     }
 
     /// Takes a key package of every device that is missing; says whether all had one.
-    async fn claim(&self, now: SystemTime) -> Result<(Vec<ClaimedPackage>, bool), FollowError> {
-        let mut claimed = Vec::new();
+    /// A server that gives none keeps nobody in: removals go on.
+    async fn claim(&mut self, now: SystemTime) -> (Vec<ClaimedPackage>, bool) {
+        let mut claimed = self.rejoins.packages();
         let mut all_there = true;
         for device in self.group.missing(self.home.chain(), now) {
+            if claimed.iter().any(|package| package.device == device) {
+                continue;
+            }
             match self.signaling.claim_key_package(device).await {
                 Ok(key_package) => claimed.push(ClaimedPackage { device, key_package }),
-                Err(error) if error.code() == Some(ProblemCode::NoKeyPackage) => all_there = false,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    all_there = false;
+                    if error.code() != Some(ProblemCode::NoKeyPackage) {
+                        let who = name_of(&self.home, device);
+                        self.teller.note(format!("no key of {who} could be had to let it in: {error}"));
+                    }
+                    if error.code().is_none() {
+                        // Nobody answers: the others would only take as long.
+                        break;
+                    }
+                }
             }
         }
-        Ok((claimed, all_there))
+        (claimed, all_there)
     }
 
     /// Sends a commit. From here until the answer no frame is sealed: none of the epoch that ends may follow the commit that
     /// ended it.
     async fn post(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
-        self.changing.send_replace(true);
+        self.hold.send_modify(|hold| hold.changing = true);
         let posted = self.post_and_take(pending).await;
-        self.changing.send_replace(false);
+        self.hold.send_modify(|hold| hold.changing = false);
         posted
     }
 
@@ -480,7 +512,14 @@ impl Keeper {
         Ok(())
     }
 
+    /// Tells the media task until when the present epoch is good.
+    fn tell_end(&self) {
+        let end = self.group.next_end(self.home.chain());
+        self.hold.send_if_modified(|hold| std::mem::replace(&mut hold.end, end) != end);
+    }
+
     fn give_keys(&self) -> Result<(), FollowError> {
+        self.tell_end();
         if let Some(session) = self.session {
             let keys = self.group.frame_keys()?;
             self.keys.send_replace(Some(Arc::new(SenderKeys { keys, session })));
@@ -492,7 +531,9 @@ impl Keeper {
     fn save(&mut self) -> Result<(), HomeError> {
         let group = self.group.save();
         self.chronicle.put(&mut self.home);
+        let rejoins = Zeroizing::new(self.rejoins.to_bytes());
         let vault = self.home.vault_mut();
+        vault.put(REJOINS, rejoins);
         vault.put(GROUP, group);
         vault.put(SEQ, Zeroizing::new(self.seq.to_be_bytes().to_vec()));
         Ok(vault.save()?)
@@ -531,6 +572,8 @@ fn stored_seq(home: &Home) -> u64 {
 const GROUP: &str = "camera/group";
 /// Record of the last message's place.
 const SEQ: &str = "camera/seq";
+/// Record of the last request of each device to be put in anew.
+const REJOINS: &str = "camera/rejoins";
 /// Commits in one go before something else gets its turn.
 const ATTEMPTS: usize = 4;
 /// First and longest wait until a device without key package, or a silent server, is looked at again.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::camera::hold::Hold;
 use crate::camera::keeper::SenderKeys;
 use crate::camera::link::{Line, LinkCounters};
 use crate::camera::signed_sealer::{SignedSealer, track_number};
@@ -31,8 +32,8 @@ use crate::transport::webrtc::Publisher;
 pub(super) struct Channels {
     /// Keys of the epoch in force.
     pub(super) keys: watch::Receiver<Option<Arc<SenderKeys>>>,
-    /// True while those keys may be over already.
-    pub(super) changing: watch::Receiver<bool>,
+    /// Whether frames may be sealed with those keys now.
+    pub(super) hold: watch::Receiver<Hold>,
     /// Relay connection of the moment.
     pub(super) line: Line,
 }
@@ -52,6 +53,8 @@ pub(super) struct Media {
     window: RateWindow,
     /// The server leaves the camera without an answer; frames are not held for it any more.
     gave_up: bool,
+    /// Nothing is sealed now.
+    stopped: bool,
 }
 
 #[derive(Default)]
@@ -93,6 +96,7 @@ impl Media {
             counters,
             window: RateWindow::begin(Instant::now()),
             gave_up: false,
+            stopped: false,
         }
     }
 
@@ -129,6 +133,9 @@ impl Media {
 
     async fn send(&mut self, frame: &MediaFrame) {
         self.wait_for_keys().await;
+        if self.is_stopped() {
+            return self.drop_frame();
+        }
         self.follow_line();
         self.follow_keys();
         let Some(publisher) = self.publisher.clone() else {
@@ -154,12 +161,35 @@ impl Media {
     /// who was removed. A server that leaves it without an answer stops no picture: after [`LONGEST_HOLD`] frames go on in the
     /// epoch that is known.
     async fn wait_for_keys(&mut self) {
-        if !*self.channels.changing.borrow() {
+        if !self.channels.hold.borrow().changing {
             self.gave_up = false;
         } else if !self.gave_up {
-            let settled = self.channels.changing.wait_for(|changing| !changing);
+            let settled = self.channels.hold.wait_for(|hold| !hold.changing);
             self.gave_up = timeout(LONGEST_HOLD, settled).await.is_err();
         }
+    }
+
+    /// Whether nothing may be sealed, because a guest whose time is over still holds the keys; tells it when it changes. The
+    /// sealer stays as it is.
+    fn is_stopped(&mut self) -> bool {
+        let overdue = self.channels.hold.borrow().is_overdue();
+        if overdue != self.stopped {
+            self.stopped = overdue;
+            if overdue {
+                // Whoever comes back in begins with a key frame.
+                for track in &mut self.tracks {
+                    track.wants_key = true;
+                }
+            }
+            self.teller.tell(if overdue {
+                let reason =
+                    "a guest's time is over and the server does not take the change that shuts it out";
+                Event::SealingStopped { reason: reason.to_owned() }
+            } else {
+                Event::SealingGoesOn
+            });
+        }
+        overdue
     }
 
     /// Seals and packetises; returns the wire frame's length, or nothing for a frame that is not sent.

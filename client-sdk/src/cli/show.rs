@@ -108,6 +108,8 @@ impl Show {
             Event::NewEpoch { epoch, members } => {
                 self.say(&format!("new epoch  {epoch}, held by {members} devices"));
             }
+            Event::SealingStopped { reason } => self.say(&format!("  stopped  {}", plain(reason))),
+            Event::SealingGoesOn => self.say("  sealing  goes on"),
             Event::FirstFrameOpened { .. } => {}
             Event::Stats(stats) => self.figures(&viewer_line(stats)),
             Event::Sending(stats) => self.figures(&camera_line(stats)),

@@ -6,7 +6,7 @@ use latchkey_api::encoding::ByteString;
 use latchkey_api::export::Export;
 use latchkey_api::group::{
     CursorKept, GroupMessage, GroupMessages, MessageAccepted, PendingWelcome, PostCommit, PostCursor,
-    PostMessage, Welcomes,
+    PostMessage, Rejoin, Welcomes,
 };
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_api::list::{ListAccepted, Lists, PostList};
@@ -93,6 +93,14 @@ impl Signaling {
                 return Ok(messages);
             }
         }
+    }
+
+    /// Asks the group's camera to put this device in anew. The server keeps nothing of it: a camera that is not there does
+    /// not hear it. Code `rate-limited` within a minute of the last time.
+    pub async fn ask_to_rejoin(&self, group: GroupId, request: &Rejoin) -> Result<(), SignalingError> {
+        let path = format!("v1/groups/{group}/rejoin");
+        let _: serde_json::Value = self.call(Method::POST, &path, Some(request)).await?;
+        Ok(())
     }
 
     /// Tells the server that what came of the messages up to `seq` is saved: they are not asked for again. Returns how far

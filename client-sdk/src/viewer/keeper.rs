@@ -229,7 +229,7 @@ impl Keeper {
         if self.removed().is_some() {
             return Ok(());
         }
-        if self.follower.is_in(&self.home) {
+        if !self.follower.is_outside(&self.home) {
             self.pause = SHORTEST_PAUSE;
             self.look_again = Instant::now() + ROUTINE;
         } else {
