@@ -198,7 +198,7 @@ fn what_is_almost_ours_is_refused() {
     );
     // A hundred removals in a row: a new key with every fifth frame.
     let storm = |n: usize, p: &mut Publisher| {
-        if n > 20 && n % 5 == 0 {
+        if n > 20 && n.is_multiple_of(5) {
             (p.kid, p.ctr) = (VIDEO_KID + n as u64, 0);
         }
     };
