@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use latchkey_api::device_list::{DeviceList, ListHash, Right};
 use latchkey_api::id::{DeviceId, GroupId};
+use latchkey_e2ee::checkpoint::Verdicts;
 use latchkey_e2ee::group::ListRef;
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::{SenderSession, VIDEO};
+use latchkey_e2ee::note::Note;
 use latchkey_e2ee::open::FrameOpener;
 use latchkey_e2ee::seal::{FrameSealer, Sealed};
 use latchkey_wire::codec::Codec;
+
+use crate::notes::{Notes, Reader};
 
 pub const HEADER: InnerHeader = InnerHeader { captured_ms: 1, key_frame: true, codec: Codec::H264 };
 
@@ -27,23 +31,35 @@ pub struct Checker {
     nonces: HashSet<(Vec<u8>, u64, u64)>,
     /// Whatever keys a device ever had. Nobody erases anything here.
     hoards: BTreeMap<DeviceId, Vec<Hoarded>>,
-    frames: Vec<Frame>,
+    pub frames: Vec<Frame>,
     lists: HashMap<ListHash, DeviceList>,
+    notes: Notes,
     last_sealed: HashMap<GroupId, u64>,
+    notes_read: usize,
+    records: usize,
+    signed: u64,
 }
 
 /// The keys of an epoch that somebody had.
 type Hoarded = ((GroupId, u64), FrameOpener);
 
 /// How much there was to look at.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub epochs: usize,
     pub frames: usize,
+    /// Notes that were sent, and how often a member read one of them at the end.
+    pub notes: usize,
+    pub notes_read: usize,
+    /// Records that members checked.
+    pub records: usize,
+    /// Frames that viewers found the camera's signature for.
+    pub signed: u64,
 }
 
-struct Frame {
-    sframe: Vec<u8>,
-    group: GroupId,
+pub struct Frame {
+    pub sframe: Vec<u8>,
+    pub group: GroupId,
     epoch: u64,
     members: Vec<DeviceId>,
 }
@@ -99,8 +115,33 @@ impl Checker {
         Ok(())
     }
 
+    /// A device is in an epoch and has seen no note of it: it will be asked at the end whether it can read all.
+    pub fn reader(&mut self, at: (GroupId, u64), reader: Reader) {
+        self.notes.reader(at, reader);
+    }
+
+    /// A note is on its way to all members.
+    pub fn note_sent(&mut self, at: (GroupId, u64), from: DeviceId, note: Note, message: Vec<u8>) {
+        self.notes.sent(at, from, note, message);
+    }
+
+    /// A member found a record to be what its own group says.
+    pub fn record_checked(&mut self) {
+        self.records += 1;
+    }
+
+    /// What a viewer's verifier says about frames of the camera, none of which anybody forged.
+    pub fn judged(&mut self, verdicts: Verdicts) -> Held {
+        self.signed += verdicts.signed;
+        match verdicts.first_forged {
+            Some(how) => Err(format!("checkpoint: an honest run raised forged frames: {how}")),
+            None => Ok(()),
+        }
+    }
+
     /// At the end: everybody tries all keys it ever had on all frames and probes.
     pub fn try_everything(&mut self) -> Held {
+        self.notes_read = self.notes.try_everything()?;
         let Self { hoards, frames, probes, .. } = self;
         let mut out = Vec::new();
         for (device, hoard) in hoards {
@@ -137,7 +178,14 @@ impl Checker {
 
     /// How much there was to look at.
     pub fn seen(&self) -> Seen {
-        Seen { epochs: self.probes.len(), frames: self.frames.len() }
+        Seen {
+            epochs: self.probes.len(),
+            frames: self.frames.len(),
+            notes: self.notes.count(),
+            notes_read: self.notes_read,
+            records: self.records,
+            signed: self.signed,
+        }
     }
 
     fn roster(&self, keys: &EpochKeys, rests_on: ListRef) -> Held {

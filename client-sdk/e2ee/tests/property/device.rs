@@ -4,10 +4,15 @@ use latchkey_api::device_list::{DeviceList, ListChain, Role};
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::{GroupError, KeyPackages, LAST_RESORTS, Member, Processed, Refusal};
 use latchkey_e2ee::identity::DeviceIdentity;
+use latchkey_e2ee::note::Note;
+use latchkey_e2ee::record::RecordChain;
 
 use crate::checker::{Checker, Held};
 use crate::lists::{fetch as fetch_lists, read, show, stored};
+use crate::notes::{Reader, check_record, question};
 use crate::server::{EpochTaken, Server};
+use crate::step::Ends;
+use crate::viewer::Viewer;
 use crate::world::at;
 
 pub struct Device {
@@ -19,6 +24,8 @@ pub struct Device {
     last_resorts: usize,
     /// A fault for tests of the checker: it skips every message it is given.
     pub is_deaf: bool,
+    /// Another: it sends notes before it has saved them.
+    pub notes_late: bool,
 }
 
 #[derive(Default)]
@@ -27,6 +34,7 @@ struct Disk {
     packages: Option<Vec<u8>>,
     member: Option<Vec<u8>>,
     cursor: usize,
+    records: RecordChain,
 }
 
 /// What is lost when the process ends.
@@ -35,6 +43,8 @@ pub struct Run {
     packages: KeyPackages,
     pub member: Option<Member>,
     cursor: usize,
+    records: RecordChain,
+    viewer: Viewer,
     /// A list that it signed and has not posted yet.
     pub draft: Option<Vec<u8>>,
 }
@@ -51,6 +61,7 @@ impl Device {
             run: None,
             last_resorts: 0,
             is_deaf: false,
+            notes_late: false,
         }
     }
 
@@ -66,7 +77,13 @@ impl Device {
         let packages = self.disk.packages.as_ref().map(|bytes| KeyPackages::restore(bytes).unwrap());
         let member = self.disk.member.as_ref().map(|bytes| Member::restore(bytes, &lists).unwrap());
         let packages = packages.unwrap_or_default();
-        self.run = Some(Run { lists, packages, member, cursor: self.disk.cursor, draft: None });
+        let records = self.disk.records.clone();
+        let mut viewer = Viewer::default();
+        if let Some(keys) = member.as_ref().and_then(|member| member.frame_keys().ok()) {
+            viewer.take(keys, 0);
+        }
+        self.run =
+            Some(Run { lists, packages, member, cursor: self.disk.cursor, records, viewer, draft: None });
     }
 
     pub fn crash(&mut self) {
@@ -78,6 +95,7 @@ impl Device {
         self.disk.packages = Some(run.packages.save().to_vec());
         self.disk.member = run.member.as_ref().map(|member| member.save().to_vec());
         self.disk.cursor = run.cursor;
+        self.disk.records = run.records.clone();
     }
 
     pub fn fetch_lists(&mut self, server: &Server, count: usize, now: u64) {
@@ -127,9 +145,11 @@ impl Device {
                 Ok(member) => {
                     let keys = member.frame_keys().map_err(|error| error.to_string())?;
                     checker.member_in(self.identity.device(), keys, member.list())?;
+                    can_read(&member, self.identity.device(), &run.lists, checker);
                     let before = run.member.as_ref();
                     if before.is_none_or(|before| before.is_removed() || member.supersedes(before)) {
                         run.cursor = mail.next;
+                        run.viewer.take(member.frame_keys().unwrap(), member.epoch());
                         run.member = Some(member);
                     }
                 }
@@ -184,6 +204,41 @@ impl Device {
         }
     }
 
+    /// Sends a note; it may end while it does.
+    pub fn note(&mut self, server: &mut Server, ends: Ends, checker: &mut Checker) -> Held {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let Some(member) = run.member.as_mut() else { return Ok(()) };
+        let at = (member.group_id(), member.epoch());
+        let note = question(&run.lists, &run.records);
+        let message = match member.send_note(&note) {
+            Ok(message) => message,
+            Err(GroupError::CommitFirst | GroupError::Removed) => return Ok(()),
+            Err(error) => return Err(format!("a member cannot send a note: {error}")),
+        };
+        if matches!(ends, Ends::BeforeSaving) && !self.notes_late {
+            self.crash();
+            return Ok(());
+        }
+        if !self.notes_late {
+            self.save();
+        }
+        if !matches!(ends, Ends::BeforeSending) {
+            server.post_note(at.0, message.clone());
+            checker.note_sent(at, self.id(), note, message);
+        }
+        if !matches!(ends, Ends::Never) {
+            self.crash();
+        }
+        Ok(())
+    }
+
+    /// Looks at up to `count` frames that it has not looked at, as a bad line brings them.
+    pub fn watch(&mut self, count: u8, loses: u8, swaps: bool, now: u64, checker: &mut Checker) -> Held {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let camera = camera_key(&run.lists, self.camera);
+        run.viewer.watch(&camera, (count, loses, swaps), now, checker)
+    }
+
     /// Makes the commit that removes who is no longer listed, where this device may.
     pub fn remove_unlisted(&mut self) {
         let Some(run) = &mut self.run else { return };
@@ -213,6 +268,8 @@ impl Device {
                     run.cursor += 1;
                 }
                 let keys = member.frame_keys().map_err(|error| error.to_string())?;
+                run.viewer.take(member.frame_keys().unwrap(), member.epoch());
+                can_read(member, self.identity.device(), &run.lists, checker);
                 checker.member_in(self.identity.device(), keys, member.list())
             }
             Err(EpochTaken) => {
@@ -253,13 +310,22 @@ impl Device {
     fn take(&mut self, message: &[u8], checker: &mut Checker) -> Result<bool, String> {
         let Some(run) = &mut self.run else { return Ok(false) };
         let Some(member) = run.member.as_mut() else { return Ok(false) };
+        let camera = camera_key(&run.lists, self.camera);
         let processed = member.process(message, &run.lists);
         match processed {
             Ok(Processed::Epoch(_)) => {
                 let keys = member.frame_keys().map_err(|error| error.to_string())?;
                 checker.member_in(self.identity.device(), keys, member.list())?;
+                can_read(member, self.identity.device(), &run.lists, checker);
+                run.viewer.take(member.frame_keys().unwrap(), member.epoch());
+            }
+            Ok(Processed::Note { from, note: Note::Record(record) }) if from == self.camera => {
+                let own = member.view().map_err(|error| error.to_string())?;
+                check_record(&record, &camera, &own, &mut run.records)?;
+                checker.record_checked();
             }
             Ok(_) => {}
+            Err(error @ GroupError::UnreadableNote { .. }) => return Err(format!("note: {error}")),
             // The list that it names is still on its way; or nothing comes after this.
             Err(GroupError::Refused(_) | GroupError::Removed) => return Ok(false),
             // Its own proposal, or one that it cannot use: the next commit tells.
@@ -268,4 +334,15 @@ impl Device {
         self.save();
         Ok(true)
     }
+}
+
+/// Tells the checker of a member's state, which has read nothing of its epoch.
+fn can_read(member: &Member, device: DeviceId, lists: &ListChain, checker: &mut Checker) {
+    let reader = Reader { device, is_camera: false, state: member.save().to_vec(), lists: lists.clone() };
+    checker.reader((member.group_id(), member.epoch()), reader);
+}
+
+/// What the camera signs with, by the lists.
+fn camera_key(lists: &ListChain, camera: DeviceId) -> [u8; 32] {
+    lists.head().and_then(|head| head.list().device(camera)).map_or([0; 32], |entry| entry.mls_public)
 }

@@ -2,7 +2,7 @@
 
 use latchkey_api::device_list::Role;
 
-use crate::step::{AdminStep, CameraStep, Change, DeviceStep, Step};
+use crate::step::{AdminStep, CameraStep, Change, DeviceStep, Ends, Step};
 use crate::world::World;
 
 /// Takes the steps in a world that `spoil` has made faulty; returns what the checker says.
@@ -77,7 +77,58 @@ fn a_server_that_takes_two_commits_of_an_epoch_is_caught() {
     ];
     assert_eq!(says(|_| {}, &steps), "all held");
     let said = says(|world| world.server.takes_every_commit = true, &steps);
-    assert!(said.starts_with("fork: ") || said.starts_with("convergence: "), "{said}");
+    let is_named = said.starts_with("fork: ") || said.starts_with("convergence: ");
+    // Members who are apart cannot read each other's notes.
+    assert!(is_named || said.starts_with("note: ") && said.contains("forked"), "{said}");
+}
+
+#[test]
+fn a_camera_that_sends_notes_before_it_saves_is_caught() {
+    let steps = [
+        Step::Camera(CameraStep::Note { ends: Ends::AfterSending }),
+        Step::Camera(CameraStep::Start),
+        Step::Camera(CameraStep::Note { ends: Ends::Never }),
+    ];
+    assert_eq!(says(|_| {}, &steps), "all held");
+    let said = says(|world| world.camera.faults.notes_late = true, &steps);
+    assert!(said.starts_with("note: ") && said.contains("twice"), "{said}");
+}
+
+#[test]
+fn a_member_that_sends_notes_before_it_saves_is_caught() {
+    let steps = [
+        Step::Device(2, DeviceStep::Note { ends: Ends::AfterSending }),
+        Step::Device(2, DeviceStep::Start),
+        Step::Device(2, DeviceStep::Note { ends: Ends::Never }),
+    ];
+    assert_eq!(says(|_| {}, &steps), "all held");
+    let said = says(|world| world.devices[2].notes_late = true, &steps);
+    assert!(said.starts_with("note: ") && said.contains("twice"), "{said}");
+}
+
+#[test]
+fn a_camera_that_signs_two_records_of_an_epoch_is_caught() {
+    let steps = [
+        Step::Camera(CameraStep::Sync { renew: true }),
+        Step::Camera(CameraStep::Send { answered: true }),
+        Step::Camera(CameraStep::Record { ends: Ends::AfterSending }),
+        Step::Camera(CameraStep::Start),
+        Step::Camera(CameraStep::Record { ends: Ends::Never }),
+        Step::Device(2, DeviceStep::Read(u8::MAX)),
+    ];
+    assert_eq!(says(|_| {}, &steps), "all held");
+    let said = says(|world| world.camera.faults.forgets_records = true, &steps);
+    assert!(said.starts_with("record: ") && said.contains("forked"), "{said}");
+}
+
+#[test]
+fn a_camera_that_leaves_frames_unsigned_is_caught() {
+    let watch = Step::Device(2, DeviceStep::Watch { count: u8::MAX, loses: 0, swaps: false });
+    let seal = Step::Camera(CameraStep::Seal(8));
+    let steps = [seal, watch, Step::Hours(1), seal, seal, watch];
+    assert_eq!(says(|_| {}, &steps), "all held");
+    let said = says(|world| world.camera.faults.skips_signing = true, &steps);
+    assert!(said.starts_with("checkpoint: ") && said.contains("forged"), "{said}");
 }
 
 #[test]

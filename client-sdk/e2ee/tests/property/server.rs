@@ -76,6 +76,10 @@ impl Server {
         self.groups.entry(group).or_default().log.push(proposal);
     }
 
+    pub fn post_note(&mut self, group: GroupId, note: Vec<u8>) {
+        self.groups.entry(group).or_default().log.push(note);
+    }
+
     pub fn message(&self, group: GroupId, at: usize) -> Option<Vec<u8>> {
         self.groups.get(&group)?.log.get(at).cloned()
     }

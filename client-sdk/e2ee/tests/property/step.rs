@@ -34,6 +34,22 @@ pub enum CameraStep {
     Read(u8),
     ReadAt(u8),
     Seal(u8),
+    /// Signs the record of its epoch, or sends it again.
+    Record {
+        ends: Ends,
+    },
+    Note {
+        ends: Ends,
+    },
+}
+
+/// Whether a process ends while it sends a note.
+#[derive(Clone, Copy, Debug)]
+pub enum Ends {
+    Never,
+    BeforeSaving,
+    BeforeSending,
+    AfterSending,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +71,15 @@ pub enum DeviceStep {
     Update {
         saves: bool,
         posts: bool,
+    },
+    Note {
+        ends: Ends,
+    },
+    /// Looks at frames that it has not looked at; loses and swaps some of them.
+    Watch {
+        count: u8,
+        loses: u8,
+        swaps: bool,
     },
 }
 
@@ -100,6 +125,15 @@ fn mostly() -> impl Strategy<Value = bool> {
     prop::bool::weighted(0.7)
 }
 
+fn ends() -> impl Strategy<Value = Ends> {
+    prop_oneof![
+        3 => Just(Ends::Never),
+        1 => Just(Ends::BeforeSaving),
+        1 => Just(Ends::BeforeSending),
+        1 => Just(Ends::AfterSending),
+    ]
+}
+
 /// One, some, or all that there is.
 fn some() -> impl Strategy<Value = u8> {
     prop_oneof![Just(1u8), 1u8..4, Just(u8::MAX)]
@@ -118,12 +152,15 @@ fn camera_step() -> impl Strategy<Value = CameraStep> {
         3 => some().prop_map(CameraStep::Read),
         1 => (0u8..12).prop_map(CameraStep::ReadAt),
         5 => (1u8..4).prop_map(CameraStep::Seal),
+        3 => ends().prop_map(|ends| CameraStep::Record { ends }),
+        2 => ends().prop_map(|ends| CameraStep::Note { ends }),
     ]
 }
 
 fn device_step() -> impl Strategy<Value = DeviceStep> {
     let publish = (any::<bool>(), prop::bool::weighted(0.2));
     let update = (mostly(), mostly());
+    let watch = (some(), 0u8..8, any::<bool>());
     prop_oneof![
         5 => Just(DeviceStep::Round),
         4 => Just(DeviceStep::Start),
@@ -134,6 +171,8 @@ fn device_step() -> impl Strategy<Value = DeviceStep> {
         4 => some().prop_map(DeviceStep::Read),
         2 => (0u8..12).prop_map(DeviceStep::ReadAt),
         2 => update.prop_map(|(saves, posts)| DeviceStep::Update { saves, posts }),
+        3 => ends().prop_map(|ends| DeviceStep::Note { ends }),
+        4 => watch.prop_map(|(count, loses, swaps)| DeviceStep::Watch { count, loses, swaps }),
     ]
 }
 

@@ -10,7 +10,7 @@ use crate::camera::Camera;
 use crate::checker::{Checker, Held, Seen};
 use crate::device::Device;
 use crate::server::Server;
-use crate::step::{AdminStep, CameraStep, Change, DeviceStep, Step};
+use crate::step::{AdminStep, CameraStep, Change, DeviceStep, Ends, Step};
 
 pub struct World {
     pub server: Server,
@@ -97,7 +97,8 @@ impl World {
                 camera.read(server, usize::MAX, checker)?;
                 camera.sync(server, &[], false, *now);
                 camera.send(server, true, checker)?;
-                camera.seal(1, checker)
+                camera.tell_record(server, Ends::Never, *now, checker)?;
+                camera.seal(1, *now, checker)
             }
             CameraStep::Start => camera.start(server.lists(), *now),
             CameraStep::Crash => {
@@ -118,7 +119,9 @@ impl World {
             CameraStep::Send { answered } => camera.send(server, answered, checker),
             CameraStep::Read(count) => camera.read(server, count.into(), checker),
             CameraStep::ReadAt(place) => camera.read_at(server, place.into(), checker),
-            CameraStep::Seal(count) => camera.seal(count.into(), checker),
+            CameraStep::Seal(count) => camera.seal(count.into(), *now, checker),
+            CameraStep::Record { ends } => camera.tell_record(server, ends, *now, checker),
+            CameraStep::Note { ends } => camera.note(server, ends, checker),
         }
     }
 
@@ -135,6 +138,7 @@ impl World {
                 device.take_welcomes(server, false, checker)?;
                 device.read(server, usize::MAX, checker)?;
                 device.send(server, true, checker)?;
+                device.watch(u8::MAX, 0, false, *now, checker)?;
             }
             DeviceStep::Start => device.start(),
             DeviceStep::Crash => device.crash(),
@@ -146,6 +150,8 @@ impl World {
             DeviceStep::Read(count) => device.read(server, count.into(), checker)?,
             DeviceStep::ReadAt(place) => device.read_at(server, place.into(), checker)?,
             DeviceStep::Update { saves, posts } => device.update(server, saves, posts),
+            DeviceStep::Note { ends } => device.note(server, ends, checker)?,
+            DeviceStep::Watch { count, loses, swaps } => device.watch(count, loses, swaps, *now, checker)?,
         }
         Ok(())
     }
@@ -256,7 +262,7 @@ impl World {
                 break;
             }
         }
-        self.camera.seal(1, &mut self.checker)?;
+        self.camera.seal(1, self.now, &mut self.checker)?;
         match self.differences() {
             None => Ok(()),
             Some(difference) => Err(format!("convergence: {difference}")),
@@ -279,10 +285,12 @@ impl World {
             self.camera.sync(&mut self.server, &[], false, now);
         }
         self.camera.send(&mut self.server, true, &mut self.checker)?;
+        self.camera.tell_record(&mut self.server, Ends::Never, now, &mut self.checker)?;
         for device in &mut self.devices {
             device.take_welcomes(&mut self.server, false, &mut self.checker)?;
             device.read(&self.server, usize::MAX, &mut self.checker)?;
             device.send(&mut self.server, true, &mut self.checker)?;
+            device.watch(u8::MAX, 0, false, now, &mut self.checker)?;
         }
         Ok(())
     }
