@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use latchkey_api::checks::{self, Check};
 use latchkey_api::device_list::{DeviceEntry, DeviceList, ListChain, ListError, Reason, Role};
@@ -119,12 +119,13 @@ impl Home {
         for name in vault.names(LIST) {
             // Each was accepted when it came; its date is no reason to refuse it now.
             chain.accept(vault.record(name).unwrap_or_default(), None)?;
-        }
-        for name in vault.names(RIVAL) {
-            // A rival stays an alarm until a list has joined it.
-            match chain.accept(vault.record(name).unwrap_or_default(), None) {
-                Ok(_) | Err(ListError::TwoHistories { .. }) => {}
-                Err(error) => return Err(error.into()),
+            // Rivals of its version came before the next one, and stay an alarm until a list has joined them.
+            let rivals = format!("{RIVAL}{}/", name.trim_start_matches(LIST));
+            for name in vault.names(&rivals) {
+                match chain.accept(vault.record(name).unwrap_or_default(), None) {
+                    Ok(_) | Err(ListError::TwoHistories { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         let label_key = LabelKey::from_bytes(label_key);
@@ -230,7 +231,7 @@ impl Home {
         for bytes in lists {
             let known = self.chain.head().map_or(0, |head| head.list().version);
             let rivals = self.chain.rivals().count();
-            match self.chain.accept(bytes, Some(SystemTime::now())) {
+            match self.chain.accept(bytes, self.trusted(SystemTime::now())) {
                 Ok(accepted) if accepted.version > known => {
                     self.keep_list(accepted.version, bytes);
                     to_save = true;
@@ -277,9 +278,22 @@ impl Home {
         entry.map_or_else(|| device.to_string(), |entry| self.label(entry))
     }
 
+    /// The clock, where it can be right: not before this version was made, nor before the newest list that is known. A
+    /// device that has just begun without a clock refuses no list for its date.
+    fn trusted(&self, clock: SystemTime) -> Option<SystemTime> {
+        let newest = self.chain.head().map_or(0, |head| head.list().issued_at);
+        let seconds = clock.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        (seconds >= newest.max(MADE_AFTER)).then_some(clock)
+    }
+
     fn keep_list(&mut self, version: u64, bytes: &[u8]) {
         self.vault.put(&list_record(version), Zeroizing::new(bytes.to_vec()));
-        let settled: Vec<String> = self.vault.names(RIVAL).map(str::to_owned).collect();
+        let stands = |name: &str| {
+            let kept = self.vault.record(name);
+            self.chain.rivals().any(|rival| kept == Some(rival.as_bytes()))
+        };
+        let settled: Vec<String> =
+            self.vault.names(RIVAL).filter(|name| !stands(name)).map(str::to_owned).collect();
         for name in settled {
             self.vault.remove(&name);
         }
@@ -352,6 +366,8 @@ const LIST: &str = "list/";
 const RIVAL: &str = "rival-list/";
 /// When each list came, in seconds since the Unix epoch.
 const SEEN: &str = "list-seen/";
+/// The first of January 2026: no clock that is right stands before it.
+const MADE_AFTER: u64 = 1_767_225_600;
 /// How long a recovery is told at each start: seven days.
 const RECOVERY_TOLD_SECONDS: u64 = 7 * 24 * 3600;
 

@@ -88,3 +88,57 @@ fn a_list_that_names_both_goes_on() {
     assert_eq!(scene.members[1].list().list, accepted);
     assert!(!has(&scene.group, gone));
 }
+
+#[test]
+fn a_household_that_goes_on_names_its_newest_list_and_the_rival_still_removes() {
+    let mut scene = Scene::with(&[Role::Viewer, Role::Viewer, Role::Viewer]);
+    let [first, second, third] = [0, 1, 2].map(|at| scene.devices[at].id());
+    let ours = scene.home.admin.sign_list(scene.home.draft(Reason::Changed));
+    let theirs = without(&scene, first);
+    let mut cameras = sees(&scene, &ours, &theirs);
+    // The household never saw the other list, and removes somebody else.
+    let mut household = scene.home.chain.clone();
+    household.accept(ours.as_bytes(), Some(at(NOW))).unwrap();
+    let signer = Signer::Device(scene.home.admin.device());
+    let on = household.next_draft(signer, NOW, Reason::Removed).unwrap().without(second).unwrap();
+    let on = scene.home.admin.sign_list(on);
+    let newest = household.accept(on.as_bytes(), Some(at(NOW))).unwrap();
+    cameras.accept(on.as_bytes(), Some(at(NOW))).unwrap();
+    let commit = scene.group.sync(&cameras, &[], at(NOW)).unwrap().commit.unwrap();
+    scene.group.confirm().unwrap();
+    assert!(!has(&scene.group, first) && !has(&scene.group, second) && has(&scene.group, third));
+    assert_eq!(scene.group.list().list, newest);
+    let processed = scene.members[2].process(&commit.commit, &household).unwrap();
+    assert!(matches!(processed, Processed::Epoch(_)), "{processed:?}");
+    assert_eq!(scene.group.sync(&cameras, &[], at(NOW)).unwrap().commit, None);
+}
+
+#[test]
+fn an_admin_removes_whom_its_own_history_removed_in_spite_of_a_rival() {
+    let mut scene = Scene::with(&[Role::Admin, Role::Viewer, Role::Viewer]);
+    let [gone, rivals] = [1, 2].map(|at| scene.devices[at].id());
+    let (ours, theirs) = (without(&scene, gone), without(&scene, rivals));
+    let chain = sees(&scene, &ours, &theirs);
+    let commit = scene.members[0].remove_unlisted(&chain).unwrap().unwrap();
+    // The camera and the other viewer know the own history only.
+    let mut known = scene.home.chain.clone();
+    known.accept(ours.as_bytes(), Some(at(NOW))).unwrap();
+    scene.group.process(&commit.commit, &known).unwrap();
+    scene.members[2].process(&commit.commit, &known).unwrap();
+    scene.members[0].confirm().unwrap();
+    assert!(!has(&scene.group, gone) && has(&scene.group, rivals));
+    assert_eq!(scene.members[0].remove_unlisted(&chain).unwrap(), None, "the rest is the camera's");
+}
+
+#[test]
+fn a_rival_that_resets_the_camera_does_not_keep_it_from_removing() {
+    let mut scene = Scene::with(&[Role::Viewer]);
+    let gone = scene.devices[0].id();
+    let ours = without(&scene, gone);
+    let reset = scene.home.draft(Reason::CameraReset).with_camera_reset(scene.group.group_id().camera());
+    let theirs = scene.home.admin.sign_list(reset.unwrap());
+    let chain = sees(&scene, &ours, &theirs);
+    assert!(scene.group.sync(&chain, &[], at(NOW)).unwrap().commit.is_some());
+    scene.group.confirm().unwrap();
+    assert!(!has(&scene.group, gone));
+}

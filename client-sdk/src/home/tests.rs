@@ -170,6 +170,43 @@ fn a_list_that_is_not_valid_changes_nothing() {
 }
 
 #[test]
+fn a_clock_that_cannot_be_right_refuses_no_list() {
+    let (_scene, home) = Scene::new();
+    let at = |seconds| UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    // Behind the newest list, or before there was this program.
+    for wrong in [0, MADE_AFTER - 1, NOW - 1] {
+        assert_eq!(home.trusted(at(wrong)), None, "{wrong}");
+    }
+    for right in [NOW, NOW + 60] {
+        assert_eq!(home.trusted(at(right)), Some(at(right)));
+    }
+}
+
+#[test]
+fn a_rival_that_the_household_passed_over_stays_an_alarm_over_a_restart() {
+    let (scene, mut home) = Scene::new();
+    let ours = {
+        let draft = scene.chain().next_draft(Signer::Device(scene.ada.device()), NOW, Reason::Changed);
+        scene.ada.sign_list(draft.unwrap()).as_bytes().to_vec()
+    };
+    let theirs = scene.without(&home, &scene.eve, "Bob");
+    let mut household = scene.chain();
+    household.accept(&ours, None).unwrap();
+    let on = household.next_draft(Signer::Device(scene.ada.device()), NOW, Reason::Changed).unwrap();
+    let on = scene.ada.sign_list(on).as_bytes().to_vec();
+    home.take_lists(&[ours]).unwrap();
+    home.take_lists(std::slice::from_ref(&theirs)).unwrap_err();
+    assert_eq!(home.take_lists(&[on]), Ok(true), "the household goes on");
+    for _ in 0..2 {
+        assert_eq!(home.list().unwrap().version, 4);
+        assert_eq!(home.chain().rival().map(|rival| rival.as_bytes()), Some(theirs.as_slice()));
+        let agreed = home.chain().effective().unwrap();
+        assert!(agreed.devices.iter().all(|entry| home.label(entry) != "Bob"));
+        home = reopen(home, &scene.path());
+    }
+}
+
+#[test]
 fn a_recovery_is_told_at_each_start_for_seven_days() {
     let (scene, mut home) = Scene::new();
     home.take_news();

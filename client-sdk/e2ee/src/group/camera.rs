@@ -107,7 +107,9 @@ impl CameraGroup {
         }
         let acting = lists.effective().ok_or(GroupError::NoList)?;
         let group = self.engine.group_id();
-        if acting.generation(group.camera()) != Some(group.generation()) {
+        // A rival that names another generation closes nothing: the camera goes on with its own history.
+        let generation = lists.head().and_then(|head| head.list().generation(group.camera()));
+        if acting.device(group.camera()).is_none() || generation != Some(group.generation()) {
             return Err(Refusal::GroupClosed.into());
         }
         self.engine.set_lists(lists);
@@ -266,7 +268,9 @@ impl CameraGroup {
     fn named(&self, lists: &ListChain, now: SystemTime) -> Result<ListRef, GroupError> {
         let head = lists.head().ok_or(GroupError::NoList)?;
         let named = self.name(head, now);
-        let list = if lists.rival().is_some() { self.engine.list().list } else { named.list };
+        // A household that goes on in spite of a rival has settled which list the others know.
+        let open = lists.rivals().any(|rival| rival.list().version >= head.list().version);
+        let list = if open { self.engine.list().list } else { named.list };
         Ok(ListRef { list, ..named })
     }
 

@@ -114,9 +114,6 @@ pub enum GroupError {
     /// The caller's chain of lists is empty.
     #[error("no device list is known")]
     NoList,
-    /// Two histories of lists are signed; nothing is committed until they are joined.
-    #[error("two histories of device lists are signed; the group does not change until they are joined")]
-    TwoHistories,
     /// Not an MLS message of a kind that belongs here, or larger than [`super::MAX_MESSAGE_BYTES`].
     #[error("not an MLS message that belongs here")]
     Malformed,

@@ -81,18 +81,16 @@ impl Member {
     }
 
     /// For an admin, when the camera does not do it: makes a commit that removes who the newest list no
-    /// longer entitles. Returns `None` when there is nobody to remove.
+    /// longer entitles. Returns `None` when there is nobody to remove. While two histories are signed, too: whom only the
+    /// other history removed is left to the camera, since members that do not know it would refuse the commit.
     ///
     /// # Errors
     /// [`GroupError::Refused`] with [`Refusal::CommitterNotAllowed`] when this device is no admin;
-    /// [`GroupError::CommitPending`], [`GroupError::NoList`], [`GroupError::TwoHistories`],
+    /// [`GroupError::CommitPending`], [`GroupError::NoList`],
     /// [`GroupError::Removed`].
     pub fn remove_unlisted(&mut self, lists: &ListChain) -> Result<Option<PendingCommit>, GroupError> {
         if self.engine.is_removed() {
             return Err(GroupError::Removed);
-        }
-        if lists.rival().is_some() {
-            return Err(GroupError::TwoHistories);
         }
         let head = lists.head().ok_or(GroupError::NoList)?;
         let camera = self.engine.group_id().camera();

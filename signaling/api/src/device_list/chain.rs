@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ed25519_dalek::VerifyingKey;
 
 use super::{
-    DeviceList, ListError, ListHash, ListVersion, MAX_PARENTS, Reason, SignedList, Signer, histories, rules,
+    DeviceList, ListError, ListHash, ListVersion, MAX_PARENTS, Reason, Role, SignedList, Signer, histories,
+    rules,
 };
 use crate::checks::{self, Check};
 use crate::id::HouseholdId;
@@ -17,7 +18,7 @@ pub struct ListChain {
     root: VerifyingKey,
     household: HouseholdId,
     lists: Vec<Arc<VerifiedList>>,
-    /// Other signed lists of the newest version.
+    /// Other signed lists of the newest version, or of an older one that no list has joined yet.
     rivals: Vec<Arc<VerifiedList>>,
     /// What head and rivals agree on, while there are rivals.
     agreed: Option<Arc<DeviceList>>,
@@ -85,8 +86,7 @@ impl ListChain {
         }
         let accepted = verified.version();
         self.lists.push(verified);
-        self.rivals.clear();
-        self.agreed = None;
+        self.settle_rivals();
         Ok(accepted)
     }
 
@@ -120,14 +120,15 @@ impl ListChain {
         self.lists.iter().map(Arc::as_ref)
     }
 
-    /// A second, validly signed list of the newest version: proof that somebody shows two histories.
-    /// Until a list names both as parents, no other one is accepted.
+    /// A second, validly signed list of a version that no list has joined yet: proof that somebody shows two histories.
+    /// It stays until a list names both as parents. A list that follows the own history only is accepted when an
+    /// admin of [`ListChain::effective`] signed it, or the root; the removals of the rival stay in force.
     #[must_use]
     pub fn rival(&self) -> Option<&VerifiedList> {
         self.rivals().next()
     }
 
-    /// All other validly signed lists of the newest version, in the order in which they were seen; at most
+    /// All other validly signed lists that no list has joined yet, in the order in which they were seen; at most
     /// one less than [`MAX_PARENTS`].
     pub fn rivals(&self) -> impl Iterator<Item = &VerifiedList> {
         self.rivals.iter().map(Arc::as_ref)
@@ -170,8 +171,24 @@ impl ListChain {
             return;
         }
         self.rivals.push(rival);
-        let before = self.lists.len().checked_sub(2).and_then(|at| self.lists.get(at));
-        let before = before.map(|list| list.list());
+        self.agree();
+    }
+
+    /// The newest list ends the rivals that it names as parents; others go on to be held against it.
+    fn settle_rivals(&mut self) {
+        let Some(head) = self.lists.last() else { return };
+        let parents = &head.list().parents;
+        self.rivals.retain(|rival| !parents.contains(&rival.hash));
+        self.agree();
+    }
+
+    fn agree(&mut self) {
+        let oldest = self.rivals.iter().map(|rival| rival.list().version).min();
+        let Some(oldest) = oldest else {
+            self.agreed = None;
+            return;
+        };
+        let before = self.at(oldest - 1).map(VerifiedList::list);
         let lists: Vec<&DeviceList> =
             self.lists.last().into_iter().chain(&self.rivals).map(|list| list.list()).collect();
         self.agreed = histories::agreed(before, &lists).map(Arc::new);
@@ -207,12 +224,23 @@ impl ListChain {
         let follows_head = list.version == self.lists.len() as u64 + 1;
         for rival in self.rivals.iter().filter(|_| follows_head) {
             if !list.parents.contains(&rival.hash) {
+                if self.is_agreed_signer(list) {
+                    continue;
+                }
                 return Err(ListError::HistoriesNotJoined);
             }
             // Whoever followed the other history must find the list as good.
             rules::check_successor(list, rival.list())?;
         }
         Ok(())
+    }
+
+    /// Whether all histories have the signer as an admin: then going on with one of them gives nobody anything that the
+    /// others took away.
+    fn is_agreed_signer(&self, list: &DeviceList) -> bool {
+        let Signer::Device(id) = list.signer else { return true };
+        let entry = self.agreed.as_ref().and_then(|agreed| agreed.device(id));
+        entry.is_some_and(|entry| entry.role == Role::Admin && entry.valid_at(list.issued_at))
     }
 
     fn signer_key(&self, list: &DeviceList, last: &DeviceList) -> Result<VerifyingKey, ListError> {

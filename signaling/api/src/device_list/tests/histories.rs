@@ -172,6 +172,64 @@ fn further_rivals_count_too_up_to_a_bound() {
 }
 
 #[test]
+fn a_list_that_lost_a_race_keeps_nobody_from_going_on() {
+    let mut base = chain();
+    base.accept(&sign(next(&base, Reason::Added).with(entry(4, Role::Viewer)).unwrap(), &key(1)), None)
+        .unwrap();
+    // Admin 3 removed viewer 4; admin 1 was first. The server shows both to one device only.
+    let ours = sign(draft(&base, 1, Reason::Changed), &key(1));
+    let theirs = sign(draft(&base, 3, Reason::Removed).without(device(4)).unwrap(), &key(3));
+    let mut chain = base.clone();
+    chain.accept(&ours, None).unwrap();
+    chain.accept(&theirs, None).unwrap_err();
+    // The household knows nothing of it: it removes viewer 2 and adds viewer 5.
+    let mut household = base.clone();
+    household.accept(&ours, None).unwrap();
+    let on =
+        next(&household, Reason::Changed).without(device(2)).unwrap().with(entry(5, Role::Viewer)).unwrap();
+    let on = sign(on, &key(1));
+    household.accept(&on, None).unwrap();
+    assert_eq!(chain.accept(&on, None).unwrap().version, 5);
+    // The alarm stands: removals of each count, additions of none.
+    assert_eq!(chain.rival().unwrap().as_bytes(), theirs);
+    assert_eq!(ids(chain.effective().unwrap()), [1, 3, 10]);
+    let again = sign(next(&household, Reason::Changed), &key(1));
+    household.accept(&again, None).unwrap();
+    assert_eq!(chain.accept(&again, None).unwrap().version, 6);
+    assert_eq!(ids(chain.effective().unwrap()), [1, 3, 10]);
+
+    // A list that names the rival ends the alarm, also for those who never saw it.
+    let mut joined = next(&chain, Reason::Joined).without(device(5)).unwrap();
+    joined.parents.push(chain.rival().unwrap().version().hash);
+    joined.parents.sort_unstable();
+    let joined = sign(joined, &key(1));
+    for chain in [&mut chain, &mut household] {
+        assert_eq!(chain.accept(&joined, None).unwrap().version, 7);
+        assert_eq!((chain.rival(), ids(chain.effective().unwrap())), (None, vec![1, 3, 4, 10]));
+    }
+}
+
+#[test]
+fn who_is_admin_in_one_history_only_does_not_go_on_alone() {
+    let base = chain();
+    // Each admin removes the other, and makes a viewer an admin.
+    let promoted = |by: u8, gone: u8| {
+        let list = draft(&base, by, Reason::Changed).without(device(gone)).unwrap();
+        sign(list.with(entry(7, Role::Admin)).unwrap(), &key(by))
+    };
+    for mut chain in both_sides(&base, &promoted(1, 3), &promoted(3, 1)) {
+        for by in [1, 3, 7] {
+            let alone = sign(draft(&chain, by, Reason::Changed), &key(by));
+            assert!(chain.clone().accept(&alone, None).is_err(), "{by}");
+        }
+        // The root stands above both.
+        let recovered = DeviceList::after(chain.head().unwrap(), Signer::Root, NOW, Reason::Recovered);
+        assert_eq!(chain.accept(&sign(recovered, &root()), None).unwrap().version, 4);
+        assert!(chain.rival().is_some());
+    }
+}
+
+#[test]
 fn rivals_outlast_a_restart() {
     let base = chain();
     let ours = sign(draft(&base, 1, Reason::Changed), &key(1));
