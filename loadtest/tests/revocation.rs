@@ -229,7 +229,8 @@ struct Watching {
 /// A server with a tap, an admin, and a camera that plays a file: it makes no key frame when asked.
 struct House {
     dir: tempfile::TempDir,
-    server: Server,
+    /// Ends with the house.
+    _server: Server,
     admin: Home,
     signaling: Signaling,
     camera: DeviceId,
@@ -266,7 +267,7 @@ impl House {
         tokio::spawn(listen(signaling.clone(), camera, Arc::clone(&heard)));
         Self {
             dir,
-            server,
+            _server: server,
             admin,
             signaling,
             camera,
