@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use latchkey::alarm::Alarm;
 use latchkey::home::Home;
-use latchkey_api::checks::Check;
 use latchkey_api::device::ClaimKeyPackage;
 use latchkey_api::device_list::{Reason, Role, SignedList};
 use latchkey_api::encoding::ByteString;
@@ -19,21 +18,21 @@ use latchkey_loadtest::hostile::exchange::Reply;
 use latchkey_loadtest::hostile::middle::{Lie, Then};
 
 use crate::ghost::Ghost;
-use crate::stage::{Sending, Stage, Watching, checked, eventually, lock, report, without};
+use crate::stage::{Sending, Stage, Watching, checked, eventually, lock, refused};
 
 /// The server shows a list with one more device, signed by itself in an admin's name, and plays that device.
-struct ForgedAdd {
-    stage: Stage,
-    sending: Sending,
-    watching: Watching,
-    ghost: Arc<Mutex<Ghost>>,
-    forged: Vec<u8>,
-    welcome: Arc<Mutex<Option<Vec<u8>>>>,
-    _lies: [Lie; 2],
+pub struct ForgedAdd {
+    pub stage: Stage,
+    pub sending: Sending,
+    pub watching: Watching,
+    pub ghost: Arc<Mutex<Ghost>>,
+    pub forged: Vec<u8>,
+    pub welcome: Arc<Mutex<Option<Vec<u8>>>>,
+    pub _lies: [Lie; 2],
 }
 
 impl ForgedAdd {
-    async fn prepare() -> Self {
+    pub async fn prepare() -> Self {
         let stage = Stage::open().await;
         let sending = stage.send("door").await;
         let watching = stage.see("bob", "door").await;
@@ -85,37 +84,21 @@ async fn forged_add() {
     case.sending.alarms.wait_for("list-invalid").await;
     case.watching.alarms.wait_for("list-invalid").await;
     assert_eq!(*lock(&case.welcome), None, "nobody made a Welcome for the ghost");
-    report("forged-add", "refused_by=list-signature alarm=list-invalid");
+    refused("forged-add", "list-signature", "list-invalid");
     case.stage.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn forged_add_unchecked() {
-    let _off = without(&[Check::ListSignature]).await;
-    let case = ForgedAdd::prepare().await;
-    eventually("a Welcome for the ghost", || lock(&case.welcome).is_some()).await;
-    let frames = case.stage.relay.listen(60).await;
-    let mut ghost = lock(&case.ghost);
-    ghost.chain.accept(&case.forged, None).expect("it believes itself");
-    let welcome = lock(&case.welcome).clone().expect("a Welcome");
-    let member = ghost.join(case.stage.id("door"), &welcome).expect("the ghost joins");
-    let opened = opened_with(member.frame_keys().expect("keys"), &frames);
-    assert!(opened > 30, "the ghost opens {opened} frames of {}", frames.len());
-    assert!(!case.sending.alarms.has("list-invalid"));
-    report("forged-add", "unchecked=attack-succeeded");
-}
-
 /// A camera that sends and a viewer that sees it, before the server begins to lie about lists.
-async fn running(stage: &Stage) -> (Sending, Watching) {
+pub async fn running(stage: &Stage) -> (Sending, Watching) {
     (stage.send("door").await, stage.see("bob", "door").await)
 }
 
-fn version_of(list: &ByteString) -> u64 {
+pub fn version_of(list: &ByteString) -> u64 {
     SignedList::parse(list.as_slice()).map_or(0, |list| list.list().version)
 }
 
 /// Changes the lists that `device` is shown.
-fn show_lists(
+pub fn show_lists(
     stage: &Stage,
     device: DeviceId,
     change: impl Fn(&mut Vec<ByteString>) + Send + Sync + 'static,
@@ -131,7 +114,7 @@ fn show_lists(
 }
 
 /// The server shows the lists as they were one version ago.
-fn roll_back(stage: &Stage) -> [Lie; 2] {
+pub fn roll_back(stage: &Stage) -> [Lie; 2] {
     let hidden = Home::look(&stage.home("ada")).expect("the admin's folder").chain().lists().count() as u64;
     let lies = ["door", "bob"].map(|name| {
         show_lists(stage, stage.id(name), move |lists| lists.retain(|list| version_of(list) < hidden))
@@ -153,34 +136,21 @@ async fn rolled_back_list() {
         assert!(matches!(alarm, Alarm::ListRolledBack { shown: 2, pinned: 3 }), "{alarm:?}");
     }
     watching.opens(30).await;
-    report("rolled-back-list", "refused_by=list-pinned alarm=list-rolled-back");
-    stage.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rolled_back_list_unchecked() {
-    let _off = without(&[Check::ListPinned]).await;
-    let stage = Stage::open().await;
-    let (sending, watching) = running(&stage).await;
-    let _lies = roll_back(&stage);
-    tokio::time::sleep(MOMENT).await;
-    let said = [sending.alarms.all(), watching.alarms.all()].concat();
-    assert_eq!(said, [], "a list is gone, and nobody says so");
-    report("rolled-back-list", "unchecked=attack-succeeded");
+    refused("rolled-back-list", "list-pinned", "list-rolled-back");
     stage.close().await;
 }
 
 /// Two admins sign the next list at once; the server shows the camera one and bob the other.
-struct TwoLists {
-    stage: Stage,
-    sending: Sending,
-    watching: Watching,
-    version: u64,
-    lies: Vec<Lie>,
+pub struct TwoLists {
+    pub stage: Stage,
+    pub sending: Sending,
+    pub watching: Watching,
+    pub version: u64,
+    pub lies: Vec<Lie>,
 }
 
 impl TwoLists {
-    async fn prepare() -> Self {
+    pub async fn prepare() -> Self {
         let stage = Stage::open().await;
         stage.enrol("ada", Role::Admin, "ann").await;
         let sending = stage.send("door").await;
@@ -218,35 +188,21 @@ async fn two_lists() {
         })
     };
     eventually("both signers named", named).await;
-    report("two-lists", "refused_by=list-histories alarm=two-histories");
-    case.stage.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_lists_unchecked() {
-    let _off = without(&[Check::ListHistories]).await;
-    let mut case = TwoLists::prepare().await;
-    case.watching.opens(30).await;
-    case.lies.clear();
-    case.stage.middle.tell(case.stage.id("bob"), Event::List { version: case.version });
-    tokio::time::sleep(MOMENT).await;
-    let said = [case.sending.alarms.all(), case.watching.alarms.all()].concat();
-    assert_eq!(said, [], "there are two lists of one version, and nobody says so");
-    report("two-lists", "unchecked=attack-succeeded");
+    refused("two-lists", "list-histories", "two-histories");
     case.stage.close().await;
 }
 
 /// List n+1 without bob is shown to everybody but the camera, which therefore makes no Remove.
-struct WithoutRemove {
-    stage: Stage,
-    sending: Sending,
-    bob: DeviceId,
-    _ada: Watching,
-    lies: Vec<Lie>,
+pub struct WithoutRemove {
+    pub stage: Stage,
+    pub sending: Sending,
+    pub bob: DeviceId,
+    pub _ada: Watching,
+    pub lies: Vec<Lie>,
 }
 
 impl WithoutRemove {
-    async fn prepare() -> Self {
+    pub async fn prepare() -> Self {
         let stage = Stage::open().await;
         let (sending, watching) = running(&stage).await;
         watching.handle.stop().await;
@@ -262,7 +218,7 @@ impl WithoutRemove {
     }
 
     /// How many of the frames that are sealed now the removed device opens.
-    async fn opened_by_bob(&self) -> usize {
+    pub async fn opened_by_bob(&self) -> usize {
         let frames = self.stage.relay.listen(60).await;
         opened_with(self.stage.keys("bob", self.stage.id("door")), &frames)
     }
@@ -280,21 +236,6 @@ async fn list_without_remove() {
     eventually("bob's removal", || !case.stage.members("door").contains(&case.bob)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(case.opened_by_bob().await, 0);
-    report("list-without-remove", "refused_by=list-shown alarm=list-withheld");
+    refused("list-without-remove", "list-shown", "list-withheld");
     case.stage.close().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn list_without_remove_unchecked() {
-    let _off = without(&[Check::ListShown]).await;
-    let case = WithoutRemove::prepare().await;
-    tokio::time::sleep(MOMENT).await;
-    assert_eq!(case.sending.alarms.all(), [], "the removal is withheld, and nobody says so");
-    let opened = case.opened_by_bob().await;
-    assert!(opened > 30, "the removed device opens {opened} frames");
-    report("list-without-remove", "unchecked=attack-succeeded");
-    case.stage.close().await;
-}
-
-/// Long enough for what a device notices by what is told to it.
-const MOMENT: Duration = Duration::from_secs(3);

@@ -8,3 +8,4 @@ mod lists;
 mod outside;
 mod relay;
 mod stage;
+mod unchecked;

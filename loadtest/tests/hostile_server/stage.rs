@@ -1,6 +1,6 @@
 //! A household whose server and relay are in the test's hands, and what its devices say about it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -53,9 +53,19 @@ pub struct Unchecked {
     _alone: RwLockWriteGuard<'static, ()>,
 }
 
-/// Says what a case showed.
-pub fn report(case: &str, outcome: &str) {
-    println!("hostile: case={case} {outcome}");
+/// What refused which lie, until it was shown that it succeeds otherwise.
+static REFUSED: Mutex<BTreeMap<&'static str, String>> = Mutex::new(BTreeMap::new());
+
+/// A lie was refused by a check, and honest devices said so by this alarm.
+pub fn refused(case: &'static str, by: &str, alarm: &str) {
+    lock(&REFUSED).insert(case, format!("refused_by={by} alarm={alarm}"));
+}
+
+/// Without that check it succeeded: the line about this case is complete.
+pub fn succeeded(case: &str) {
+    let before = lock(&REFUSED).get(case).cloned();
+    let before = before.unwrap_or_else(|| "refused_by=? (the test with all checks was not run)".to_owned());
+    println!("hostile: case={case} {before} unchecked=attack-succeeded");
 }
 
 /// Server, relay, and the folders of a household.
