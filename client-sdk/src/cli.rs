@@ -30,6 +30,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
+use crate::home::{Home, HomeError};
+use crate::vault::VaultError;
 
 /// Reads the command line, runs it, and returns the exit code.
 pub fn main() -> ExitCode {
@@ -271,6 +273,14 @@ struct DoctorArgs {
     /// How many seconds to wait for a picture
     #[arg(long, default_value_t = 15.0, value_name = "SECONDS", value_parser = seconds)]
     patience: f64,
+}
+
+/// Opens the device; only looks while another process holds it: what is signed then, that one reads from the server.
+fn open_or_look(settings: &Settings) -> Result<Home, HomeError> {
+    match Home::open(&settings.home) {
+        Err(HomeError::Vault(VaultError::InUse(_))) => Home::look(&settings.home),
+        other => other,
+    }
 }
 
 /// Listens from now on for Ctrl-C and for what a service manager sends, and waits for either when awaited.

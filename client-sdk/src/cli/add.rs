@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::invite::{InviteRole, Limits};
 use crate::cli::join_input::{answer, code};
 use crate::cli::show::{Lines, Show};
-use crate::cli::{name, told_to_stop};
+use crate::cli::{name, open_or_look, told_to_stop};
 use crate::home::Home;
 use crate::household::{LetIn, Met};
 use crate::qr;
@@ -60,7 +60,7 @@ enum Shown {
 
 pub(super) async fn run(settings: &Settings, args: AddArgs) -> Result<(), Failure> {
     let shown = shown(&args)?;
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     home.refresh(&signaling).await?;
     let terms = args.limits.terms(&home, role(&args, &shown), &args.name)?;

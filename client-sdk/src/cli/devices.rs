@@ -2,7 +2,7 @@
 
 mod edit;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 use latchkey_api::device_list::{DeviceEntry, Role};
@@ -119,16 +119,27 @@ fn write(json: bool, version: u64, lines: &[Line]) -> std::io::Result<()> {
         let object = serde_json::json!({ "event": "devices", "list_version": version, "devices": lines });
         return writeln!(out, "{object}");
     }
-    let rows: Vec<[String; COLUMNS]> = lines.iter().map(Line::row).collect();
-    let heads = ["NAME", "ROLE", "RIGHTS", "CAMERAS", "UNTIL", "ADDED", "NOW", "ID"].map(str::to_owned);
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        let widths = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    });
-    for row in [&heads].into_iter().chain(&rows) {
+    // At a terminal every row is two lines, so that it fits; elsewhere it is one, for other programs.
+    let (heads, rows): (&[&str], Vec<Vec<String>>) = if std::io::stdout().is_terminal() {
+        (&HEADS[..NARROW], lines.iter().map(|line| line.row()[..NARROW].to_vec()).collect())
+    } else {
+        (&HEADS, lines.iter().map(|line| line.row().to_vec()).collect())
+    };
+    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+    let widths: Vec<usize> = (0..heads.len())
+        .map(|column| {
+            let widths = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
+            widths.max().unwrap_or(0)
+        })
+        .collect();
+    for (at, row) in [&heads].into_iter().chain(&rows).enumerate() {
         let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;
+        if let Some(line) = at.checked_sub(1).and_then(|at| lines.get(at)).filter(|_| heads.len() == NARROW) {
+            let [.., added, id] = line.row();
+            writeln!(out, "    {id}, added {added}")?;
+        }
     }
     writeln!(out, "\nlist version {version}; names are sealed, the server cannot read them")
 }
@@ -178,8 +189,8 @@ impl Line {
             rights,
             cameras,
             until,
-            added,
             now.to_owned(),
+            added,
             self.device.clone(),
         ];
         // Who named a device may not command the terminals of others.
@@ -193,3 +204,6 @@ pub(super) fn role_name(role: Role) -> &'static str {
 }
 
 const COLUMNS: usize = 8;
+const HEADS: [&str; COLUMNS] = ["NAME", "ROLE", "RIGHTS", "CAMERAS", "UNTIL", "NOW", "ADDED", "ID"];
+/// The columns that stand in the first line of a row at a terminal.
+const NARROW: usize = 6;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
-use crate::cli::{moment, name, told_to_stop};
+use crate::cli::{moment, name, open_or_look, told_to_stop};
 use crate::devices::find_camera;
 use crate::home::Home;
 use crate::household::Invitation;
@@ -126,7 +126,7 @@ impl Limits {
 }
 
 pub(super) async fn run(settings: &Settings, args: InviteArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     home.refresh(&signaling).await?;
     let terms = args.limits.terms(&home, args.role.into(), &args.name)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use latchkey_api::device_list::Role;
 use latchkey_e2ee::enrol::{Kind, LIFETIME};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -88,7 +89,7 @@ pub(super) async fn run(settings: &Settings, args: JoinArgs) -> Result<(), Failu
         () = told => Err(Failure::other("stopped while joining: what was shown is good no more, start `latchkey join` again")),
     };
     show.finish();
-    joined(&home?, &show)
+    joined(settings, &home?, &show)
 }
 
 async fn by_code(
@@ -162,7 +163,7 @@ fn invited((digits, name): (String, String), show: &Show) {
     show.doing("waiting for the list that names this device ...");
 }
 
-fn joined(home: &Home, show: &Show) -> Result<(), Failure> {
+fn joined(settings: &Settings, home: &Home, show: &Show) -> Result<(), Failure> {
     let entry = home.entry()?;
     let name = home.label(entry);
     show.object(&json!({
@@ -173,6 +174,12 @@ fn joined(home: &Home, show: &Show) -> Result<(), Failure> {
         "role": role_name(entry.role),
     }));
     show.say(&format!("This device has joined as {} {name:?}.", role_name(entry.role)));
+    let next = match (entry.role, home.list()?.cameras().next()) {
+        (Role::Camera, _) => "camera --source FILE|URL".to_owned(),
+        (_, Some(camera)) => format!("view {:?}", home.label(camera)),
+        (_, None) => "devices".to_owned(),
+    };
+    show.say(&format!("Next: latchkey {}{next}", settings.home_flag()));
     Ok(())
 }
 
@@ -197,7 +204,7 @@ async fn by_invite(settings: &Settings, args: &JoinArgs) -> Result<(), Failure> 
         }
     };
     show.finish();
-    joined(&outcome?, &show)
+    joined(settings, &outcome?, &show)
 }
 
 /// A QR code in a file of this command, which goes with it.

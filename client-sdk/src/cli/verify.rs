@@ -1,19 +1,19 @@
 //! `verify` and `safety-number`: what a person can check, and what a device checks for them.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use image::{ImageFormat, Luma};
 use latchkey_e2ee::safety_number::{Comparison, SafetyNumber};
 use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::{Failure, plain};
+use crate::cli::open_or_look;
 use crate::home::{Home, HomeError};
-use crate::vault::VaultError;
+use crate::qr::{self, Ink};
 use crate::verify::{Finding, Verdict, verify};
 
 #[derive(Debug, Args)]
@@ -67,9 +67,11 @@ pub(super) async fn safety_number(settings: &Settings, args: SafetyNumberArgs) -
             .to_string(),
         );
     }
-    let drawn = code.render::<Dense1x2>().build();
+    let ink = if std::io::stdout().is_terminal() { Ink::Colours } else { Ink::LightOnDark };
+    let drawn = qr::terminal(&number.to_qr_text(), ink).map_err(|error| Failure::other(error.to_string()))?;
+    let drawn = drawn.as_str().trim_end();
     print(&format!(
-        "{drawn}\n{number}\n\nlist version {}: every device of the household that has this list shows the same digits",
+        "{drawn}\n\n{number}\n\nlist version {}: every device of the household that has this list shows the same digits",
         number.list_version()
     ))
 }
@@ -169,14 +171,6 @@ fn shown(from: &str) -> Result<SafetyNumber, Failure> {
         ),
         false => format!("no QR code can be read in {from:?}: take the picture nearer and straight"),
     }))
-}
-
-/// Opens the device; only looks while another process holds it.
-fn open_or_look(settings: &Settings) -> Result<Home, HomeError> {
-    match Home::open(&settings.home) {
-        Err(HomeError::Vault(VaultError::InUse(_))) => Home::look(&settings.home),
-        other => other,
-    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -1,12 +1,14 @@
 //! Waiting until the cameras have removed a device: each signs a record of its new epoch.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use latchkey_api::device_list::{DeviceList, Right, Role};
 use latchkey_api::id::DeviceId;
+use latchkey_e2ee::record::EpochRecord;
 
 use crate::alarm::Alarm;
-use crate::follower::Follower;
+use crate::follower::{Follower, stored_records};
 use crate::home::Home;
 use crate::signaling::Signaling;
 
@@ -71,6 +73,10 @@ pub(crate) async fn wait_for_cameras(
         // A camera that is off is asked once, in case the server is wrong about it.
         let limit = if is_off(camera) { Duration::ZERO } else { limit.saturating_sub(began.elapsed()) };
         let record = match Follower::new(home, camera) {
+            // The process that holds this device follows the group, and keeps what it reads.
+            Ok(_) if home.vault().is_read_only() => {
+                Ok(record_kept(home.vault().dir(), camera, version, limit).await)
+            }
             Ok(mut follower) => {
                 let waited =
                     follower.wait_for_record(home, signaling, version, limit, &mut outcome.alarms).await;
@@ -95,3 +101,22 @@ pub(crate) async fn wait_for_cameras(
     }
     outcome
 }
+
+/// Waits for another process of this device to keep the camera's record that rests on list `version` or a later one.
+async fn record_kept(dir: &Path, camera: DeviceId, version: u64, limit: Duration) -> Option<EpochRecord> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let kept = Home::look(dir).ok().and_then(|home| stored_records(&home, camera));
+        let head = kept.as_ref().and_then(|records| records.head());
+        if let Some(record) = head.filter(|record| record.list().version >= version) {
+            return Some(record.clone());
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        tokio::time::sleep(LOOK_EVERY.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+/// How often what another process keeps is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -136,7 +136,8 @@ fn check_access(home: &Home, rows: &[AuditRow], report: &mut Report) {
     let who: Vec<String> = counts
         .iter()
         .map(|((viewer, camera), count)| {
-            format!("{:?} watched {:?} {count} times", home.name_of(*viewer), home.name_of(*camera))
+            let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+            format!("{:?} watched {:?} {times}", home.name_of(*viewer), home.name_of(*camera))
         })
         .collect();
     let text = match who.is_empty() {

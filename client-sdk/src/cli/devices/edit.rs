@@ -8,11 +8,10 @@ use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::cli::moment;
 use crate::cli::show::{Lines, Show};
+use crate::cli::{moment, open_or_look};
 use crate::devices::pending::{Outcome, wait_for_cameras};
 use crate::devices::{self, Change, Signed};
-use crate::home::Home;
 use crate::signaling::unix_seconds;
 
 #[derive(Debug, Args)]
@@ -67,7 +66,7 @@ enum RightName {
 }
 
 pub(super) async fn remove(settings: &Settings, args: RemoveArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     devices::refresh(&mut home, &signaling).await?;
     let device = devices::find(&home, &args.name)?;
@@ -100,7 +99,7 @@ pub(super) async fn change(settings: &Settings, args: ChangeArgs) -> Result<(), 
     }
     let end = args.until.as_deref().map(|text| moment::end(text, unix_seconds()));
     let not_after = end.transpose().map_err(Failure::usage)?;
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     devices::refresh(&mut home, &signaling).await?;
     let device = devices::find(&home, &args.name)?;
@@ -120,7 +119,7 @@ pub(super) async fn change(settings: &Settings, args: ChangeArgs) -> Result<(), 
 }
 
 pub(super) async fn rename(settings: &Settings, args: RenameArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     devices::refresh(&mut home, &signaling).await?;
     let device = devices::find(&home, &args.name)?;
