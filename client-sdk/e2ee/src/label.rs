@@ -6,6 +6,11 @@
 //!
 //! One key per household, derived from its root when that is made: the twelve words bring the names back when all
 //! devices are lost. To a new device it travels sealed, never through the server in clear.
+//!
+//! The key never changes. A device that was removed keeps it, and can read names that are given later if the server
+//! shows it later lists, which an honest one does not. Another key after each removal would have to reach every device
+//! that stays, also one that is off for months and one that the twelve words bring back: names are not worth that.
+//! What must not reach a removed device, pictures and sound and notes, is under keys of the group, which do change.
 
 use latchkey_api::device_list::MAX_LABEL_BYTES;
 use latchkey_api::id::{DeviceId, HouseholdId};

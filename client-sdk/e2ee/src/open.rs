@@ -10,7 +10,7 @@
 //!   ([`FrameOpener::camera_signed`]) stays, and no key id is ever refused because there were too many.
 //! - A counter far ahead makes the camera's own frames too old, but not for good: the block that such a frame
 //!   carries still comes out ([`FrameOpener::block`]), and once it has shown what was forged,
-//!   [`FrameOpener::forget_forged`] puts the window back.
+//!   [`FrameOpener::forget_forged`] puts the window back: in seconds, or in a quarter of a minute where the forged frames claim to be from the future.
 
 mod windows;
 

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod forgers;
+mod healing;
 mod network;
 
 use std::time::Duration;
