@@ -84,6 +84,11 @@ pub enum Alarm {
         /// What was found.
         what: String,
     },
+    /// The camera's signed record of an epoch did not come, though pictures do.
+    RecordMissing {
+        /// The epoch.
+        epoch: u64,
+    },
     /// This device's clock is wrong, or the camera's.
     ClockWrong {
         /// By how many seconds this device is ahead; negative when it is behind.
@@ -115,6 +120,7 @@ impl Alarm {
             Self::Delayed { .. } => "delayed",
             Self::Replayed { .. } => "replayed",
             Self::ForgedFrames { .. } => "forged-frames",
+            Self::RecordMissing { .. } => "record-missing",
             Self::ClockWrong { .. } => "clock-wrong",
             Self::WrongKeyPackage { .. } => "wrong-key-package",
         }
@@ -194,6 +200,10 @@ impl fmt::Display for Alarm {
                 f,
                 "pictures are not what the camera signed ({what}); a member may be forging the camera: look at `latchkey devices` for one you do not know"
             ),
+            Self::RecordMissing { epoch } => write!(
+                f,
+                "the camera's record of epoch {epoch} has not come though pictures do; the server may be keeping it back to hide who is in the group: run `latchkey verify`, and ask whoever runs the server"
+            ),
             Self::ClockWrong { seconds, than } => {
                 let side = if *seconds < 0 { "behind" } else { "ahead of" };
                 write!(
@@ -237,6 +247,7 @@ mod tests {
             Alarm::Delayed { ms: 5000 },
             Alarm::Replayed { frames: 60 },
             Alarm::ForgedFrames { what: "frame 9".to_owned() },
+            Alarm::RecordMissing { epoch: 7 },
             Alarm::ClockWrong { seconds: -301, than: "the camera's".to_owned() },
             Alarm::WrongKeyPackage { device: "phone".to_owned(), why: "it is of another".to_owned() },
         ];
@@ -249,6 +260,6 @@ mod tests {
             assert!(text.contains(": "), "says what to do: {text}");
             assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");
         }
-        assert!(alarms[11].to_string().contains("301 s behind"), "{}", alarms[11]);
+        assert!(alarms[12].to_string().contains("301 s behind"), "{}", alarms[12]);
     }
 }

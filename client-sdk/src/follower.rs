@@ -3,10 +3,12 @@
 //! Used by a running viewer and by commands that wait for a camera. What cannot be used is an alarm and is passed
 //! over; the state that is kept leads back to the first commit that could not be used, until one could.
 
+mod doubts;
 mod judge;
 mod knock;
 mod stored;
 
+pub(crate) use doubts::{LIMIT as DOUBT_LIMIT, RecordDue};
 pub(crate) use judge::{alarm_of, explain};
 pub(crate) use stored::{records_record, stored_records};
 
@@ -25,6 +27,7 @@ use latchkey_e2ee::record::{EpochRecord, EpochView, RecordChain, RecordError, Ta
 use zeroize::Zeroizing;
 
 use crate::alarm::{Alarm, name_of};
+use crate::follower::doubts::OldListUsed;
 use crate::follower::judge::withheld;
 use crate::follower::knock::Knocking;
 use crate::follower::stored::{join, put_member, stored_member, stored_seq};
@@ -47,6 +50,7 @@ pub(crate) struct Follower {
     /// Messages before the next one are gone.
     lost: bool,
     knocking: Knocking,
+    old_list: OldListUsed,
 }
 
 /// Something that was found by [`Follower::catch_up`], in the order in which it happened.
@@ -115,6 +119,7 @@ impl Follower {
             told: 0,
             lost: false,
             knocking: Knocking::default(),
+            old_list: OldListUsed::default(),
         };
         follower.restore(home)?;
         Ok(follower)
@@ -151,6 +156,8 @@ impl Follower {
         self.read_messages(home, signaling, &mut found).await?;
         self.renew_leaf(home, signaling).await?;
         self.tell_cursor(signaling).await;
+        self.old_list.settled(home.chain().head().map_or(0, |head| head.list().version));
+        self.judge_old_list(&mut found);
         self.knock(home, signaling, &mut found).await?;
         Ok(found)
     }
@@ -165,6 +172,9 @@ impl Follower {
         let mut found = Vec::new();
         if self.stuck.is_some() || seq > self.seq {
             self.read_messages(home, signaling, &mut found).await?;
+            if self.seq.saturating_sub(self.told) >= CURSOR_EVERY {
+                self.tell_cursor(signaling).await;
+            }
         }
         Ok(found)
     }
@@ -355,7 +365,11 @@ impl Follower {
         found: &mut Vec<Followed>,
     ) -> Result<(), FollowError> {
         match processed {
-            Processed::Epoch(EpochChange { removed, .. }) => {
+            Processed::Epoch(change) => {
+                if let Some(acting) = home.chain().effective() {
+                    self.old_list.committed(&change, acting, Instant::now());
+                }
+                let EpochChange { removed, .. } = change;
                 (self.stuck, self.lost) = (None, false);
                 self.epoch_began(!removed.is_empty(), found)?;
             }
@@ -388,6 +402,18 @@ impl Follower {
             found.push(Followed::Epoch { keys: keys?, members: self.members(), removed });
         }
         Ok(())
+    }
+
+    /// Whether it is to be looked again within [`DOUBT_LIMIT`] whether the camera knows the newest list.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.old_list.is_open()
+    }
+
+    fn judge_old_list(&mut self, found: &mut Vec<Followed>) {
+        if let Some((named, shown)) = self.old_list.judge(Instant::now()) {
+            let by = "this device, and not the camera,".to_owned();
+            found.push(Followed::Alarm(Alarm::ListWithheld { named, shown, by }));
+        }
     }
 
     fn remember_view(&mut self) {
@@ -523,6 +549,8 @@ pub(crate) async fn refresh(
 
 /// Epochs whose own view is remembered; a question names as many.
 const VIEWS: usize = latchkey_e2ee::note::MAX_EPOCHS;
+/// Messages after which the cursor is told without anything else being looked at.
+const CURSOR_EVERY: u64 = 64;
 /// How often a command looks for a record.
 const RECORD_POLL: Duration = Duration::from_millis(200);
 /// Seconds of a week.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alarm::{Alarm, name_of};
 use crate::event::{Event, Teller};
-use crate::follower::{FollowError, Followed, Follower};
+use crate::follower::{DOUBT_LIMIT, FollowError, Followed, Follower, RecordDue};
 use crate::home::{Home, HomeError};
 use crate::key_packages;
 use crate::signaling::{SignalUpdate, Signaling};
@@ -44,6 +44,7 @@ pub(super) struct Keeper {
     asking: Asking,
     watchers: Watchers,
     camera_key: Option<[u8; 32]>,
+    record_due: RecordDue,
 }
 
 /// The question that is open, and when to ask the next one.
@@ -99,10 +100,17 @@ impl Keeper {
             asking: Asking { open: None, next: now + ASK_EVERY },
             watchers: Watchers::default(),
             camera_key: None,
+            record_due: RecordDue::default(),
         };
         keeper.give_camera_key();
         match keeper.follower.keys() {
-            Some(Ok(keys)) => keeper.send(News::Epoch { keys, removed: false }),
+            Some(Ok(keys)) => {
+                let epoch = keys.epoch();
+                if keeper.follower.records().head().is_none_or(|head| head.epoch() < epoch) {
+                    keeper.record_due.epoch_began(epoch, keeper.packets(), Moment::now());
+                }
+                keeper.send(News::Epoch { keys, removed: false });
+            }
             Some(Err(error)) => return Err(error.into()),
             None => {}
         }
@@ -231,7 +239,8 @@ impl Keeper {
         }
         if !self.follower.is_outside(&self.home) {
             self.pause = SHORTEST_PAUSE;
-            self.look_again = Instant::now() + ROUTINE;
+            let doubt = self.follower.is_in_doubt();
+            self.look_again = Instant::now() + if doubt { DOUBT_LIMIT } else { ROUTINE };
         } else {
             let reason =
                 "the camera has not let this device into its group yet: is it connected to the server?";
@@ -246,6 +255,9 @@ impl Keeper {
             rekeyed |= matches!(found, Followed::Epoch { .. });
             self.take(found);
         }
+        if self.follower.is_in_doubt() {
+            self.look_again = self.look_again.min(Instant::now() + DOUBT_LIMIT);
+        }
         if rekeyed && self.removed().is_none() {
             // The camera does not read a question of an epoch that is over. That it rekeyed is a sign of life.
             self.asking.open = None;
@@ -258,11 +270,13 @@ impl Keeper {
         match found {
             Followed::Epoch { keys, members, removed } => {
                 let epoch = keys.epoch();
+                self.record_due.epoch_began(epoch, self.packets(), Moment::now());
                 self.send(News::Epoch { keys, removed });
                 self.teller.tell(Event::NewEpoch { epoch, members });
             }
             Followed::Removed => self.teller.note("the camera took this device out of its group"),
             Followed::Record(record) => {
+                self.record_due.came(record.epoch());
                 self.send(ended(&record));
                 let (epoch, list) = (record.epoch(), record.list().version);
                 self.teller.tell(Event::EpochRecord { epoch, list });
@@ -362,7 +376,7 @@ impl Keeper {
     /// The moment to look whether somebody is silent: the camera, or who was watching.
     fn next_silence(&self) -> Instant {
         let camera = self.asking.open.as_ref().map(|open| open.silent_since + Freshness::ANSWER_LIMIT);
-        let next = [camera, self.watchers.next_silence()].into_iter().flatten().min();
+        let next = [camera, self.record_due.due(), self.watchers.next_silence()].into_iter().flatten().min();
         next.map_or_else(|| Instant::now() + ROUTINE, Instant::from_std)
     }
 
@@ -370,6 +384,9 @@ impl Keeper {
         let now = Moment::now();
         if !self.watchers.forget_silent(now).is_empty() {
             self.tell_watchers();
+        }
+        if let Some(epoch) = self.record_due.judge(self.packets(), now) {
+            self.teller.alarm(Alarm::RecordMissing { epoch });
         }
         let silent = |open: &mut Open| now.duration_since(open.silent_since) >= Freshness::ANSWER_LIMIT;
         if let Some(open) = self.asking.open.take_if(silent) {
