@@ -28,11 +28,7 @@ struct Track {
 impl Retake {
     /// Takes a packet; once its frame is whole, returns the packets of what `change` makes of it. A frame for which
     /// `change` has nothing stays as it is.
-    pub fn take(
-        &mut self,
-        packet: &[u8],
-        change: &mut Change<'_>,
-    ) -> Vec<Vec<u8>> {
+    pub fn take(&mut self, packet: &[u8], change: &mut Change<'_>) -> Vec<Vec<u8>> {
         let Ok(view) = RtpView::parse(packet) else { return vec![packet.to_vec()] };
         let Some(codec) = codec_of(view.payload_type()) else { return Vec::new() };
         let track = self.tracks.entry(view.payload_type()).or_default();
@@ -54,11 +50,7 @@ impl Retake {
     }
 }
 
-fn changed(
-    codec: Codec,
-    frame: &[Vec<u8>],
-    change: &mut Change<'_>,
-) -> Option<Vec<Vec<u8>>> {
+fn changed(codec: Codec, frame: &[Vec<u8>], change: &mut Change<'_>) -> Option<Vec<Vec<u8>>> {
     let views: Vec<RtpView<'_>> = frame.iter().filter_map(|packet| RtpView::parse(packet).ok()).collect();
     let mut wire = Vec::new();
     payload::assemble(codec, views.iter().map(RtpView::payload), &mut wire).ok()?;

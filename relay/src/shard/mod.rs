@@ -23,9 +23,9 @@ mod start;
 mod timers;
 mod worker;
 
-pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
 #[cfg(feature = "test-tap")]
 pub use start::{Inbound, Meddler, Outbound, Tap};
+pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
 
 #[cfg(test)]
 mod tests;
