@@ -10,14 +10,15 @@
 //!   ([`FrameOpener::camera_signed`]) stays, and no key id is ever refused because there were too many.
 //! - A counter far ahead makes the camera's own frames too old, but not for good: the block that such a frame
 //!   carries still comes out ([`FrameOpener::block`]), and once it has shown what was forged,
-//!   [`FrameOpener::forget_forged`] puts the window back: in seconds, or in a quarter of a minute where the forged frames claim to be from the future.
+//!   [`FrameOpener::forget_forged`] puts the window back: in seconds, or in a quarter of a minute where the forged
+//!   frames claim to be from the future.
 
 mod windows;
 
 use std::time::Duration;
 
 use latchkey_api::checks::{self, Check};
-use latchkey_wire::sframe_header::SframeHeader;
+use latchkey_wire::sframe_header::{MAX_LEN, SframeHeader};
 use sframe::crypto::DecryptionBufferView;
 
 use crate::checkpoint::MAX_BLOCK_BYTES;
@@ -152,6 +153,7 @@ impl FrameOpener {
         }
         let header_len = sframe.len() - body.len();
         self.aad.clear();
+        self.aad.reserve(MAX_LEN + envelope.len());
         self.aad.extend_from_slice(sframe.get(..header_len).ok_or(OpenError::Malformed)?);
         if !checks::skipped(Check::FrameEnvelope) {
             self.aad.extend_from_slice(envelope);

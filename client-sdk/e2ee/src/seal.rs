@@ -109,6 +109,7 @@ impl FrameSealer {
         let bytes = bytes.get_mut(..sframe_header.len()).ok_or(SealError::Cipher)?;
         sframe_header.serialize(&mut *bytes).map_err(|_| SealError::Cipher)?;
         self.aad.clear();
+        self.aad.reserve(MAX_LEN + envelope.len());
         self.aad.extend_from_slice(bytes);
         if !checks::skipped(Check::FrameEnvelope) {
             self.aad.extend_from_slice(envelope);
