@@ -80,8 +80,8 @@ impl fmt::Debug for Kid {
 /// Tells apart the runs of one sender within an epoch, so that a restarted camera never repeats a nonce
 /// although it starts counting from 0 again.
 ///
-/// A camera takes it from [`crate::group::CameraGroup::next_session`], which never gives the same one
-/// twice in an epoch.
+/// A camera takes it from [`crate::group::CameraGroup::next_session`], which gives none twice in an epoch as far as
+/// its stored state knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SenderSession(pub u32);
 
