@@ -7,6 +7,7 @@
 mod access_log;
 mod chronicle;
 mod counters;
+mod group_clock;
 mod hold;
 mod keeper;
 mod link;

@@ -38,6 +38,7 @@ mod sessions;
 mod storage;
 
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};
+pub use clock::CommitTime;
 pub use engine::MAX_MESSAGE_BYTES;
 pub use error::{GroupError, Refusal};
 pub use key_packages::{KeyPackages, LAST_RESORTS};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use household::{Device, Household, NOW, Scene, at};
 use latchkey_api::device_list::{Reason, Role};
 use latchkey_e2ee::group::{
-    CameraGroup, ClaimedPackage, GroupError, KeyPackages, MAX_SESSIONS, Member, Processed, Refusal,
+    CameraGroup, ClaimedPackage, CommitTime, GroupError, KeyPackages, MAX_SESSIONS, Member, Processed,
+    Refusal,
 };
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::inner::InnerHeader;
@@ -213,6 +214,32 @@ fn a_guest_leaves_when_its_time_is_over() {
     let package = guest.package(&home.chain);
     let again = group.sync(&home.chain, &[package], at(end)).unwrap();
     assert_eq!(again.refused[0].error, GroupError::Refused(Refusal::NotEntitled(guest.id())));
+}
+
+#[test]
+fn a_guest_comes_back_when_the_clock_that_ended_its_stay_was_wrong() {
+    let mut home = Household::found();
+    let camera = home.enrol(Role::Camera);
+    let end = NOW + 3600;
+    let mut guest = Device::new(home.enrol_guest(camera.device(), end));
+    let mut group = CameraGroup::found(&camera, &home.chain, at(NOW)).unwrap();
+    let package = guest.package(&home.chain);
+    let commit = group.sync(&home.chain, &[package], at(NOW)).unwrap().commit.unwrap();
+    group.confirm().unwrap();
+    let mut member = guest.join(&home.chain, camera.device(), &commit);
+    // The camera's clock runs two years ahead; its group is told of no such time.
+    let wrong = CommitTime { group: at(NOW + 60), clock: at(NOW + 2 * 365 * 24 * 3600) };
+    let commit = group.sync(&home.chain, &[], wrong).unwrap().commit.unwrap();
+    group.confirm().unwrap();
+    assert_eq!((group.members().len(), group.list().time), (1, NOW + 60));
+    assert_eq!(member.process(&commit.commit, &home.chain).unwrap(), Processed::Removed);
+    assert!(!group.missing(&home.chain, wrong).contains(&guest.id()));
+
+    assert!(group.missing(&home.chain, at(NOW + 120)).contains(&guest.id()));
+    let package = guest.package(&home.chain);
+    let commit = group.sync(&home.chain, &[package], at(NOW + 120)).unwrap().commit.unwrap();
+    group.confirm().unwrap();
+    guest.join(&home.chain, camera.device(), &commit);
 }
 
 #[test]

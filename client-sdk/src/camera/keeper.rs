@@ -14,7 +14,7 @@ use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::gossip::{Difference, Known};
 use latchkey_e2ee::group::{
-    CameraGroup, ClaimedPackage, EpochChange, GroupError, PendingCommit, Processed, Refusal,
+    CameraGroup, ClaimedPackage, CommitTime, EpochChange, GroupError, PendingCommit, Processed, Refusal,
 };
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::SenderSession;
@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::alarm::{Alarm, name_of};
 use crate::camera::chronicle::Chronicle;
 use crate::camera::counters::{EpochEnded, Sealing};
+use crate::camera::group_clock::GroupClock;
 use crate::camera::hold::Hold;
 use crate::camera::rejoins::Rejoins;
 use crate::event::{Event, Teller};
@@ -71,6 +72,7 @@ pub(super) struct Keeper {
     teller: Arc<Teller>,
     chronicle: Chronicle,
     rejoins: Rejoins,
+    clock: GroupClock,
     /// When to look again: a device without key package, a server that did not answer, a daily renewal.
     look_again: Instant,
     pause: Duration,
@@ -89,9 +91,16 @@ impl Keeper {
         let stored = home.vault().record(GROUP).map(|bytes| CameraGroup::restore(bytes, home.chain()));
         let generation = home.list()?.generation(home.device());
         let kept = stored.transpose()?.filter(|group| Some(group.group_id().generation()) == generation);
+        let dated = home.list()?.issued_at;
+        let vouched = kept.as_ref().map_or(dated, |group| group.list().time.max(dated));
+        let now = std::time::Instant::now();
+        let clock = GroupClock::begin(vouched, SystemTime::now(), now);
         let (group, seq) = match kept {
             Some(group) => (group, stored_seq(&home)),
-            None => (CameraGroup::found(home.identity(), home.chain(), SystemTime::now())?, 0),
+            None => {
+                let now = clock.read(SystemTime::now(), now).time.group;
+                (CameraGroup::found(home.identity(), home.chain(), now)?, 0)
+            }
         };
         let mut chronicle = Chronicle::restore(&home, group.group_id());
         chronicle.make_up_for(group.view()?);
@@ -102,6 +111,7 @@ impl Keeper {
             group,
             chronicle,
             rejoins,
+            clock,
             seq,
             told: 0,
             session: None,
@@ -266,8 +276,21 @@ impl Keeper {
         left.map_or(ROUTINE, |left| left.min(ROUTINE))
     }
 
+    /// The time to commit at. A clock that ran ahead by more than a day is an alarm, and the group does not follow it.
+    fn commit_time(&mut self) -> Result<CommitTime, FollowError> {
+        let now = std::time::Instant::now();
+        self.clock.vouch(self.home.list()?.issued_at, now);
+        let reading = self.clock.read(SystemTime::now(), now);
+        if let Some(seconds) = reading.ahead.filter(|_| reading.jumped) {
+            let than = "the last change of its group and the time since then".to_owned();
+            self.teller.alarm(Alarm::ClockWrong { seconds, than });
+        }
+        Ok(reading.time)
+    }
+
     fn found_anew(&mut self) -> Result<(), FollowError> {
-        self.group = CameraGroup::found(self.home.identity(), self.home.chain(), SystemTime::now())?;
+        let now = self.commit_time()?.group;
+        self.group = CameraGroup::found(self.home.identity(), self.home.chain(), now)?;
         self.chronicle.begin_anew();
         (self.seq, self.told) = (0, 0);
         self.session = Some(self.group.next_session()?);
@@ -413,7 +436,7 @@ impl Keeper {
                 self.post(&pending).await?;
                 continue;
             }
-            let now = SystemTime::now();
+            let now = self.commit_time()?;
             let (claimed, all_there) = self.claim(now).await;
             let synced = self.group.sync(self.home.chain(), &claimed, now)?;
             for refused in &synced.refused {
@@ -435,7 +458,7 @@ impl Keeper {
 
     /// Takes a key package of every device that is missing; says whether all had one.
     /// A server that gives none keeps nobody in: removals go on.
-    async fn claim(&mut self, now: SystemTime) -> (Vec<ClaimedPackage>, bool) {
+    async fn claim(&mut self, now: CommitTime) -> (Vec<ClaimedPackage>, bool) {
         let mut claimed = self.rejoins.packages();
         let mut all_there = true;
         for device in self.group.missing(self.home.chain(), now) {

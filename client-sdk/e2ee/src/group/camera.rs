@@ -10,7 +10,7 @@ use mls_rs::time::MlsTime;
 use zeroize::Zeroizing;
 
 use super::blob::{BlobReader, BlobWriter};
-use super::clock::unix_seconds;
+use super::clock::{CommitTime, unix_seconds};
 use super::credential::device_of;
 use super::engine::{Change, Engine, parse};
 use super::error::{GroupError, Refusal, mls};
@@ -64,14 +64,16 @@ impl CameraGroup {
     /// Devices that the newest list entitles but that are not members, or have been silent for 90 days: a key
     /// package of each has to be claimed for [`Self::sync`]. None while two histories are signed.
     #[must_use]
-    pub fn missing(&self, lists: &ListChain, now: SystemTime) -> Vec<DeviceId> {
+    pub fn missing(&self, lists: &ListChain, now: impl Into<CommitTime>) -> Vec<DeviceId> {
         let Some(head) = lists.head().filter(|_| lists.rival().is_none()) else { return Vec::new() };
-        let time = self.name(head, now).time;
+        let now = now.into();
+        let time = self.name(head, now.group).time;
+        let clock = unix_seconds(now.clock).max(time);
         let members = self.engine.members();
         let is_there = |device: &DeviceId| {
             members.iter().any(|(_, member)| member == device) && !self.heard.is_silent(*device, time)
         };
-        self.entitled(head.list(), time).filter(|device| !is_there(device)).collect()
+        self.entitled(head.list(), [time, clock]).filter(|device| !is_there(device)).collect()
     }
 
     /// When the stay of the first member ends that has an end, in seconds since the Unix epoch: time for the
@@ -100,8 +102,9 @@ impl CameraGroup {
         &mut self,
         lists: &ListChain,
         claimed: &[ClaimedPackage],
-        now: SystemTime,
+        now: impl Into<CommitTime>,
     ) -> Result<Synced, GroupError> {
+        let now = now.into();
         if self.engine.pending().is_some() {
             return Err(GroupError::CommitPending);
         }
@@ -113,12 +116,13 @@ impl CameraGroup {
             return Err(Refusal::GroupClosed.into());
         }
         self.engine.set_lists(lists);
-        let named = self.named(lists, now)?;
+        let named = self.named(lists, now.group)?;
+        let times = [named.time, unix_seconds(now.clock).max(named.time)];
         let heard = self.engine.take_heard();
         self.heard.update(&self.engine.members(), &heard, named.time);
         let claimed = if lists.rival().is_some() { &[] } else { claimed };
-        let (add, refused) = self.packages(acting, named.time, claimed);
-        let gone = self.gone(acting, named.time);
+        let (add, refused) = self.packages(acting, times, claimed);
+        let gone = self.gone(acting, times);
         let before = self.engine.list();
         let is_old = named.time.saturating_sub(before.time) >= RENEWAL.as_secs();
         let is_equal = gone.is_empty() && add.is_empty() && named.list == before.list;
@@ -128,18 +132,23 @@ impl CameraGroup {
         for (device, _) in &add {
             self.heard.forget(*device);
         }
-        self.commit(&gone, add, refused, named, unix_seconds(now))
+        self.commit(&gone, add, refused, named, unix_seconds(now.group))
     }
 
     /// Makes a commit that only renews the keys; the new epoch rests on the newest list.
     ///
     /// # Errors
     /// As [`Self::sync`].
-    pub fn renew(&mut self, lists: &ListChain, now: SystemTime) -> Result<PendingCommit, GroupError> {
+    pub fn renew(
+        &mut self,
+        lists: &ListChain,
+        now: impl Into<CommitTime>,
+    ) -> Result<PendingCommit, GroupError> {
+        let now = now.into();
         match self.sync(lists, &[], now)?.commit {
             Some(commit) => Ok(commit),
             None => {
-                let named = self.named(lists, now)?;
+                let named = self.named(lists, now.group)?;
                 self.engine.commit(&Change { remove: &[], add: &[], named, clock: named.time }).cloned()
             }
         }
@@ -279,18 +288,17 @@ impl CameraGroup {
         ListRef::naming(list, unix_seconds(now).max(self.engine.list().time))
     }
 
-    fn entitled<'a>(&self, list: &'a DeviceList, time: u64) -> impl Iterator<Item = DeviceId> + use<'a> {
+    fn entitled<'a>(&self, list: &'a DeviceList, times: Times) -> impl Iterator<Item = DeviceId> + use<'a> {
         let camera = self.engine.group_id().camera();
         let devices = list.devices.iter().map(|entry| entry.device);
-        devices.filter(move |device| list.may(*device, Right::See, camera, time))
+        devices.filter(move |device| may(list, *device, camera, times))
     }
 
     /// Leaves whose device is no longer entitled, or was silent for too long.
-    fn gone(&self, list: &DeviceList, time: u64) -> Vec<u32> {
+    fn gone(&self, list: &DeviceList, times: Times) -> Vec<u32> {
         let camera = self.engine.group_id().camera();
         let stays = |device: DeviceId| {
-            device == camera
-                || list.may(device, Right::See, camera, time) && !self.heard.is_silent(device, time)
+            device == camera || may(list, device, camera, times) && !self.heard.is_silent(device, times[0])
         };
         self.engine
             .members()
@@ -304,13 +312,13 @@ impl CameraGroup {
     fn packages(
         &self,
         list: &DeviceList,
-        time: u64,
+        times: Times,
         claimed: &[ClaimedPackage],
     ) -> (Vec<Add>, Vec<RefusedPackage>) {
         let (mut add, mut refused) = (Vec::<Add>::new(), Vec::new());
         for package in claimed {
             let device = package.device;
-            match self.read_package(list, time, package) {
+            match self.read_package(list, times, package) {
                 Ok(_) if add.iter().any(|(other, _)| *other == device) => {}
                 Ok(message) => add.push((device, message)),
                 Err(error) => refused.push(RefusedPackage { device, error }),
@@ -322,7 +330,7 @@ impl CameraGroup {
     fn read_package(
         &self,
         list: &DeviceList,
-        time: u64,
+        times: Times,
         package: &ClaimedPackage,
     ) -> Result<MlsMessage, GroupError> {
         let device = package.device;
@@ -335,7 +343,7 @@ impl CameraGroup {
             return Err(Refusal::WrongKeyPackage(device).into());
         }
         let entry = list.device(device).ok_or(Refusal::NotListed(device))?;
-        if !list.may(device, Right::See, self.engine.group_id().camera(), time) {
+        if !may(list, device, self.engine.group_id().camera(), times) {
             return Err(Refusal::NotEntitled(device).into());
         }
         if identity.signature_key.as_ref() != entry.mls_public {
@@ -408,6 +416,13 @@ pub struct Synced {
 }
 
 type Add = (DeviceId, MlsMessage);
+/// The group's time, and the camera's where that is later.
+type Times = [u64; 2];
+
+/// Whether a list lets a device see the camera at both times.
+fn may(list: &DeviceList, device: DeviceId, camera: DeviceId, times: Times) -> bool {
+    times.iter().all(|time| list.may(device, Right::See, camera, *time))
+}
 
 const MAGIC: [u8; 4] = *b"LKC1";
 /// Keys that are older than this are renewed by the next sync.
