@@ -150,7 +150,7 @@ enum VaultLock {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new household: the first thing to do; export or delete what the server has of one
+    /// Make a new household (the first thing to do), export it, or delete it
     Household {
         #[command(subcommand)]
         command: HouseholdCommand,
@@ -336,15 +336,15 @@ const EXAMPLES: &str = "\
 From nothing to a picture, each --home a device of its own:
   latchkey-server &
   latchkey --home ada household create --server http://127.0.0.1:9601 --name Ada
-  latchkey --home ada invite --role camera --name \"Front door\"
-  latchkey --home door join -         in another terminal: paste the code
+  latchkey --home door join --server http://127.0.0.1:9601 --as camera      shows a QR code and text
+  latchkey --home ada devices add --code - --name \"Front door\"      elsewhere: paste the text
   latchkey --home door camera --source door.mp4
   latchkey --home ada view \"Front door\" --out - | ffplay -
 
-Settings come from flags, then from LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG
-and LATCHKEY_SERVER, then from the settings file.
-Exit codes: 0 well; 2 what was given must be changed; 1 anything else.
-When there is no picture: latchkey doctor";
+Settings come from flags, then from LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG, LATCHKEY_SERVER,
+LATCHKEY_VAULT, LATCHKEY_VAULT_KEY_FILE and LATCHKEY_VAULT_PASSPHRASE_FILE, then from the settings
+file. Exit codes: 0 well; 1 something is wrong; 2 what was given must be changed.
+When there is no picture: latchkey doctor. When you doubt the server: latchkey verify";
 
 #[cfg(test)]
 mod tests {
@@ -354,5 +354,20 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_the_readme() {
+        use clap::CommandFactory;
+        let readme = include_str!("../README.md");
+        let table = readme.split("| command |").nth(1).unwrap_or_default();
+        let table = table.split("\n\n").next().unwrap_or_default();
+        for command in Cli::command().get_subcommands() {
+            for name in std::iter::once(command).chain(command.get_subcommands()).map(clap::Command::get_name)
+            {
+                let shown = name == "list" || table.contains(name);
+                assert!(shown, "{name:?} of {:?} is not in the table", command.get_name());
+            }
+        }
     }
 }

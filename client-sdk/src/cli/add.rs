@@ -128,7 +128,8 @@ async fn digits(meeting: &mut LetIn<'_>, show: &Show) -> Result<(), Failure> {
             Typed::Wrong { left: 0 } | Typed::NotAsked => return Ok(()),
             Typed::Wrong { left: more } => {
                 left = more;
-                show.say(&format!("These are not its digits; {more} tries are left. If you read them right, stop: somebody is in between."));
+                let left = if more == 1 { "1 try is".to_owned() } else { format!("{more} tries are") };
+                show.say(&format!("These are not its digits; {left} left. If you read them right, stop: somebody is in between."));
             }
         }
     }

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use latchkey_api::device_list::Role;
+use latchkey_api::id::DeviceId;
 use latchkey_api::session::SessionScope;
+use latchkey_e2ee::record::EpochRecord;
 use latchkey_wire::codec::Codec;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
@@ -15,14 +17,17 @@ use tokio::time::{sleep, timeout};
 use crate::cli::config::Settings;
 use crate::cli::doctor::report::{Check, Report};
 use crate::cli::failure::Failure;
+use crate::cli::moment::written;
 use crate::cli::{DoctorArgs, told_to_stop};
 use crate::door::relay_door;
 use crate::event::Event;
+use crate::follower::stored_records;
 use crate::home::{Home, HomeError};
+use crate::signaling::{Signaling, unix_seconds};
 use crate::story::{Step, StepState};
 use crate::transport::LinkEvent;
 use crate::transport::webrtc::Publisher;
-use crate::vault::VaultError;
+use crate::vault::{VaultError, status};
 use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: DoctorArgs) -> Result<(), Failure> {
@@ -42,7 +47,13 @@ async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> 
         }
     };
     let role = home.role()?;
-    let about = format!("{} {:?}", super::devices::role_name(role), home.label(home.entry()?));
+    let lock = status(&settings.home).map_err(HomeError::from)?;
+    let about = format!(
+        "{} {:?}, keys locked by {}",
+        super::devices::role_name(role),
+        home.label(home.entry()?),
+        super::vault::lock_of(&lock)
+    );
     report.ok(Check::DEVICE, began.elapsed(), &about);
 
     let began = Instant::now();
@@ -53,6 +64,9 @@ async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> 
         return Ok(());
     }
     report.ok(Step::Signalling.into(), began.elapsed(), home.server().url().as_str());
+    if !clock(report, &signaling).await {
+        return Ok(());
+    }
 
     let began = Instant::now();
     if let Err(error) = home.refresh(&signaling).await {
@@ -66,8 +80,24 @@ async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> 
         return Ok(());
     }
     let list = home.list()?;
-    let about = format!("version {}, {} devices, verified from the root", list.version, list.devices.len());
-    report.ok(Check::LIST, began.elapsed(), &about);
+    let about = format!(
+        "version {}, {} devices, signed {}, verified from the root",
+        list.version,
+        list.devices.len(),
+        written(list.issued_at)
+    );
+    if let Some(rival) = home.chain().rival() {
+        let reason =
+            format!("a second signed list {} was seen: there are two histories", rival.list().version);
+        let advice =
+            "ask the admins who signed which; any change by an admin joins them (`latchkey devices`)";
+        report.bad(Check::LIST, began.elapsed(), &reason, Some(advice));
+    } else {
+        report.ok(Check::LIST, began.elapsed(), &about);
+    }
+    for notice in home.take_news() {
+        report.note(&notice.text);
+    }
 
     match Home::open(&settings.home) {
         Ok(held) => drop(held),
@@ -89,6 +119,59 @@ fn this_device(dir: &Path) -> Result<Home, HomeError> {
     let home = Home::look(dir)?;
     home.entry()?;
     Ok(home)
+}
+
+/// Compares this machine's clock with the server's; returns whether the server could be asked.
+async fn clock(report: &mut Report, signaling: &Signaling) -> bool {
+    let began = Instant::now();
+    let server = match signaling.server_seconds().await {
+        Ok(server) => server,
+        Err(error) => {
+            report.bad_step(Step::Signalling, began.elapsed(), &error.to_string());
+            return false;
+        }
+    };
+    let own = unix_seconds();
+    let side = if own < server { "behind" } else { "ahead of" };
+    let about = match own.abs_diff(server) {
+        0..=2 => "as the server's".to_owned(),
+        apart => format!("{apart} s {side} the server's"),
+    };
+    if own.abs_diff(server) > CLOCK_LIMIT {
+        let advice = "set the clock of this machine, or ask whoever runs the server to set that one";
+        report.bad(Check::CLOCK, began.elapsed(), &about, Some(advice));
+    } else {
+        report.ok(Check::CLOCK, began.elapsed(), &about);
+    }
+    true
+}
+
+/// Looks at the newest record that the camera, which is live, has signed; the viewer keeps what comes.
+async fn record(report: &mut Report, settings: &Settings, camera: DeviceId) {
+    let began = Instant::now();
+    report.doing("waiting for the camera's signed record ...");
+    let head = loop {
+        let kept = Home::look(&settings.home).ok().and_then(|home| stored_records(&home, camera));
+        let head = kept.as_ref().and_then(|records| records.head()).cloned();
+        let is_new = |head: &EpochRecord| unix_seconds().saturating_sub(head.time()) <= RECORD_STALE;
+        if head.as_ref().is_some_and(is_new) || began.elapsed() > RECORD_LIMIT {
+            break head.map(|head| (is_new(&head), head));
+        }
+        sleep(Duration::from_millis(100)).await;
+    };
+    let advice = Some(
+        "start the camera anew; if it stays so, somebody keeps its records back: compare safety numbers",
+    );
+    let Some((is_new, head)) = head else {
+        return report.bad(Check::RECORD, began.elapsed(), "none has come", advice);
+    };
+    let (epoch, list) = (head.epoch(), head.list().version);
+    let about = format!("epoch {epoch} on device list {list}, signed {}", written(head.time()));
+    if !is_new {
+        let reason = format!("the newest is more than a day old although the camera is live: {about}");
+        return report.bad(Check::RECORD, began.elapsed(), &reason, advice);
+    }
+    report.ok(Check::RECORD, began.elapsed(), &about);
 }
 
 /// Opens a publishing session and sends nothing: shows that the relay can be reached from the camera.
@@ -161,6 +244,9 @@ async fn as_viewer(
     let reasons = follow(report, &viewer, Duration::from_secs_f64(args.patience)).await;
     let story = viewer.story();
     let stats = viewer.stats();
+    if report.has(Step::FirstFrame) {
+        record(report, settings, viewer.camera()).await;
+    }
     viewer.stop().await;
     let open: Vec<Step> = MEDIA.into_iter().filter(|step| !report.has(*step)).collect();
     for step in &open {
@@ -243,5 +329,11 @@ async fn follow(report: &mut Report, viewer: &ViewerHandle, patience: Duration) 
 /// The steps after signing in.
 const MEDIA: [Step; 6] =
     [Step::Relay, Step::Ice, Step::Dtls, Step::FirstPacket, Step::KeyKnown, Step::FirstFrame];
+/// Seconds between two clocks at which devices refuse to sign.
+const CLOCK_LIMIT: u64 = 300;
+/// How long a record of the present epoch may take; the camera signs it within a second.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
+/// Seconds after which a record is too old for a camera that is live: it changes keys each day, and has a while for it.
+const RECORD_STALE: u64 = 24 * 3600 + 900;
 /// Milliseconds of age, in either direction, that no network explains.
 const CLOCKS_APART: i64 = 10_000;

@@ -24,8 +24,8 @@ use crate::vault::{Vault, VaultError};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  latchkey join --server https://cam.example.org --as camera        shows a QR code\n  \
-    latchkey join --as viewer --sas                                   shows a number and six digits\n  \
-    latchkey --home door join -                                       paste the code of `latchkey invite`\n  \
+    latchkey join --server https://cam.example.org --as viewer --sas  shows a number and six digits\n  \
+    latchkey --home door join -               paste the code of `latchkey invite`\n  \
     pbpaste | latchkey join -\n\n\
     A code is a secret until it is used. On a machine with other users do not write it on the\n\
     command line, which they can see: use `-`, --code-file, or the variable LATCHKEY_CODE."

@@ -17,8 +17,9 @@ use crate::vault::read_passphrase;
 #[command(
     after_help = "Examples:\n  latchkey --home new recover --server https://cam.example.org --name \"Ada's new phone\"\n  \
     latchkey --home new recover --server https://cam.example.org --name Ada --words-file -\n\n\
-    The words are asked for at the terminal and not shown. They are never an argument: those are seen by other users\n\
-    of the machine. The admins of before are removed, and every device tells of the recovery for seven days."
+    The words are asked for at the terminal and not shown. They are never an argument: those are seen\n\
+    by other users of the machine. The admins of before are removed, and every device tells of the\n\
+    recovery for seven days."
 )]
 pub(super) struct RecoverArgs {
     /// Address of the household's server [env: LATCHKEY_SERVER=]

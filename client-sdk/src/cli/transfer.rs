@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
+use crate::cli::open_or_look;
 use crate::devices;
 use crate::handover::{reset, transfer};
-use crate::home::Home;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
@@ -87,7 +87,7 @@ fn reset_camera(settings: &Settings, args: &ResetArgs) -> Result<(), Failure> {
 }
 
 async fn give_away(settings: &Settings, args: &TransferArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     let (camera, signed) = transfer(&mut home, &signaling, &args.camera).await?;
     if settings.json {
@@ -110,7 +110,7 @@ async fn give_away(settings: &Settings, args: &TransferArgs) -> Result<(), Failu
 }
 
 async fn renew(settings: &Settings, args: &RenewArgs) -> Result<(), Failure> {
-    let mut home = Home::open(&settings.home)?;
+    let mut home = open_or_look(settings)?;
     let signaling = home.signaling();
     devices::refresh(&mut home, &signaling).await?;
     let camera = devices::find_camera(&home, &args.camera)?;

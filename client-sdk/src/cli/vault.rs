@@ -135,7 +135,7 @@ fn show(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Returns what a vault is locked by, in words.
-fn lock_of(status: &Status) -> String {
+pub(super) fn lock_of(status: &Status) -> String {
     match status.method {
         None => "nothing yet".to_owned(),
         Some(Method::Keyring) => format!(

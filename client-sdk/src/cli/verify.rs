@@ -20,8 +20,8 @@ use crate::verify::{Finding, Verdict, verify};
 #[command(
     after_help = "Examples:\n  latchkey safety-number\n  latchkey safety-number --qr-png number.png\n  \
     latchkey safety-number --compare photo-of-the-other-screen.png\n\n\
-    Compare the digits of two devices over the phone or side by side. If they are the same, both have the same household\n\
-    and the same device list, whatever the server says."
+    Compare the digits of two devices over the phone or side by side. If they are the same, both have\n\
+    the same household and the same device list, whatever the server says."
 )]
 pub(super) struct SafetyNumberArgs {
     /// Also write the QR code as a PNG image

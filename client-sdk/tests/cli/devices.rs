@@ -10,7 +10,7 @@ use latchkey_api::device_list::Role;
 use crate::clips::clip;
 use crate::program::{
     Running, aside, copy_device, household, latchkey, no_child_starts, no_child_starts_meanwhile, refused,
-    refused_by, refused_with, run,
+    refused_beside, refused_with, run,
 };
 
 /// Every command that needs a device.
@@ -273,7 +273,7 @@ async fn outputs_that_cannot_be_written_are_said_and_what_was_there_stays() {
         }
         assert_eq!(std::fs::read(&wrong).unwrap(), b"precious");
         let sentence =
-            refused_by(2, &door, &mut latchkey(&door, &["camera", "--source", clip.to_str().unwrap()]));
+            refused_beside(2, &mut latchkey(&door, &["camera", "--source", clip.to_str().unwrap()]));
         assert!(sentence.contains("in use by another latchkey process"), "{sentence}");
     })
     .await;

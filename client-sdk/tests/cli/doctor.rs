@@ -9,9 +9,10 @@ use crate::clips::clip;
 use crate::program::{Running, aside, copy_device, household, latchkey, run};
 
 /// The lines of a report, in their order.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 11] = [
     "device",
     "signed in at the server",
+    "clock",
     "device list",
     "let in by the relay",
     "path to the relay (ICE)",
@@ -19,10 +20,11 @@ const STEPS: [&str; 9] = [
     "first packet",
     "frame key known",
     "first frame",
+    "camera's signed record",
 ];
 
 /// Runs the doctor for people and for machines; returns its code and how each step stands, in the order of [`STEPS`].
-fn examine(home: &Path) -> (Option<i32>, [&'static str; 9], String) {
+fn examine(home: &Path) -> (Option<i32>, [&'static str; 11], String) {
     let output = run(&mut latchkey(home, &["doctor", "--patience", "4"]));
     let told = String::from_utf8(output.stdout).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -73,7 +75,7 @@ fn a_folder_without_a_device() {
     let dir = tempfile::tempdir().unwrap();
     let (code, states, told) = examine(&dir.path().join("nobody"));
     assert_eq!(code, Some(2));
-    assert_eq!(states, ["FAIL", "-", "-", "-", "-", "-", "-", "-", "-"]);
+    assert_eq!(states, ["FAIL", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
     assert!(told.contains("latchkey join"), "{told}");
 }
 
@@ -84,25 +86,26 @@ async fn a_camera_that_is_on_and_off_and_a_device_that_was_never_let_in() {
     aside(move || {
         let (code, states, told) = examine(&ada);
         assert_eq!(code, Some(1));
-        assert_eq!(states, ["ok", "ok", "ok", "FAIL", "-", "-", "-", "FAIL", "-"]);
+        assert_eq!(states, ["ok", "ok", "ok", "ok", "FAIL", "-", "-", "-", "FAIL", "-", "-"]);
         assert!(told.contains("the camera is not sending now"), "{told}");
         assert!(told.contains("has not let this device into its group yet"), "{told}");
         assert_eq!(told.matches("has not let").count(), 1, "said once: {told}");
 
         let (code, states, told) = examine(&door);
         assert_eq!(code, Some(0), "{told}");
-        assert_eq!(states[..6], ["ok"; 6]);
-        assert_eq!(states[6..], ["not tried"; 3], "a camera's doctor sends nothing");
+        assert_eq!(states[..7], ["ok"; 7]);
+        assert_eq!(states[7..], ["not tried"; 4], "a camera's doctor sends nothing");
 
         let camera = Running::start(&door, &["camera", "--source", clip().to_str().unwrap()]);
         camera.err("first frame");
-        let (code, states, _) = examine(&ada);
+        let (code, states, told) = examine(&ada);
         assert_eq!(code, Some(0));
-        assert_eq!(states, ["ok"; 9]);
+        assert_eq!(states, ["ok"; 11]);
+        assert!(told.contains("keys locked by the key file") && told.contains("on device list 2"), "{told}");
 
         let (code, states, told) = examine(&door);
         assert_eq!(code, Some(0), "{told}");
-        assert!(told.contains("running in another process") && states[3] == "not tried", "{told}");
+        assert!(told.contains("running in another process") && states[4] == "not tried", "{told}");
     })
     .await;
     house.close().await;
@@ -121,7 +124,7 @@ async fn a_server_that_is_down() {
         for name in ["ada", "door"] {
             let (code, states, told) = examine(&dir.path().join(name));
             assert_eq!(code, Some(1));
-            assert_eq!(states, ["ok", "FAIL", "-", "-", "-", "-", "-", "-", "-"]);
+            assert_eq!(states, ["ok", "FAIL", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
             assert!(told.contains("does not answer") && told.contains("check the address"), "{told}");
         }
     })

@@ -156,3 +156,28 @@ async fn the_twelve_words_delete_the_household_without_any_device() {
     .await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_changes_the_household_while_the_same_device_watches() {
+    let house = household(&[(Role::Camera, "door"), (Role::Viewer, "bob")]).await;
+    let (ada, door) = (house.home("ada"), house.home("door"));
+    aside(move || {
+        let clip = crate::clips::clip();
+        let _camera = Running::start(&door, &["camera", "--source", text(&clip)]);
+        let watching = Running::start(&ada, &["--json", "view", "door"]);
+        watching.out("first_frame_opened");
+
+        assert_eq!(told(&ada, &["devices", "rename", "bob", "Robert"])["event"], "changed");
+        let changed = told(&ada, &["devices", "remove", "Robert"]);
+        assert_eq!((&changed["event"], &changed["camera"]), (&"camera_changed_keys".into(), &"door".into()));
+        // The one that watches learns it from the server and goes on.
+        let notice: Value = serde_json::from_str(&watching.out("device-removed")).unwrap();
+        assert_eq!((&notice["event"], &notice["list_version"]), (&"notice".into(), &5.into()));
+        watching.out("epoch_record");
+        watching.out("\"stats\"");
+        assert_eq!(watching.signal("INT").0, Some(0));
+        assert_eq!(told(&ada, &["devices"])["devices"].as_array().unwrap().len(), 2);
+    })
+    .await;
+    house.close().await;
+}

@@ -76,7 +76,7 @@ async fn every_command_speaks_json_and_nothing_else() {
         assert!(has(&objects(&String::from_utf8(output.stderr).unwrap()), "first_frame_opened"));
 
         let examined = said(&ada, &["doctor"]);
-        assert_eq!(examined.iter().filter(|object| object["ok"] == true).count(), 9, "{examined:?}");
+        assert_eq!(examined.iter().filter(|object| object["ok"] == true).count(), 11, "{examined:?}");
         assert_eq!(camera.signal("INT").0, Some(0));
 
         let sent = said(&door, &["camera", "--source", clip.to_str().unwrap(), "--duration", "2"]);

@@ -16,8 +16,9 @@ use crate::signaling::unix_seconds;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  latchkey devices remove \"Bob's phone\"\n\n\
-    The device is off the list at once: the server lets it in no more. Each camera then changes its keys, and signs that it\n\
-    did; until that has come, the removal is pending. A camera that is off does it when it is on again.")]
+    The device is off the list at once: the server lets it in no more. Each camera then changes its\n\
+    keys, and signs that it did; until that has come, the removal is pending. A camera that is off\n\
+    does it when it is on again.")]
 pub(super) struct RemoveArgs {
     /// Name or id of the device, as `latchkey devices` shows it
     name: String,

@@ -18,13 +18,18 @@ pub(super) struct Check {
 impl Check {
     /// What is kept of this device can be read.
     pub(super) const DEVICE: Self = Self { name: "device", title: "device" };
+    /// This machine's clock and the server's say the same.
+    pub(super) const CLOCK: Self = Self { name: "clock", title: "clock" };
     /// The server's lists follow those this device knows.
     pub(super) const LIST: Self = Self { name: "device_list", title: "device list" };
+    /// The camera goes on signing records of its epochs.
+    pub(super) const RECORD: Self = Self { name: "epoch_record", title: "camera's signed record" };
 
     /// All lines in their order.
     fn all() -> impl Iterator<Item = Self> {
         let [signalling, media @ ..] = Step::ALL;
-        [Self::DEVICE, signalling.into(), Self::LIST].into_iter().chain(media.into_iter().map(Self::from))
+        let first = [Self::DEVICE, signalling.into(), Self::CLOCK, Self::LIST];
+        first.into_iter().chain(media.into_iter().map(Self::from)).chain([Self::RECORD])
     }
 }
 
@@ -133,6 +138,6 @@ mod tests {
         for step in Step::ALL {
             assert_eq!(serde_json::to_value(step).unwrap(), Check::from(step).name);
         }
-        assert_eq!(Check::all().count(), Step::ALL.len() + 2);
+        assert_eq!(Check::all().count(), Step::ALL.len() + 4);
     }
 }

@@ -21,8 +21,9 @@ use crate::signaling::{RootSession, Server};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  latchkey household delete\n  \
     latchkey household delete --words --server https://cam.example.org      where no admin is left\n\n\
-    The server forgets the lists, the groups, its log and every sign-in; nothing brings them back. No camera sends and no\n\
-    device sees anything from then on. What devices keep themselves stays: delete their folders too.")]
+    The server forgets the lists, the groups, its log and every sign-in; nothing brings them back.\n\
+    No camera sends and no device sees anything from then on. What devices keep themselves stays:\n\
+    delete their folders too.")]
 pub(in crate::cli) struct DeleteArgs {
     /// Do not ask for the household's id
     #[arg(long)]

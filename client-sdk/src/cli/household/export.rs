@@ -15,8 +15,8 @@ use crate::home::Home;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  latchkey household export --out household.json\n  latchkey household export | jq .lists\n\n\
-    The document has what the server has: signed lists with sealed names, its log of who asked for what, and\n\
-    messages that it cannot open. No key is in it, and no picture."
+    The document has what the server has: signed lists with sealed names, its log of who asked for\n\
+    what, and messages that it cannot open. No key is in it, and no picture."
 )]
 pub(in crate::cli) struct ExportArgs {
     /// Write it to this new file, which only you can read, instead of standard output
