@@ -45,9 +45,12 @@ impl Watchers {
 
     /// Returns the event that names them.
     pub(crate) fn event(&self, home: &Home) -> Event {
+        // Whoever was removed sees nothing any more, also before it is forgotten.
+        let listed = |device: &&DeviceId| home.list().is_ok_and(|list| list.device(**device).is_some());
         let devices = self
             .0
             .keys()
+            .filter(listed)
             .map(|device| Watcher { device: *device, name: crate::alarm::name_of(home, *device) });
         Event::Watching { devices: devices.collect() }
     }

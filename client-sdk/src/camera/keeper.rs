@@ -75,6 +75,8 @@ pub(super) struct Keeper {
     clock: GroupClock,
     /// When to look again: a device without key package, a server that did not answer, a daily renewal.
     look_again: Instant,
+    /// The server said that this camera is removed.
+    told_removed: bool,
     pause: Duration,
 }
 
@@ -120,6 +122,7 @@ impl Keeper {
             sealing,
             teller,
             look_again: Instant::now() + LONGEST_PAUSE,
+            told_removed: false,
             pause: SHORTEST_PAUSE,
         })
     }
@@ -156,6 +159,10 @@ impl Keeper {
                 worked = self.react(wake) => worked,
                 () = stop.cancelled() => return None,
             };
+            let shut_out = worked.as_ref().is_err_and(|error| self.told_removed && error.is_shut_out());
+            if shut_out {
+                return Some("the server says that this camera was removed from its household".to_owned());
+            }
             if let Err(error) = worked {
                 self.teller.note(format!("the group could not be brought up to date yet: {error}"));
                 // What could not be told is told then.
@@ -190,7 +197,14 @@ impl Keeper {
             Wake::Server(SignalUpdate::Event(hint)) => hint,
         };
         match hint {
-            ServerEvent::List { .. } | ServerEvent::Removed => self.catch_up().await,
+            ServerEvent::List { .. } => self.catch_up().await,
+            ServerEvent::Removed => {
+                self.told_removed = true;
+                self.catch_up().await?;
+                // Still signed in: it is about another's rights.
+                self.told_removed = false;
+                Ok(())
+            }
             ServerEvent::Message { group, seq } if group == self.group.group_id() && seq > self.seq => {
                 // Questions are answered at once; whatever else came has its turn then.
                 let changed = self.read_messages().await?;

@@ -81,7 +81,9 @@ async fn list(settings: &Settings) -> Result<(), Failure> {
     let mut warning = None;
     match home.refresh(&signaling).await {
         Ok(_) => {}
-        Err(HomeError::Signaling(error)) => warning = Some(format!("this is the list as last seen: {error}")),
+        Err(HomeError::Signaling(error)) => {
+            warning = Some(format!("this is the list as last seen: {}", Failure::from(error)));
+        }
         Err(error) => return Err(error.into()),
     }
     let live = match warning {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::enrol::{AdminError, NewDeviceError, OfferError};
 
 use crate::camera::CameraError;
@@ -67,12 +68,20 @@ impl From<VaultError> for Failure {
 
 impl From<SignalingError> for Failure {
     fn from(error: SignalingError) -> Self {
+        if error.code() == Some(ProblemCode::SignInFailed) {
+            return Self::other(
+                "the server does not let this device in: it was removed from the household, or the server is another one; ask an admin for a new invite and join with a new --home",
+            );
+        }
         Self::of(&error, matches!(error, SignalingError::BadAddress(_)))
     }
 }
 
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
+        if let HomeError::Signaling(error) = error {
+            return error.into();
+        }
         Self::of(&error, home_usage(&error))
     }
 }

@@ -106,7 +106,8 @@ impl Show {
             }
             Event::Reconnecting { reason } => self.say(&format!("reconnect  {}", plain(reason))),
             Event::NewEpoch { epoch, members } => {
-                self.say(&format!("new epoch  {epoch}, held by {members} devices"));
+                let devices = if *members == 1 { "device" } else { "devices" };
+                self.say(&format!("new epoch  {epoch}, held by {members} {devices}"));
             }
             Event::SealingStopped { reason } => self.say(&format!("  stopped  {}", plain(reason))),
             Event::SealingGoesOn => self.say("  sealing  goes on"),
