@@ -366,6 +366,7 @@ pub fn withhold(middle: &Middle, bob: DeviceId) -> Vec<Lie> {
 async fn withheld_for_a_minute() {
     let _all = checked().await;
     let Running { stage, bob, watching, sending: _sending, .. } = Running::start().await;
+    watching.alarms.wait_for_record().await;
     watching.handle.stop().await;
     let lies = withhold(&stage.middle, bob);
     let began = Instant::now();

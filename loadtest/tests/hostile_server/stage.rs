@@ -341,6 +341,12 @@ impl Alarms {
         eventually(word, || self.events().iter().any(about)).await;
     }
 
+    /// Waits until the camera's record of the epoch has come.
+    pub async fn wait_for_record(&self) {
+        let is_record = |event: &Event| matches!(event, Event::EpochRecord { .. });
+        eventually("the camera's record", || self.events().iter().any(is_record)).await;
+    }
+
     /// Whether it raised an alarm of this kind.
     pub fn has(&self, code: &str) -> bool {
         self.all().iter().any(|alarm| alarm.code() == code)

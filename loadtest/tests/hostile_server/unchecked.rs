@@ -119,6 +119,7 @@ async fn forked_group() {
 async fn withheld_for_a_minute() {
     let _off = without(&[Check::CameraAnswers]).await;
     let Running { stage, bob, watching, sending: _sending, .. } = Running::start().await;
+    watching.alarms.wait_for_record().await;
     watching.handle.stop().await;
     let _lies = withhold(&stage.middle, bob);
     let watching = stage.see("bob", "door").await;
