@@ -1,3 +1,5 @@
+//! A vault in its folder: made, opened, locked, moved, damaged, and changed.
+
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
