@@ -181,3 +181,22 @@ async fn an_admin_changes_the_household_while_the_same_device_watches() {
     .await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_is_given_away_while_it_runs_says_so_and_ends() {
+    let house = household(&[(Role::Camera, "door")]).await;
+    let (ada, door) = (house.home("ada"), house.home("door"));
+    aside(move || {
+        let clip = crate::clips::clip();
+        let camera = Running::start(&door, &["camera", "--source", text(&clip)]);
+        camera.err("first frame");
+        assert_eq!(told(&ada, &["camera", "transfer", "door"])["event"], "camera_transferred");
+        let (code, _, said) = camera.end();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.lines().last().unwrap().contains("was removed from its household"), "{said}");
+        assert_eq!(told(&door, &["camera", "reset", "--yes"])["event"], "camera_reset");
+        assert!(!door.join("device.vault").exists(), "nothing of it leaves with the camera");
+    })
+    .await;
+    house.close().await;
+}
