@@ -98,11 +98,10 @@ impl From<CreateError> for Failure {
 
 impl From<DevicesError> for Failure {
     fn from(error: DevicesError) -> Self {
-        let usage = match &error {
-            DevicesError::Home(home) => home_usage(home),
-            _ => true,
-        };
-        Self::of(&error, usage)
+        match error {
+            DevicesError::Home(home) => home.into(),
+            other => Self::of(&other, true),
+        }
     }
 }
 
