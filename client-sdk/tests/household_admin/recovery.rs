@@ -33,7 +33,7 @@ async fn twelve_words_bring_the_household_back_and_every_device_tells_it() {
         assert!(told.contains("RECOVERED with its twelve words"), "{told}");
     }
     let sentence = refused(&house.home("ada"), &["devices", "remove", "bob"], "", 1).await;
-    assert!(sentence.contains("sign-in-failed"), "{sentence}");
+    assert!(sentence.contains("it was removed from the household"), "{sentence}");
     // The new admin is one: it can invite.
     house.add("new", Role::Camera, "door").await;
     house.close().await;

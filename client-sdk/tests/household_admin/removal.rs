@@ -55,7 +55,7 @@ async fn a_removal_waits_for_the_cameras_record_and_all_are_told() {
     let pending = seen.iter().find(|object| object["event"] == "removal_pending").unwrap();
     assert_eq!(pending["camera"], "door");
     let sentence = refused(&house.home("bob"), &["devices", "remove", "ada"], "", 1).await;
-    assert!(sentence.contains("sign-in-failed"), "{sentence}");
+    assert!(sentence.contains("it was removed from the household"), "{sentence}");
     house.close().await;
 }
 
