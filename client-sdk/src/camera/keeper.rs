@@ -3,22 +3,17 @@
 //! Whatever changes the group is saved before it is sent. A commit that the server has accepted re-keys the
 //! very next frame; then the epoch that ended gets its signed record.
 
+mod commits;
+mod notes;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use latchkey_api::device_list::Role;
-use latchkey_api::encoding::ByteString;
 use latchkey_api::event::Event as ServerEvent;
-use latchkey_api::group::{PostCommit, WelcomeFor};
-use latchkey_api::id::DeviceId;
-use latchkey_api::problem::ProblemCode;
-use latchkey_e2ee::gossip::{Difference, Known};
-use latchkey_e2ee::group::{
-    CameraGroup, ClaimedPackage, CommitTime, EpochChange, GroupError, PendingCommit, Processed, Refusal,
-};
+use latchkey_e2ee::group::{CameraGroup, CommitTime, GroupError, Refusal};
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::SenderSession;
-use latchkey_e2ee::note::{Note, Question};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -312,259 +307,6 @@ impl Keeper {
         self.give_keys()
     }
 
-    /// Tells the group what it has to know: the record of the present epoch, and answers to questions.
-    async fn tell_group(&mut self) -> Result<(), FollowError> {
-        if let Err(error) = self.chronicle.sign_due(&self.home, &self.sealing.counters) {
-            self.teller.note(format!("an epoch got no record: {error}"));
-        }
-        let epoch = self.group.epoch();
-        if let Some(record) = self.chronicle.unsent(epoch) {
-            let list = record.list().version;
-            let note = Note::Record(record.as_bytes().to_vec());
-            if !self.send(&note).await? {
-                return Ok(());
-            }
-            self.chronicle.mark_sent(epoch);
-            self.save()?;
-            self.teller.tell(Event::EpochRecord { epoch, list });
-        }
-        while let Some((device, answer)) = self.chronicle.next_answer(&self.home, &self.sealing.counters) {
-            if !self.send(&Note::Answer(answer)).await? {
-                return Ok(());
-            }
-            self.chronicle.answered(device);
-        }
-        Ok(())
-    }
-
-    /// Seals a note, saves, and posts it. Returns false when a commit has to be made first.
-    async fn send(&mut self, note: &Note) -> Result<bool, FollowError> {
-        let message = match self.group.send_note(note) {
-            Err(GroupError::CommitFirst) => return Ok(false),
-            sealed => sealed?,
-        };
-        self.save()?;
-        self.signaling.post_message(self.group.group_id(), message).await?;
-        Ok(true)
-    }
-
-    /// Takes the messages of the group. Returns whether anything is to be done about them beside answering.
-    async fn read_messages(&mut self) -> Result<bool, FollowError> {
-        let messages = match self.signaling.messages_after(self.group.group_id(), self.seq).await {
-            Ok(messages) => messages,
-            // No commit was ever posted: there is nothing to read.
-            Err(error) if error.code() == Some(ProblemCode::NotFound) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let mut changed = false;
-        let any = !messages.is_empty();
-        for message in messages {
-            let bytes = message.message.as_slice();
-            let mut processed = self.group.process(bytes, self.home.chain());
-            if let Err(GroupError::Refused(Refusal::UnknownList { version })) = processed {
-                // An admin's list and removal came between reading lists and reading messages, or a list is withheld.
-                changed |= self.refresh().await?;
-                processed = self.group.process(bytes, self.home.chain());
-                if let Err(GroupError::Refused(Refusal::UnknownList { .. })) = processed {
-                    // Nothing after it can be judged before that list is there: this is its place.
-                    let shown = self.home.list()?.version;
-                    let by = "a commit of the group".to_owned();
-                    self.teller.alarm(Alarm::ListWithheld { named: version, shown, by });
-                    self.look_again = self.look_again.min(Instant::now() + LONGEST_PAUSE);
-                    break;
-                }
-            }
-            self.seq = message.seq;
-            match processed {
-                Ok(Processed::Epoch(change)) => {
-                    changed = true;
-                    self.epoch_began(&change)?;
-                }
-                Ok(Processed::Proposal) => changed = true,
-                Ok(Processed::Note { from, note }) => changed |= self.take_note(from, note).await?,
-                Ok(_) => {}
-                // What breaks a rule, or cannot be read, is passed over; the group is as it was.
-                Err(error) => {
-                    let (epoch, camera) = (self.group.epoch(), name_of(&self.home, self.home.device()));
-                    match follower::explain(&message, &error, epoch, &camera, false) {
-                        Some(alarm) => self.teller.alarm(alarm),
-                        None => self.teller.note(format!("a message of the group was refused: {error}")),
-                    }
-                }
-            }
-        }
-        if any {
-            self.save()?;
-        }
-        Ok(changed)
-    }
-
-    /// Takes what a member tells. Returns whether there are new lists.
-    async fn take_note(&mut self, from: DeviceId, note: Note) -> Result<bool, FollowError> {
-        let (mut lists, mut watchers) = (false, false);
-        match note {
-            Note::Question(question) => {
-                let differences = self.compare(&question)?;
-                if differences.iter().any(|found| matches!(found, Difference::ListAhead { .. })) {
-                    lists = self.refresh().await?;
-                }
-                for difference in differences {
-                    if let Some(alarm) = follower::alarm_of(&self.home, difference, from) {
-                        self.teller.alarm(alarm);
-                    }
-                }
-                watchers = self.chronicle.asked(from, question);
-            }
-            Note::Goodbye => watchers = self.chronicle.left(from),
-            Note::Record(_) | Note::Answer(_) => {
-                let who = name_of(&self.home, from);
-                self.teller
-                    .note(format!("{who} sent a note that only the camera may send; it was left alone"));
-            }
-            _ => {}
-        }
-        if watchers {
-            self.watchers_changed()?;
-        }
-        Ok(lists)
-    }
-
-    /// Holds what a member names against what the camera knows.
-    fn compare(&self, question: &Question) -> Result<Vec<Difference>, GroupError> {
-        let view = self.group.view()?;
-        let views = std::slice::from_ref(&view);
-        let known = Known { lists: self.home.chain(), views, records: self.chronicle.records() };
-        Ok(known.compare_question(question))
-    }
-
-    fn watchers_changed(&mut self) -> Result<(), FollowError> {
-        self.teller.tell(self.chronicle.watching(&self.home));
-        self.save()?;
-        Ok(())
-    }
-
-    /// Commits until the group equals the list. Returns whether every entitled device is in it.
-    async fn sync(&mut self) -> Result<bool, FollowError> {
-        for _ in 0..ATTEMPTS {
-            if let Some(pending) = self.group.pending().cloned() {
-                self.post(&pending).await?;
-                continue;
-            }
-            let now = self.commit_time()?;
-            let (claimed, all_there) = self.claim(now).await;
-            let synced = self.group.sync(self.home.chain(), &claimed, now)?;
-            for refused in &synced.refused {
-                let device = name_of(&self.home, refused.device);
-                self.teller.alarm(Alarm::WrongKeyPackage { device, why: refused.error.to_string() });
-            }
-            // Before the commit is sent.
-            self.save()?;
-            if synced.commit.is_none() && self.session.is_some() {
-                return Ok(all_there);
-            }
-            if synced.commit.is_none() {
-                self.group.renew(self.home.chain(), now)?;
-                self.save()?;
-            }
-        }
-        Ok(false)
-    }
-
-    /// Takes a key package of every device that is missing; says whether all had one.
-    /// A server that gives none keeps nobody in: removals go on.
-    async fn claim(&mut self, now: CommitTime) -> (Vec<ClaimedPackage>, bool) {
-        let mut claimed = self.rejoins.packages();
-        let mut all_there = true;
-        for device in self.group.missing(self.home.chain(), now) {
-            if claimed.iter().any(|package| package.device == device) {
-                continue;
-            }
-            match self.signaling.claim_key_package(device).await {
-                Ok(key_package) => claimed.push(ClaimedPackage { device, key_package }),
-                Err(error) => {
-                    all_there = false;
-                    if error.code() != Some(ProblemCode::NoKeyPackage) {
-                        let who = name_of(&self.home, device);
-                        self.teller.note(format!("no key of {who} could be had to let it in: {error}"));
-                    }
-                    if error.code().is_none() {
-                        // Nobody answers: the others would only take as long.
-                        break;
-                    }
-                }
-            }
-        }
-        (claimed, all_there)
-    }
-
-    /// Sends a commit. From here until the answer no frame is sealed: none of the epoch that ends may follow the commit that
-    /// ended it.
-    async fn post(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
-        self.hold.send_modify(|hold| hold.changing = true);
-        let posted = self.post_and_take(pending).await;
-        self.hold.send_modify(|hold| hold.changing = false);
-        posted
-    }
-
-    async fn post_and_take(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
-        let group = self.group.group_id();
-        match self.signaling.post_commit(group, &commit_of(pending)).await {
-            Ok(seq) => {
-                let change = self.group.confirm()?;
-                // Messages in between, if any, are still to be read.
-                if seq == self.seq + 1 {
-                    self.seq = seq;
-                }
-                self.epoch_began(&change)
-            }
-            Err(error)
-                if matches!(error.code(), Some(ProblemCode::EpochTaken | ProblemCode::EpochNotCurrent)) =>
-            {
-                // Perhaps by this very commit, sent before a crash: then reading confirms it.
-                self.read_messages().await?;
-                if self.group.pending().is_some_and(|still| still.commit == pending.commit) {
-                    self.group.discard()?;
-                    self.save()?;
-                    return Err(FollowError::Home(error.into()));
-                }
-                Ok(())
-            }
-            Err(error) if error.is_passing() => Err(error.into()),
-            Err(error) => {
-                self.group.discard()?;
-                self.save()?;
-                Err(error.into())
-            }
-        }
-    }
-
-    fn epoch_began(&mut self, change: &EpochChange) -> Result<(), FollowError> {
-        if self.session.is_none() {
-            self.session = Some(self.group.next_session()?);
-        }
-        self.save()?;
-        self.give_keys()?;
-        self.chronicle.epoch_began(self.group.view()?);
-        self.teller.tell(Event::NewEpoch { epoch: change.epoch, members: self.group.members().len() });
-        Ok(())
-    }
-
-    /// Tells the media task until when the present epoch is good.
-    fn tell_end(&self) {
-        let end = self.group.next_end(self.home.chain());
-        self.hold.send_if_modified(|hold| std::mem::replace(&mut hold.end, end) != end);
-    }
-
-    fn give_keys(&self) -> Result<(), FollowError> {
-        self.tell_end();
-        if let Some(session) = self.session {
-            let keys = self.group.frame_keys()?;
-            self.keys.send_replace(Some(Arc::new(SenderKeys { keys, session })));
-            self.teller.done(Step::KeyKnown);
-        }
-        Ok(())
-    }
-
     fn save(&mut self) -> Result<(), HomeError> {
         let group = self.group.save();
         self.chronicle.put(&mut self.home);
@@ -591,15 +333,6 @@ impl From<FollowError> for super::CameraError {
     }
 }
 
-fn commit_of(pending: &PendingCommit) -> PostCommit {
-    let welcomes = pending
-        .welcomes
-        .iter()
-        .map(|to| WelcomeFor { device: to.device, welcome: ByteString(to.welcome.clone()) })
-        .collect();
-    PostCommit { epoch: pending.epoch, commit: ByteString(pending.commit.clone()), welcomes, list: None }
-}
-
 fn stored_seq(home: &Home) -> u64 {
     let stored = home.vault().record(SEQ).and_then(|bytes| bytes.try_into().ok());
     stored.map_or(0, u64::from_be_bytes)
@@ -611,8 +344,6 @@ const GROUP: &str = "camera/group";
 const SEQ: &str = "camera/seq";
 /// Record of the last request of each device to be put in anew.
 const REJOINS: &str = "camera/rejoins";
-/// Commits in one go before something else gets its turn.
-const ATTEMPTS: usize = 4;
 /// First and longest wait until a device without key package, or a silent server, is looked at again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
