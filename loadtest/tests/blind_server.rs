@@ -3,24 +3,21 @@
 
 mod support;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use latchkey::home::Home as DeviceHome;
 use latchkey::household::{Invitation, create, join};
 use latchkey::source::spec::{SourceOptions, SourceSpec};
 use latchkey::vault::Vault;
 use latchkey::{Camera, CameraConfig, Viewer, ViewerConfig};
 use latchkey_api::device_list::Role;
-use latchkey_e2ee::group::CameraGroup;
 use latchkey_loadtest::household::{Device, is};
 use latchkey_loadtest::leak::{Needles, search_memory};
 use latchkey_loadtest::secrets;
 use latchkey_signaling::{Server, ServerConfig};
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::payload::{self, Payloads};
-use support::{Home, LIMIT, bundled, clip};
+use support::{Home, LIMIT, bundled, clip, epoch_keys};
 
 /// Video frames that are watched before the server is searched: all of the bundled clip.
 const WATCHED: u64 = 320;
@@ -134,15 +131,6 @@ async fn its_process_log_and_database_hold_nothing() {
         .collect();
     println!("blind_server: control: found in the viewer's own {own:?}");
     assert!(own.len() >= 4, "keys, packages and group are found where they are");
-}
-
-/// Keys of the camera's present epoch, from its own vault.
-fn epoch_keys(camera: &Path) -> latchkey_e2ee::key_schedule::EpochKeys {
-    let home = DeviceHome::look(camera).expect("the device's folder opens");
-    let vault = Vault::look(camera).expect("the vault opens");
-    let group = vault.record("camera/group").expect("a camera that has sent has a group");
-    let group = CameraGroup::restore(group, home.chain()).expect("the group is readable");
-    group.frame_keys().expect("the group has keys")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,9 +7,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
-use latchkey::home::Home as DeviceHome;
 use latchkey::vault::Vault;
-use latchkey_e2ee::group::CameraGroup;
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::SenderSession;
@@ -23,7 +21,7 @@ use latchkey_loadtest::process::Process;
 use latchkey_loadtest::secrets;
 use latchkey_loadtest::server::{Server, Setup};
 use latchkey_wire::codec::Codec;
-use support::{LIMIT, bundled, clip};
+use support::{LIMIT, bundled, clip, epoch_keys};
 
 /// Video frames that each viewer opens: all of the bundled clip.
 const WATCHED: u64 = 320;
@@ -189,14 +187,6 @@ impl Demo {
         planted.retain(|(name, _)| name.contains("sqlite") || name.contains(".db"));
         planted
     }
-}
-
-fn epoch_keys(camera: &Path) -> EpochKeys {
-    let home = DeviceHome::look(camera).expect("the device's folder opens");
-    let vault = Vault::look(camera).expect("the vault opens");
-    let group = vault.record("camera/group").expect("a camera that has sent has a group");
-    let group = CameraGroup::restore(group, home.chain()).expect("the group is readable");
-    group.frame_keys().expect("the group has keys")
 }
 
 /// A frame of the epoch: a key that opens it opens every frame that the server carried.

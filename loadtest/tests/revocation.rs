@@ -8,14 +8,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use latchkey::home::Home;
 use latchkey::household::{Invitation, create, join};
-use latchkey::jitter::{Jitter, Limits};
 use latchkey::observer::{FrameObserver, WireFrame};
 use latchkey::signaling::{SignalUpdate, Signaling};
 use latchkey::source::spec::SourceSpec;
-use latchkey::transport::IncomingPacket;
 use latchkey::{Camera, CameraConfig, CameraHandle, Viewer, ViewerConfig};
 use latchkey_api::device_list::{DeviceList, ListChain, Reason, Role, Signer};
 use latchkey_api::event::Event as ServerEvent;
@@ -24,10 +21,10 @@ use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_e2ee::group::{GroupError, KeyPackages, Member, Processed};
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::open::FrameOpener;
+use latchkey_loadtest::hostile::ear::Ear;
 use latchkey_signaling::{Server, ServerConfig};
-use latchkey_wire::codec::Codec;
 use latchkey_wire::envelope;
-use latchkey_wire::rtp::RtpView;
+use latchkey_wire::sframe_header::SframeHeader;
 use support::{LIMIT, bundled};
 
 /// Phones that are removed, one after the other.
@@ -412,38 +409,18 @@ impl House {
     /// Puts the relay's packets together again.
     fn frames(&self) -> Vec<Frame> {
         let packets = self.tapped.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut frames, mut scratch, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-        for (payload_type, codec) in [(102, Codec::H264), (111, Codec::Opus)] {
-            let mut jitter = Jitter::new(codec, Limits::default());
-            for packet in packets.iter() {
-                let view = RtpView::parse(packet).expect("what the relay opens is RTP");
-                if view.payload_type() != payload_type {
-                    continue;
-                }
-                let arrived = Instant::now();
-                jitter.push(IncomingPacket {
-                    kind: codec.kind(),
-                    codec,
-                    sequence_number: view.sequence_number(),
-                    timestamp: view.timestamp(),
-                    marker: view.marker(),
-                    extensions: Vec::new(),
-                    payload: Bytes::copy_from_slice(view.payload()),
-                    arrived,
+        let (mut ear, mut frames) = (Ear::default(), Vec::new());
+        let (mut scratch, mut seen) = (Vec::new(), HashSet::new());
+        for heard in packets.iter().flat_map(|packet| ear.hear(packet)) {
+            let parts = envelope::split(heard.codec, &heard.wire, &mut scratch).expect("a frame of ours");
+            let header = SframeHeader::read(parts.sframe).expect("an SFrame");
+            if seen.insert((header.kid, header.ctr)) {
+                frames.push(Frame {
+                    kid: header.kid,
+                    ctr: header.ctr,
+                    envelope: parts.envelope.to_vec(),
+                    sframe: parts.sframe.to_vec(),
                 });
-                while let Some(frame) = jitter.pop(arrived) {
-                    let parts = envelope::split(codec, &frame.wire, &mut scratch).expect("a frame of ours");
-                    let header =
-                        latchkey_wire::sframe_header::SframeHeader::read(parts.sframe).expect("an SFrame");
-                    if seen.insert((header.kid, header.ctr)) {
-                        frames.push(Frame {
-                            kid: header.kid,
-                            ctr: header.ctr,
-                            envelope: parts.envelope.to_vec(),
-                            sframe: parts.sframe.to_vec(),
-                        });
-                    }
-                }
             }
         }
         frames

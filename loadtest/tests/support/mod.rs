@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use latchkey::home::Home as DeviceHome;
+use latchkey::vault::Vault;
+use latchkey_e2ee::group::CameraGroup;
+use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_loadtest::household::{Device, Household, Role};
 use latchkey_loadtest::server::Server;
 use tempfile::TempDir;
@@ -49,6 +53,15 @@ pub fn clip() -> PathBuf {
 /// A clip that comes with the project.
 pub fn bundled(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clips").join(name)
+}
+
+/// Keys of a camera's present epoch, from its own vault.
+pub fn epoch_keys(camera: &Path) -> EpochKeys {
+    let home = DeviceHome::look(camera).expect("the device's folder opens");
+    let vault = Vault::look(camera).expect("the vault opens");
+    let group = vault.record("camera/group").expect("a camera that has sent has a group");
+    let group = CameraGroup::restore(group, home.chain()).expect("the group is readable");
+    group.frame_keys().expect("the group has keys")
 }
 
 /// GStreamer's RTSP server with a clip, over and over; it ends when this is dropped.
