@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod household;
 pub mod leak;
 pub mod lossy;
+pub mod measure;
 pub mod outsider;
 pub mod place;
 pub mod process;
