@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod decoded;
 pub mod demo;
+pub mod fleet;
 pub mod hostile;
 pub mod household;
 pub mod leak;
