@@ -10,6 +10,7 @@ pub mod leak;
 pub mod live;
 pub mod lossy;
 pub mod measure;
+pub mod observe;
 pub mod outsider;
 pub mod place;
 pub mod process;
