@@ -19,6 +19,8 @@ pub struct LatencyFigures {
     pub p50_ms: f64,
     /// 90 %.
     pub p90_ms: f64,
+    /// 95 %.
+    pub p95_ms: f64,
     /// 99 %.
     pub p99_ms: f64,
     /// 99.9 %.
@@ -72,6 +74,7 @@ impl Latency {
             mean_ms: self.0.mean() / 1000.0,
             p50_ms: self.quantile_ms(0.5),
             p90_ms: self.quantile_ms(0.9),
+            p95_ms: self.quantile_ms(0.95),
             p99_ms: self.quantile_ms(0.99),
             p999_ms: self.quantile_ms(0.999),
             max_ms: self.0.max() as f64 / 1000.0,
