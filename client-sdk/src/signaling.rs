@@ -21,6 +21,7 @@ use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
 use latchkey_api::problem::{Problem, ProblemCode};
 use latchkey_e2ee::identity::DeviceIdentity;
 use reqwest::Method;
+use reqwest::header::RETRY_AFTER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -79,6 +80,8 @@ pub enum SignalingError {
         status: u16,
         /// The server's own sentence.
         detail: String,
+        /// How long it asks to be left alone, where it says so.
+        retry_after: Option<Duration>,
     },
     /// The server passed on a challenge made for another server: somebody stands in between.
     #[error(
@@ -214,9 +217,10 @@ impl Server {
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
+        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         if !status.is_success() {
-            return Err(refusal(status.as_u16(), &bytes));
+            return Err(refusal(status.as_u16(), wait.map(Duration::from_secs), &bytes));
         }
         let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(bytes).map_err(|error| SignalingError::BadReply(error.to_string()))
@@ -319,15 +323,12 @@ pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn refusal(status: u16, body: &[u8]) -> SignalingError {
-    match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => SignalingError::Refused { code: problem.code, status, detail: problem.detail },
-        Err(_) => SignalingError::Refused {
-            code: ProblemCode::Unknown,
-            status,
-            detail: format!("HTTP status {status}"),
-        },
-    }
+fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> SignalingError {
+    let (code, detail) = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => (problem.code, problem.detail),
+        Err(_) => (ProblemCode::Unknown, format!("HTTP status {status}")),
+    };
+    SignalingError::Refused { code, status, detail, retry_after }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -375,9 +376,9 @@ mod tests {
     #[test]
     fn a_problem_document_becomes_its_code() {
         let body = serde_json::to_vec(&Problem::new(ProblemCode::EpochTaken, "read on")).unwrap();
-        let error = refusal(409, &body);
+        let error = refusal(409, None, &body);
         assert_eq!(error.code(), Some(ProblemCode::EpochTaken));
         assert_eq!(error.to_string(), "the server refused: read on (epoch-taken)");
-        assert_eq!(refusal(502, b"<html>").code(), Some(ProblemCode::Unknown));
+        assert_eq!(refusal(502, None, b"<html>").code(), Some(ProblemCode::Unknown));
     }
 }

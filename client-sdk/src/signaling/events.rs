@@ -124,7 +124,7 @@ impl Signaling {
                     *self.inner.token.lock().await = None;
                 }
                 let body = response.body().as_deref().unwrap_or_default();
-                crate::signaling::refusal(response.status().as_u16(), body)
+                crate::signaling::refusal(response.status().as_u16(), None, body)
             }
             other => self.lost(&without_numbers(&other.to_string())),
         }
