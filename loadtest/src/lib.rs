@@ -1,8 +1,10 @@
 //! End-to-end demo and tests of Latchkey: real processes, real frames, and a search for what a server must not know.
 
 pub mod capture;
+pub mod crew;
 pub mod decoded;
 pub mod demo;
+pub mod door;
 pub mod fleet;
 pub mod hostile;
 pub mod household;
