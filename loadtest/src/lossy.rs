@@ -10,7 +10,8 @@
 
 mod way;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -60,6 +61,14 @@ pub struct Report {
     pub up: Counts,
     /// From the relay to the clients.
     pub down: Counts,
+}
+
+impl Report {
+    /// Returns what happened since an earlier report of the same clients.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { up: self.up.since(earlier.up), down: self.down.since(earlier.down) }
+    }
 }
 
 /// A running proxy; it ends when dropped.
@@ -171,6 +180,8 @@ struct Flow {
     leg: usize,
     up: Way,
     down: Way,
+    /// Its entry among what is due.
+    scheduled: Option<Instant>,
 }
 
 async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationToken) -> io::Result<()> {
@@ -178,15 +189,19 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
     let (from_relay, mut answers) = mpsc::unbounded_channel();
     let mut flows: Vec<Flow> = Vec::new();
     let mut by_client: HashMap<SocketAddr, usize> = HashMap::new();
+    // When which flow has something to let out; entries that a later one overtook are passed by.
+    let mut due: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
     let mut buffer = vec![0; LARGEST_DATAGRAM];
     loop {
-        let due = flows.iter().flat_map(|flow| [flow.up.due(), flow.down.due()]).flatten().min();
+        let next = due.peek().map(|Reverse((at, _))| *at);
         let due_or_never = async {
-            match due {
-                Some(due) => sleep_until(due.into()).await,
+            match next {
+                Some(at) => sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
         };
+        // The flow that something happened to, if any.
+        let mut touched = None;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             received = front.recv_from(&mut buffer) => {
@@ -209,16 +224,44 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                 } else {
                     flow.up.take_in(buffer[..len].to_vec());
                 }
+                touched = Some(index);
             }
             Some((index, bytes)) = answers.recv() => {
                 shared.keep(1, &bytes);
                 flows[index].down.take_in(bytes);
+                touched = Some(index);
             }
             () = due_or_never => {}
         }
-        for flow in &mut flows {
+        let now = Instant::now();
+        while let Some(index) = touched.take().or_else(|| next_due(&mut due, &mut flows, now)) {
+            let flow = &mut flows[index];
             flow.let_out(&front).await;
             shared.count(flow);
+            let wanted = [flow.up.due(), flow.down.due()].into_iter().flatten().min();
+            if wanted != flow.scheduled {
+                flow.scheduled = wanted;
+                due.extend(wanted.map(|at| Reverse((at, index))));
+            }
+        }
+    }
+}
+
+/// Returns a flow whose time has come, off the list.
+fn next_due(
+    due: &mut BinaryHeap<Reverse<(Instant, usize)>>,
+    flows: &mut [Flow],
+    now: Instant,
+) -> Option<usize> {
+    loop {
+        let Reverse((at, index)) = *due.peek()?;
+        let scheduled = &mut flows[index].scheduled;
+        if *scheduled == Some(at) && at > now {
+            return None;
+        }
+        due.pop();
+        if scheduled.take_if(|known| *known == at).is_some() {
+            return Some(index);
         }
     }
 }
@@ -254,6 +297,7 @@ impl Flow {
             leg,
             up: Way::new(weather.up.seed(seed), weather.detour),
             down: Way::new(weather.down.seed(seed + 1), weather.detour),
+            scheduled: None,
         }))
     }
 
@@ -296,6 +340,11 @@ impl Shared {
 /// SRTCP by its first two bytes (RFC 9443, RFC 5761 section 4).
 fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..=191, 192..=223, ..])
+}
+
+/// SRTP, likewise.
+fn is_media(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, _, ..]) && !is_rtcp(bytes)
 }
 
 const LARGEST_DATAGRAM: usize = 65_536;

@@ -14,7 +14,7 @@ use latchkey::stats::ViewerStats;
 use latchkey::viewer::OpenedFrame;
 use latchkey::{Camera, CameraConfig, Viewer, ViewerConfig, ViewerHandle};
 use latchkey_loadtest::household::{Device, Household, Role};
-use latchkey_loadtest::lossy::{Counts, Lossy, Report, Weather};
+use latchkey_loadtest::lossy::{Lossy, Report, Weather};
 use latchkey_loadtest::server::{Server, Setup};
 use str0m_netem::{GilbertElliot, NetemConfig, Probability, RandomLoss};
 use support::{Home, LIMIT, clip};
@@ -188,8 +188,8 @@ async fn watch_and(name: &str, camera: Weather, viewers: Weather, change: impl F
     let run = Run {
         sealed: counted.len(),
         seen,
-        camera_leg: since(proxy.report(camera_leg), reports.0),
-        viewers_leg: since(proxy.report(viewers_leg), reports.1),
+        camera_leg: proxy.report(camera_leg).since(reports.0),
+        viewers_leg: proxy.report(viewers_leg).since(reports.1),
         nacks: later.nacks - metrics.nacks,
         repairs: later.repairs - metrics.repairs,
         upstream_nacks: later.upstream_nacks - metrics.upstream_nacks,
@@ -383,15 +383,4 @@ impl Metrics {
             video_out: value("relay_packets_total{dir=\"out\",kind=\"video\",transport=\"webrtc\"} "),
         }
     }
-}
-
-fn since(now: Report, before: Report) -> Report {
-    let less = |now: Counts, before: Counts| Counts {
-        datagrams: now.datagrams - before.datagrams,
-        lost: now.lost - before.lost,
-        repeated: now.repeated - before.repeated,
-        overtaken: now.overtaken - before.overtaken,
-        unheard: now.unheard - before.unheard,
-    };
-    Report { up: less(now.up, before.up), down: less(now.down, before.down) }
 }

@@ -84,3 +84,10 @@ fn rtcp_can_go_unheard() {
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
     assert_eq!(report.up.unheard, 1);
 }
+
+#[test]
+fn media_is_told_from_everything_else() {
+    assert!(is_media(&[0x80, 96]) && is_media(&[0xbf, 224]));
+    assert!(!is_media(&RTCP.to_be_bytes()), "a sender report");
+    assert!(!is_media(&[0x00, 1]) && !is_media(&[22, 254]) && !is_media(&[0x80]), "STUN, DTLS, nothing");
+}

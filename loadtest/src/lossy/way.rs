@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use str0m_netem::{Input, Netem, NetemConfig, Output};
 
+use crate::lossy::is_media;
+
 /// What happened in one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -13,6 +15,12 @@ pub struct Counts {
     pub lost: u64,
     /// Those that went on twice.
     pub repeated: u64,
+    /// SRTP that came in, repairs included.
+    pub media: u64,
+    /// Of it, lost.
+    pub media_lost: u64,
+    /// Of it, went on twice.
+    pub media_repeated: u64,
     /// Those that went on behind one that came in later.
     pub overtaken: u64,
     /// RTCP that was kept back, see [`Lossy::silence`](super::Lossy::silence).
@@ -63,12 +71,19 @@ impl Way {
             Some((every, longer)) if self.next.is_multiple_of(*every) => longer,
             _ => &mut self.netem,
         };
-        let before = netem.queue_len();
+        let (before, media) = (netem.queue_len(), u64::from(is_media(&bytes)));
         netem.handle_input(Input::Packet(Instant::now(), Datagram { number: self.next, bytes }));
+        self.counts.media += media;
         match netem.queue_len() - before {
-            0 => self.counts.lost += 1,
+            0 => {
+                self.counts.lost += 1;
+                self.counts.media_lost += media;
+            }
             1 => {}
-            _ => self.counts.repeated += 1,
+            _ => {
+                self.counts.repeated += 1;
+                self.counts.media_repeated += media;
+            }
         }
     }
 
@@ -104,7 +119,24 @@ impl Counts {
         self.datagrams += more.datagrams;
         self.lost += more.lost;
         self.repeated += more.repeated;
+        self.media += more.media;
+        self.media_lost += more.media_lost;
+        self.media_repeated += more.media_repeated;
         self.overtaken += more.overtaken;
         self.unheard += more.unheard;
+    }
+
+    /// Returns what came on top of what there was earlier.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            datagrams: self.datagrams - earlier.datagrams,
+            lost: self.lost - earlier.lost,
+            repeated: self.repeated - earlier.repeated,
+            media: self.media - earlier.media,
+            media_lost: self.media_lost - earlier.media_lost,
+            media_repeated: self.media_repeated - earlier.media_repeated,
+            overtaken: self.overtaken - earlier.overtaken,
+            unheard: self.unheard - earlier.unheard,
+        }
     }
 }
