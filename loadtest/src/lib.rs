@@ -17,5 +17,7 @@ pub mod outsider;
 pub mod place;
 pub mod process;
 pub mod report;
+pub mod run;
+pub mod scenario;
 pub mod secrets;
 pub mod server;

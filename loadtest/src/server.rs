@@ -5,11 +5,30 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::observe::cores::pin_this_thread;
 use crate::place::Place;
 use crate::process::{Process, ProcessError};
 
 /// The longest a start may take before it counts as failed.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// What a server for a load run is told beside its addresses.
+const LIMITS: [(&str, &str); 15] = [
+    ("--max-viewers-per-room", "100000"),
+    ("--max-sessions-per-device", "100000"),
+    ("--max-households", "1000000"),
+    ("--max-connections", "100000"),
+    ("--address-rate", "1000000"),
+    ("--address-burst", "1000000"),
+    ("--open-rate", "1000000"),
+    ("--open-burst", "1000000"),
+    ("--household-rate", "1000000"),
+    ("--household-burst", "1000000"),
+    ("--device-rate", "1000000"),
+    ("--device-burst", "1000000"),
+    ("--message-rate", "1000000"),
+    ("--message-burst", "1000000"),
+    ("--log", "warn"),
+];
 
 /// Where a running server can be reached, as it says itself in its ready file.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +54,10 @@ pub struct Setup {
     pub media: String,
     /// TCP address of the private ops port.
     pub ops: String,
+    /// Media threads; 0 is one for each processor that it may use.
+    pub shards: usize,
+    /// Processors that it may use; empty: all.
+    pub cores: Vec<usize>,
     /// Further arguments, such as `--public-address` and its value.
     pub more: Vec<String>,
 }
@@ -43,7 +66,25 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let any = || "127.0.0.1:0".to_owned();
-        Self { place: Place::default(), listen: any(), media: any(), ops: any(), more: Vec::new() }
+        Self {
+            place: Place::default(),
+            listen: any(),
+            media: any(),
+            ops: any(),
+            shards: 1,
+            cores: Vec::new(),
+            more: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// A server for a fleet that stands behind one address: what limits an address, a device or a room in an everyday server
+    /// is out of the way, and only warnings are logged. How many sessions it has in all stays as it is, 20000.
+    #[must_use]
+    pub fn for_load(shards: usize, cores: &[usize]) -> Self {
+        let more = LIMITS.iter().flat_map(|(flag, limit)| [(*flag).to_owned(), (*limit).to_owned()]);
+        Self { shards, cores: cores.to_vec(), more: more.collect(), ..Self::default() }
     }
 }
 
@@ -72,6 +113,7 @@ impl Server {
         let ready = dir.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let data = dir.join("data");
+        let shards = setup.shards.to_string();
         let args: [&std::ffi::OsStr; 12] = [
             "--data-dir".as_ref(),
             data.as_os_str(),
@@ -82,12 +124,14 @@ impl Server {
             "--ops".as_ref(),
             setup.ops.as_ref(),
             "--shards".as_ref(),
-            "1".as_ref(),
+            shards.as_ref(),
             "--ready-file".as_ref(),
             ready.as_os_str(),
         ];
         let args = args.into_iter().chain(setup.more.iter().map(std::ffi::OsStr::new));
-        let mut process = Process::start_at(&setup.place, "server", "latchkey-server", dir, args, &[])?;
+        let mut process = on_cores(&setup.cores, || {
+            Process::start_at(&setup.place, "server", "latchkey-server", dir, args, &[])
+        })?;
         let deadline = Instant::now() + START_LIMIT;
         let doors = loop {
             if let Some(doors) =
@@ -140,8 +184,33 @@ impl Server {
         self.dir.join("data")
     }
 
+    /// Returns its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Returns the process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// Starts something on these processors only: what a thread starts runs where the thread may.
+fn on_cores(
+    cores: &[usize],
+    start: impl FnOnce() -> Result<Process, ProcessError> + Send,
+) -> Result<Process, ProcessError> {
+    if cores.is_empty() {
+        return start();
+    }
+    let started = std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            let failed = |source| ProcessError::NotStarted { name: "server".to_owned(), source };
+            pin_this_thread(cores).map_err(failed)?;
+            start()
+        });
+        starting.join()
+    });
+    started.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
