@@ -55,6 +55,7 @@ impl Home {
             listen: "0.0.0.0:9601".to_owned(),
             media: "0.0.0.0:9602".to_owned(),
             ops: "127.0.0.1:0".to_owned(),
+            shards: 1,
             more,
         };
         let server = Server::start_with(dir.path(), setup).expect("the server starts");
