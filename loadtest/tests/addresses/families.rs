@@ -59,6 +59,7 @@ fn one_server_for_both_families() {
         media: both(9602),
         ops: "127.0.0.1:0".to_owned(),
         shards: 1,
+        cores: Vec::new(),
         more: Vec::new(),
     };
     let mut server = Server::start_with(dir.path(), setup).expect("the server starts");
@@ -99,6 +100,7 @@ fn one_server_in_two_networks_without_a_way_out() {
         media: "0.0.0.0:9602".to_owned(),
         ops: "127.0.0.1:0".to_owned(),
         shards: 1,
+        cores: Vec::new(),
         more: Vec::new(),
     };
     let _server = Server::start_with(dir.path(), setup).expect("the server starts");

@@ -56,6 +56,7 @@ impl Home {
             media: "0.0.0.0:9602".to_owned(),
             ops: "127.0.0.1:0".to_owned(),
             shards: 1,
+            cores: Vec::new(),
             more,
         };
         let server = Server::start_with(dir.path(), setup).expect("the server starts");
