@@ -9,7 +9,10 @@
 pub mod camera;
 pub mod cameras;
 pub mod content;
+pub mod network;
 pub mod peer;
+pub mod viewer;
+pub mod viewers;
 
 /// Number of a camera in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

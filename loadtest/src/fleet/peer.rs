@@ -73,6 +73,12 @@ pub enum PeerError {
     /// The client's engine gave up, such as on DTLS that does not fit.
     #[error("the client gave up: {0}")]
     Engine(#[from] RtcError),
+    /// The server ended the connection.
+    #[error("the server ended the connection")]
+    Closed,
+    /// The server has not answered for so long that the client gives up.
+    #[error("the server does not answer any more")]
+    Lost,
     /// Nothing is written before the answer came, or by a client that views: the caller's fault.
     #[error("this client does not send")]
     NotSending,
@@ -85,6 +91,8 @@ pub enum PeerEvent {
     Connected,
     /// The way to the server is lost; ICE may still find it again.
     Disconnected,
+    /// The way to the server was found again.
+    Reconnected,
     /// The server ended the connection.
     Closed,
     /// The server wants a key frame.
@@ -338,13 +346,20 @@ impl Peer {
         true
     }
 
-    /// Goes on from another port, as behind a home router that forgot the old one: the client itself does not know.
+    /// Goes on from another port of its address, as a phone does that changes networks: the server hears of it by the
+    /// client's next connectivity check, which is handed out at once.
     ///
     /// # Errors
-    /// [`PeerError::Socket`]; then it goes on from the old one.
-    pub fn move_address(&mut self) -> Result<(), PeerError> {
-        self.socket = bind(self.local.ip(), self.send_offload)?;
-        Ok(())
+    /// [`PeerError::Socket`], then it goes on from the old one; or [`PeerError::Engine`].
+    pub fn move_address(&mut self, out: &mut impl Outlet) -> Result<(), PeerError> {
+        let socket = bind(self.local.ip(), self.send_offload)?;
+        let host = |address| Candidate::host(address, "udp").map_err(RtcError::from);
+        let (old, new) = (host(self.local)?, host(socket.local_addr()?)?);
+        (self.local, self.socket) = (socket.local_addr()?, socket);
+        self.rtc.add_local_candidate(new);
+        self.rtc.direct_api().invalidate_candidate(&old);
+        self.rtc.handle_input(Input::Timeout(Instant::now()))?;
+        self.drain(SystemTime::UNIX_EPOCH, out, &mut |_| {})
     }
 
     /// Says goodbye: what it wants to send is handed out, and it lives no more.
@@ -385,6 +400,9 @@ impl Peer {
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 on(PeerEvent::Disconnected);
             }
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) if self.connected => on(PeerEvent::Reconnected),
             Event::Closed => on(PeerEvent::Closed),
             Event::KeyframeRequest(_) => on(PeerEvent::KeyFrameWanted),
             Event::MediaIngressStats(stats) if self.way == Way::View => self.count_nacks(stats.nacks, on),

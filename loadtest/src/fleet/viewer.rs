@@ -1,0 +1,379 @@
+//! One viewer of the fleet: a client behind its network, the ledger of its packets, and what becomes of its frames.
+//!
+//! ```text
+//!   socket ─▶ Path ─▶ Peer ─▶ authentic packets ─▶ Assembly ─▶ whole frames ─▶ Opening ─▶ Numbers, latencies
+//!                │                                                       └────▶ Playout ─▶ frozen time, key frames wanted
+//!                └──▶ clear headers ─▶ Ledger
+//! ```
+
+mod assembly;
+mod ledger;
+mod numbers;
+mod opening;
+mod playout;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use latchkey_e2ee::key_schedule::EpochKeys;
+use latchkey_relay::batch::{Receiver, SendArena};
+use latchkey_wire::rtp::{RtpHeader, RtpView, is_rtcp};
+use str0m::rtp::RtpPacket;
+
+use crate::fleet::content::Stamp;
+use crate::fleet::network::{Conditions, Path};
+use crate::fleet::peer::{Outlet as _, Peer, PeerError, PeerEvent};
+use crate::fleet::viewer::assembly::{Assembly, Piece, Whole};
+use crate::fleet::viewer::ledger::Ledger;
+pub(crate) use crate::fleet::viewer::opening::Bench;
+pub use crate::fleet::viewer::opening::Frames;
+use crate::fleet::viewer::opening::{Opening, Outcome};
+use crate::fleet::viewer::playout::Playout;
+use crate::fleet::{CameraId, ViewerId};
+use crate::measure::tally::ViewerTally;
+
+/// A viewer that is about to watch.
+#[derive(Debug)]
+pub struct NewViewer {
+    /// Its client, which has taken the door's answer.
+    pub peer: Peer,
+    /// What it watches.
+    pub camera: CameraId,
+    /// What lies between it and the server.
+    pub network: Conditions,
+    /// One frame in so many is opened, the others only put together; 1 opens all.
+    pub opens_one_in: u32,
+    /// How frames come.
+    pub frames: Frames,
+    /// When its join began.
+    pub asked: Instant,
+}
+
+/// What the viewers of one thread share: buffers, counts.
+pub(crate) struct Desk {
+    arena: SendArena,
+    events: Vec<PeerEvent>,
+    pub(crate) bench: Bench,
+    /// The longest that a datagram lay in its socket since this was taken.
+    pub(crate) lag: Duration,
+}
+
+/// One viewer.
+pub(crate) struct Viewer {
+    pub(crate) id: ViewerId,
+    pub(crate) camera: CameraId,
+    peer: Peer,
+    path: Option<Box<Path>>,
+    ssrc: Option<u32>,
+    ledger: Ledger,
+    assembly: Assembly,
+    opening: Opening,
+    /// None once its device was removed: nobody watches any more.
+    playout: Option<Playout>,
+    /// What it counted since it was told last.
+    tally: ViewerTally,
+    asked: Instant,
+    first_frame: Option<Instant>,
+    lost_since: Option<Instant>,
+    checks_at: Instant,
+    /// No key frame is asked for before.
+    may_ask_at: Instant,
+    moves: Option<(Duration, Instant)>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self { arena: SendArena::new(), events: Vec::new(), bench: Bench::default(), lag: Duration::ZERO }
+    }
+}
+
+impl Viewer {
+    pub(crate) fn new(id: ViewerId, new: NewViewer, now: Instant) -> Self {
+        let codec = new.peer.codec();
+        let sealed = matches!(new.frames, Frames::Sealed(_));
+        Self {
+            id,
+            camera: new.camera,
+            path: Path::new(&new.network),
+            ssrc: None,
+            ledger: Ledger::new(now),
+            assembly: Assembly::new(codec, sealed),
+            opening: Opening::new(codec, new.frames, new.opens_one_in, id.0, now),
+            playout: Some(Playout::default()),
+            tally: ViewerTally::default(),
+            asked: new.asked,
+            first_frame: None,
+            lost_since: None,
+            checks_at: now + CHECKS_EVERY,
+            may_ask_at: now + PATIENCE,
+            moves: new.network.address_change_every.map(|every| (every, now + every)),
+            peer: new.peer,
+        }
+    }
+
+    /// Returns its client.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Returns whether it is connected and has not lost the server.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.peer.is_connected() && self.lost_since.is_none()
+    }
+
+    /// Returns when it saw its first frame.
+    pub(crate) fn first_frame(&self) -> Option<Instant> {
+        self.first_frame
+    }
+
+    /// Returns whether somebody watches: a frame was seen and its device is no removed one.
+    pub(crate) fn watches(&self) -> bool {
+        self.first_frame.is_some() && self.playout.is_some()
+    }
+
+    /// Returns when its time wants to pass, see [`Viewer::pass_time`].
+    pub(crate) fn due(&self) -> Instant {
+        let mut due = self.peer.due().min(self.checks_at);
+        if let Some((_, at)) = self.moves {
+            due = due.min(at);
+        }
+        match self.path.as_ref().and_then(|path| path.due()) {
+            Some(path) => due.min(path),
+            None => due,
+        }
+    }
+
+    /// Takes what its socket holds.
+    ///
+    /// # Errors
+    /// [`PeerError`]: it cannot go on.
+    pub(crate) fn receive(&mut self, receiver: &mut Receiver, desk: &mut Desk) -> Result<(), PeerError> {
+        loop {
+            let messages = receiver.receive(self.peer.socket())?;
+            let now = Instant::now();
+            let read_at = SystemTime::now();
+            for datagram in receiver.datagrams() {
+                let arrival = datagram.received.unwrap_or(read_at);
+                desk.lag = desk.lag.max(read_at.duration_since(arrival).unwrap_or_default());
+                self.tally.datagrams += 1;
+                self.tally.bytes += datagram.bytes.len() as u64;
+                let parcel = Arrived { bytes: datagram.bytes, remote: datagram.route.remote, arrival };
+                match &mut self.path {
+                    None => self.take_in(parcel, now, desk)?,
+                    Some(path) => path.received(now, parcel.bytes, parcel.remote, arrival),
+                }
+            }
+            if messages < Receiver::SLOTS {
+                self.go_through_path(now, desk)?;
+                self.peer.send(&mut desk.arena);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets its time pass. Returns whether it has another socket now.
+    ///
+    /// # Errors
+    /// [`PeerError`]: it cannot go on.
+    pub(crate) fn pass_time(&mut self, now: Instant, desk: &mut Desk) -> Result<bool, PeerError> {
+        self.go_through_path(now, desk)?;
+        if now >= self.checks_at {
+            self.checks_at = now + CHECKS_EVERY;
+            self.check(now)?;
+        }
+        let events = &mut desk.events;
+        let on = &mut |event| events.push(event);
+        match &mut self.path {
+            None => self.peer.pass_time(now, &mut desk.arena, on)?,
+            Some(path) => self.peer.pass_time(now, &mut path.outlet(now, &mut desk.arena), on)?,
+        }
+        self.digest(None, now, desk)?;
+        self.peer.send(&mut desk.arena);
+        match &mut self.moves {
+            Some((every, at)) if now >= *at => {
+                *at = now + *every;
+                self.move_address(desk)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Goes on from another address.
+    ///
+    /// # Errors
+    /// [`PeerError::Socket`].
+    pub(crate) fn move_address(&mut self, desk: &mut Desk) -> Result<(), PeerError> {
+        self.peer.move_address(&mut desk.arena)
+    }
+
+    /// Takes the keys of another epoch, and opens what has waited for them.
+    pub(crate) fn add_keys(&mut self, keys: EpochKeys, now: Instant, desk: &mut Desk) {
+        for whole in self.opening.add_keys(keys, now) {
+            self.open(whole, now, desk);
+        }
+    }
+
+    /// Its device was taken out of the group: what opens from now on is a fault.
+    pub(crate) fn remove(&mut self, now: Instant, desk: &mut Desk) {
+        self.settle(now, &mut desk.bench);
+        self.opening.remove(SystemTime::now());
+        self.playout = None;
+    }
+
+    /// Counts up to `now`, adds what was counted to the thread's window, and returns it.
+    pub(crate) fn settle(&mut self, now: Instant, bench: &mut Bench) -> ViewerTally {
+        self.ledger.settle(now, &mut self.tally);
+        self.opening.numbers.settle(now, &mut self.tally);
+        self.opening.forget_old(now, &mut self.tally);
+        if let Some(playout) = &mut self.playout {
+            playout.settle(Stamp::nanoseconds(SystemTime::now()) / 1000, &mut self.tally);
+        }
+        bench.window.viewer.add(&self.tally);
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Counts everything that stands open, because nothing more comes: what is missing now is lost.
+    pub(crate) fn close(&mut self, now: Instant, desk: &mut Desk) -> ViewerTally {
+        if self.peer.is_alive() {
+            self.peer.close(&mut desk.arena);
+            self.peer.send(&mut desk.arena);
+        }
+        self.ledger.close(&mut self.tally);
+        self.opening.numbers.close(&mut self.tally);
+        self.settle(now, &mut desk.bench)
+    }
+
+    fn go_through_path(&mut self, now: Instant, desk: &mut Desk) -> Result<(), PeerError> {
+        while let Some(parcel) = self.path.as_mut().and_then(|path| path.to_client(now)) {
+            let arrived = Arrived { bytes: &parcel.bytes, remote: parcel.remote, arrival: parcel.arrival };
+            self.take_in(arrived, now, desk)?;
+        }
+        while let Some(parcel) = self.path.as_mut().and_then(|path| path.to_server(now)) {
+            desk.arena.send(self.peer.socket(), parcel.remote, &parcel.bytes);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, arrived: Arrived<'_>, now: Instant, desk: &mut Desk) -> Result<(), PeerError> {
+        let Arrived { bytes, remote, arrival } = arrived;
+        let header = RtpView::parse_sealed(bytes).ok().filter(|_| !is_rtcp(bytes)).map(|view| view.header());
+        let events = &mut desk.events;
+        let on = &mut |event| events.push(event);
+        match &mut self.path {
+            None => self.peer.take_in(bytes, remote, arrival, &mut desk.arena, on)?,
+            Some(path) => {
+                let mut out = path.outlet(now, &mut desk.arena);
+                self.peer.take_in(bytes, remote, arrival, &mut out, on)?;
+            }
+        }
+        self.digest(header, now, desk)
+    }
+
+    /// Looks at what the client made of a datagram with this header, or of time that passed.
+    fn digest(&mut self, header: Option<RtpHeader>, now: Instant, desk: &mut Desk) -> Result<(), PeerError> {
+        let mut authentic = None;
+        let mut events = std::mem::take(&mut desk.events);
+        for event in events.drain(..) {
+            match event {
+                PeerEvent::Packet(packet, arrival) => {
+                    authentic = Some(packet.header.sequence_number);
+                    self.note(header, authentic, now);
+                    self.piece(packet, arrival, now, desk);
+                }
+                PeerEvent::Disconnected => self.lost_since = self.lost_since.or(Some(now)),
+                PeerEvent::Reconnected => self.lost_since = None,
+                PeerEvent::Nacks(more) => self.tally.nacks += more,
+                PeerEvent::Connected | PeerEvent::Closed | PeerEvent::KeyFrameWanted => {}
+            }
+        }
+        desk.events = events;
+        if authentic.is_none() {
+            self.note(header, None, now);
+        }
+        if self.peer.is_alive() { Ok(()) } else { Err(PeerError::Closed) }
+    }
+
+    /// Notes a datagram in the ledger; `authentic` is the number that the client found in it.
+    fn note(&mut self, header: Option<RtpHeader>, authentic: Option<u16>, now: Instant) {
+        let Some(header) = header else { return };
+        let is_first = Some(header.payload_type) == self.peer.payload_type();
+        match authentic {
+            Some(_) if is_first && self.ssrc != Some(header.ssrc) => {
+                self.ledger.close(&mut self.tally);
+                self.assembly.restart();
+                self.ssrc = Some(header.ssrc);
+                self.ledger.first(header.sequence_number, true, now, &mut self.tally);
+            }
+            Some(number) if !is_first => self.ledger.again(number, now, &mut self.tally),
+            _ if is_first && self.ssrc == Some(header.ssrc) => {
+                self.ledger.first(header.sequence_number, authentic.is_some(), now, &mut self.tally);
+            }
+            _ => {}
+        }
+    }
+
+    fn piece(&mut self, packet: RtpPacket, arrival: SystemTime, now: Instant, desk: &mut Desk) {
+        let piece = Piece {
+            sequence: *packet.seq_no,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload: packet.payload,
+            arrival_ns: Stamp::nanoseconds(arrival),
+        };
+        if let Some(whole) = self.assembly.take(piece) {
+            self.open(whole, now, desk);
+        }
+    }
+
+    fn open(&mut self, whole: Whole, now: Instant, desk: &mut Desk) {
+        match self.opening.whole(&whole, now, &mut desk.bench, &mut self.tally) {
+            Outcome::NoKeys => return self.opening.keep(whole, now, &mut self.tally),
+            Outcome::Refused => {}
+            Outcome::Opened | Outcome::NotOfTheSample => {
+                let complete_ns = whole.pieces.iter().map(|piece| piece.arrival_ns).max().unwrap_or(0);
+                if self.first_frame.is_none() {
+                    self.first_frame = Some(now);
+                    desk.bench.window.joins.seen += 1;
+                    let waited = now.saturating_duration_since(self.asked);
+                    desk.bench.window.first_frame.record(waited.as_micros() as u64);
+                }
+                if let Some(playout) = &mut self.playout {
+                    playout.complete(whole.place, complete_ns / 1000, &mut self.tally);
+                }
+            }
+        }
+        self.assembly.recycle(whole.pieces);
+    }
+
+    /// What is looked at now and then: whether the server is lost for good, and whether nothing but a key frame helps.
+    fn check(&mut self, now: Instant) -> Result<(), PeerError> {
+        if self.lost_since.is_some_and(|since| now.saturating_duration_since(since) > LOST_FOR_GOOD) {
+            return Err(PeerError::Lost);
+        }
+        let now_us = Stamp::nanoseconds(SystemTime::now()) / 1000;
+        let wants = self.playout.as_ref().is_some_and(|playout| playout.wants_key_frame(now_us));
+        // The first packet tells whom to ask.
+        if wants && now >= self.may_ask_at && self.peer.ask_for_key_frame() {
+            self.may_ask_at = now + PATIENCE;
+            self.tally.plis += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A datagram that has come to the client.
+struct Arrived<'a> {
+    bytes: &'a [u8],
+    remote: SocketAddr,
+    arrival: SystemTime,
+}
+
+/// How often a viewer is looked at, whatever else happens.
+const CHECKS_EVERY: Duration = Duration::from_millis(250);
+/// How long a viewer waits for something that can be decoded before it asks for a key frame, and between two such wishes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a server may be lost until the viewer gives up.
+const LOST_FOR_GOOD: Duration = Duration::from_secs(10);
