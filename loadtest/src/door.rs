@@ -10,6 +10,7 @@ use url::Url;
 #[derive(Clone, Debug)]
 pub struct Door {
     http: reqwest::Client,
+    limit: Duration,
 }
 
 /// What an endpoint gave back for an offer.
@@ -73,11 +74,10 @@ impl Door {
     pub fn new() -> Result<Self, DoorError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
-            .timeout(ANSWER_LIMIT)
             .no_proxy()
             .build()
             .map_err(|error| DoorError::NoClient(error.to_string()))?;
-        Ok(Self { http })
+        Ok(Self { http, limit: ANSWER_LIMIT })
     }
 
     /// Posts an offer that has all its candidates, and returns the answer.
@@ -87,13 +87,14 @@ impl Door {
     /// [`DoorError::BadBearer`].
     pub async fn post(&self, url: &Url, bearer: Option<&str>, offer: String) -> Result<Answer, DoorError> {
         let headers = headers(bearer)?;
-        let request = self.http.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/sdp");
-        let response = request.body(offer).send().await.map_err(|error| unanswered(url, &error))?;
+        let request = self.http.post(url.clone()).timeout(self.limit).headers(headers);
+        let request = request.header(CONTENT_TYPE, "application/sdp").body(offer);
+        let response = request.send().await.map_err(|error| self.unanswered(url, &error))?;
         let status = response.status();
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         // Relative to the address that answered, which is another after a redirection.
         let resource = location.and_then(|location| response.url().join(location).ok());
-        let body = response.text().await.map_err(|error| unanswered(url, &error))?;
+        let body = response.text().await.map_err(|error| self.unanswered(url, &error))?;
         if !status.is_success() {
             return Err(refusal(status.as_u16(), &body));
         }
@@ -108,14 +109,28 @@ impl Door {
     /// # Errors
     /// As [`Door::post`].
     pub async fn delete(&self, resource: &Url, bearer: Option<&str>) -> Result<(), DoorError> {
-        let request = self.http.delete(resource.clone()).headers(headers(bearer)?);
-        let response = request.send().await.map_err(|error| unanswered(resource, &error))?;
+        let request = self.http.delete(resource.clone()).timeout(self.limit).headers(headers(bearer)?);
+        let response = request.send().await.map_err(|error| self.unanswered(resource, &error))?;
         let status = response.status();
         if status.is_success() || matches!(status.as_u16(), 404 | 410) {
             return Ok(());
         }
-        let body = response.text().await.map_err(|error| unanswered(resource, &error))?;
+        let body = response.text().await.map_err(|error| self.unanswered(resource, &error))?;
         Err(refusal(status.as_u16(), &body))
+    }
+
+    fn unanswered(&self, url: &Url, error: &reqwest::Error) -> DoorError {
+        let host = host_of(url);
+        if error.is_timeout() && !error.is_connect() {
+            return DoorError::TooSlow { host, seconds: self.limit.as_secs() };
+        }
+        // The innermost cause says what happened; the error itself prints the whole address.
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        let reason = if error.is_timeout() { "no reply in time".to_owned() } else { innermost.to_string() };
+        DoorError::Unreachable { host, reason }
     }
 }
 
@@ -139,20 +154,6 @@ fn headers(bearer: Option<&str>) -> Result<HeaderMap, DoorError> {
         headers.insert(AUTHORIZATION, value);
     }
     Ok(headers)
-}
-
-fn unanswered(url: &Url, error: &reqwest::Error) -> DoorError {
-    let host = host_of(url);
-    if error.is_timeout() && !error.is_connect() {
-        return DoorError::TooSlow { host, seconds: ANSWER_LIMIT.as_secs() };
-    }
-    // The innermost cause says what happened; the error itself prints the whole address.
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let reason = if error.is_timeout() { "no reply in time".to_owned() } else { innermost.to_string() };
-    DoorError::Unreachable { host, reason }
 }
 
 fn refusal(status: u16, body: &str) -> DoorError {
@@ -187,3 +188,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Characters of a server's sentence that are kept.
 const MAX_DETAIL: usize = 200;
+
+#[cfg(test)]
+mod tests;

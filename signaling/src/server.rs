@@ -291,6 +291,7 @@ fn relay_config(config: &ServerConfig, key: GrantKey) -> RelayConfig {
         audience: RELAY_AUDIENCE.to_owned(),
         grant_keys: vec![key],
         max_viewers_per_room: config.max_viewers_per_room,
+        max_sessions_per_device: config.max_sessions_per_device,
         drain_seconds: config.drain_seconds,
         ..RelayConfig::default()
     }

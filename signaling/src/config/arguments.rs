@@ -94,6 +94,10 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_MAX_VIEWERS_PER_ROOM", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_viewers_per_room: Option<usize>,
+    /// Views and publications of one device at once [default: 32]
+    #[arg(long, env = "LATCHKEY_SERVER_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_sessions_per_device: Option<usize>,
     /// Hours that a view may last before the client asks for a new grant [default: 24]
     #[arg(long, env = "LATCHKEY_SERVER_MAX_SESSION_HOURS", value_name = "HOURS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,6 +233,9 @@ impl Arguments {
         }
         if !(1..=MOST_CONNECTIONS).contains(&config.max_connections) {
             return wrong("max_connections", "write a number from 1 to 1000000");
+        }
+        if config.max_sessions_per_device == 0 {
+            return wrong("max_sessions_per_device", "write a number above 0");
         }
         if !(1..=HOURS_OF_A_YEAR).contains(&config.max_session_hours) {
             return wrong("max_session_hours", "write a number from 1 to 8760");

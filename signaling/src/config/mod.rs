@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub shards: usize,
     /// Viewers that one camera may have at once.
     pub max_viewers_per_room: usize,
+    /// Views and publications that one device may have at once, in all its windows.
+    pub max_sessions_per_device: usize,
     /// Hours that a view or publication may last before the client asks for a new grant.
     pub max_session_hours: u64,
     /// Days that MLS messages are kept for devices that sleep.
@@ -108,6 +110,7 @@ impl Default for ServerConfig {
             behind_proxy: false,
             shards: 0,
             max_viewers_per_room: 1_000,
+            max_sessions_per_device: 32,
             max_session_hours: 24,
             keep_messages_days: 90,
             registration: Registration::Open,

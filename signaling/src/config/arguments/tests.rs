@@ -90,6 +90,7 @@ fn a_wrong_value_is_refused_by_its_key_in_one_sentence() {
         ("max_session_hours = 0\n", "max_session_hours"),
         ("max_session_hours = 9000\n", "max_session_hours"),
         ("max_connections = 0\n", "max_connections"),
+        ("max_sessions_per_device = 0\n", "max_sessions_per_device"),
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
