@@ -1,7 +1,14 @@
 //! What is shown while a run goes on: bars on a terminal, a line every two seconds elsewhere.
 
+mod words;
+
 use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two lines where there is no terminal; a little less than twice the time between two snapshots.
+const LINE_EVERY: Duration = Duration::from_millis(1900);
 
 /// The state of a run, about once a second.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,34 +71,49 @@ impl Form {
 }
 
 /// The display of a run. Its last state stays on the screen when it is dropped or finished.
-pub struct Live {
-    form: Form,
-    out: Box<dyn Write + Send>,
+pub struct Live(Screen);
+
+enum Screen {
+    Bars(Bars),
+    Lines(Lines),
+    Silent,
 }
 
 impl Live {
     /// Shows a run under a name.
     #[must_use]
     pub fn start(name: &str, form: Form) -> Self {
-        let _ = name;
-        Self { form, out: Box::new(std::io::stderr()) }
+        Self(match form {
+            Form::Bars => Screen::Bars(Bars::start(name, ProgressDrawTarget::stderr())),
+            Form::Lines => Screen::Lines(Lines::start(name, Box::new(std::io::stderr()))),
+            Form::Silent => Screen::Silent,
+        })
     }
 
-    /// Shows how far something before the first step has come, such as `enrolling` 12 of 100 devices.
+    /// Shows how far something before the first step has come, such as `enrolling`, 12 of 100 devices.
     pub fn prepare(&mut self, phase: &str, done: u64, of: u64) {
-        let _ = (phase, done, of);
+        match &mut self.0 {
+            Screen::Bars(bars) => bars.prepare(phase, done, of),
+            Screen::Lines(lines) => lines.prepare(phase, done, of),
+            Screen::Silent => {}
+        }
     }
 
     /// Shows the state of the run.
     pub fn show(&mut self, snapshot: &Snapshot) {
-        let _ = snapshot;
+        match &mut self.0 {
+            Screen::Bars(bars) => bars.show(snapshot),
+            Screen::Lines(lines) => lines.show(snapshot),
+            Screen::Silent => {}
+        }
     }
 
     /// Shows a line that stays, such as a fault.
     pub fn note(&mut self, text: &str) {
-        if self.form != Form::Silent {
-            // A terminal that is gone is no reason to end a run.
-            let _ = writeln!(self.out, "{text}");
+        match &mut self.0 {
+            Screen::Bars(bars) => bars.note(text),
+            Screen::Lines(lines) => lines.tell(text),
+            Screen::Silent => {}
         }
     }
 
@@ -100,3 +122,118 @@ impl Live {
         drop(self);
     }
 }
+
+/// Bars on a terminal: the step, the viewers, and two lines of figures.
+struct Bars {
+    all: MultiProgress,
+    step: ProgressBar,
+    viewers: ProgressBar,
+    figures: Option<[ProgressBar; 2]>,
+    name: String,
+}
+
+impl Bars {
+    fn start(name: &str, target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        let step = all.add(ProgressBar::new(1).with_style(bar("{prefix:<24.bold} {bar:30} {msg}")));
+        step.set_prefix(words::clipped(name, 24));
+        let viewers = all.add(ProgressBar::new(1).with_style(bar("{prefix:<24} {bar:30.green} {pos}/{len} {msg}")));
+        Self { all, step, viewers, figures: None, name: name.to_owned() }
+    }
+
+    fn prepare(&mut self, phase: &str, done: u64, of: u64) {
+        self.step.set_length(of.max(1));
+        self.step.set_position(done);
+        self.step.set_message(format!("{phase} {done} of {of}"));
+        self.viewers.set_prefix("viewers");
+    }
+
+    fn show(&mut self, snapshot: &Snapshot) {
+        self.step.set_prefix(words::clipped(&self.name, 24));
+        let (passed, whole) = words::passed(snapshot);
+        self.step.set_length(whole);
+        self.step.set_position(passed);
+        self.step.set_message(words::phase(snapshot));
+        self.viewers.set_prefix("viewers");
+        self.viewers.set_length(snapshot.viewers_asked.max(1));
+        self.viewers.set_position(snapshot.viewers);
+        self.viewers.set_message(words::joins(snapshot));
+        let all = &self.all;
+        let lines = self.figures.get_or_insert_with(|| {
+            [0; 2].map(|_| all.add(ProgressBar::new(1).with_style(bar("{msg}"))))
+        });
+        for (line, told) in lines.iter().zip([words::media(snapshot), words::load(snapshot)]) {
+            line.set_message(told);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        // A terminal that is gone is no reason to end a run.
+        let _ = self.all.println(words::one_line(text));
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for bar in [&self.step, &self.viewers].into_iter().chain(self.figures.iter().flatten()) {
+            bar.abandon();
+        }
+    }
+}
+
+/// A line every two seconds.
+struct Lines {
+    out: Box<dyn Write + Send>,
+    told_at: Option<Duration>,
+    told: Option<(String, u64)>,
+    untold: Option<Snapshot>,
+}
+
+impl Lines {
+    fn start(name: &str, out: Box<dyn Write + Send>) -> Self {
+        let mut lines = Self { out, told_at: None, told: None, untold: None };
+        lines.tell(name);
+        lines
+    }
+
+    /// Tells every tenth part.
+    fn prepare(&mut self, phase: &str, done: u64, of: u64) {
+        let tenth = done * 10 / of.max(1);
+        if self.told.as_ref().is_none_or(|(before, part)| before != phase || *part != tenth) {
+            self.told = Some((phase.to_owned(), tenth));
+            self.tell(&format!("{phase} {done} of {of}"));
+        }
+    }
+
+    fn show(&mut self, snapshot: &Snapshot) {
+        let due = self.told_at.is_none_or(|told| snapshot.at >= told + LINE_EVERY);
+        if due {
+            self.told_at = Some(snapshot.at);
+            self.untold = None;
+            self.tell(&words::line(snapshot));
+        } else {
+            self.untold = Some(snapshot.clone());
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        // An output that is gone is no reason to end a run.
+        let _ = writeln!(self.out, "{}", words::one_line(text)).and_then(|()| self.out.flush());
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(last) = self.untold.take() {
+            self.tell(&words::line(&last));
+        }
+    }
+}
+
+fn bar(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("the template is written here");
+    style.progress_chars("━━╌")
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,20 @@
 //!   Lines ─▶ run::Runs ─▶ fit (how many viewers), limit (what limits them) ─▶ page (HTML), table (terminal)
 //! ```
 
-pub mod limit;
+mod chart;
+mod checks;
+mod figures;
+mod fit;
+mod limit;
+pub(crate) mod number;
 pub mod page;
+mod plots;
+mod run;
+#[cfg(test)]
+mod sample;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,341 @@
-//! What limits a run, told from its figures.
+//! What limits a run, told from its figures: the driver, the server's processors, its sockets, the network asked for,
+//! latency, joins, or nothing that was reached.
 
-use crate::measure::line::Line;
+use crate::measure::line::{Line, Party, StepLine};
+use crate::report::fit::{Bounds, Broken, deciding};
+use crate::report::number::{count, percent, rough, seconds, short};
+use crate::report::run::{Run, split};
 
-/// Returns the sentence.
-pub(crate) fn of(lines: &[Line]) -> String {
-    if lines.iter().any(|line| matches!(line, Line::Step(_))) {
-        String::new()
-    } else {
-        "nothing was measured: the run ended before its first step did".into()
+/// Use of the processors there are, percent, from which on they count as the limit.
+pub(crate) const FULL_PCT: f64 = 85.0;
+/// Packets that cameras may send more than 2 ms late, percent, before the driver counts as overloaded.
+pub(crate) const LATE_PCT: f64 = 1.0;
+/// Fewer viewers than these say nothing about many.
+const FEW: u64 = 10;
+/// Profiles that lose nothing.
+const CLEAN: [&str; 5] = ["", "clean", "fair", "loopback", "none"];
+
+/// What limits a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The machine or the program that drives.
+    Driver,
+    /// Frames that should not have opened did not open, or a removed device opened some.
+    Frames,
+    /// Joins were refused or not answered.
+    Joins,
+    /// Frames came too late.
+    Latency,
+    /// Packets were lost, and nothing says where.
+    Loss,
+    /// Server and driver together used up the machine.
+    Machine,
+    /// The network profile that the scenario asked for.
+    Network,
+    /// Nothing was at its limit.
+    Nothing,
+    /// The server went away.
+    ServerGone,
+    /// The server's processors.
+    ServerCpu,
+    /// One busy thread of the server.
+    ServerThread,
+    /// The server's socket buffers.
+    SocketBuffers,
+    /// It cannot be told.
+    Untold,
+}
+
+/// What limits a run, in a word and in a sentence.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Limit {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// One sentence with the figures it is told from.
+    pub(crate) sentence: String,
+}
+
+impl Kind {
+    /// Returns its name, a few words.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Driver => "The driver",
+            Self::Frames => "Frames that did not open",
+            Self::Joins => "Failed joins",
+            Self::Latency => "Latency",
+            Self::Loss => "Packet loss",
+            Self::Machine => "The whole machine",
+            Self::Network => "The chosen network",
+            Self::Nothing => "Nothing yet",
+            Self::ServerGone => "The server went away",
+            Self::ServerCpu => "Server CPU",
+            Self::ServerThread => "One server thread",
+            Self::SocketBuffers => "Socket buffers",
+            Self::Untold => "Cannot be told",
+        }
     }
+}
+
+/// Returns the sentence for lines of one run; of several, one sentence each.
+pub(crate) fn of(lines: &[Line]) -> String {
+    let runs = split(lines);
+    match runs.as_slice() {
+        [] => untold().sentence,
+        [run] => find(run).sentence,
+        several => {
+            let told = several.iter().map(|run| format!("{}: {}", run.name, find(run).sentence));
+            told.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// Returns what limits a run. What is the driver's fault goes first, because then nothing else can be told.
+pub(crate) fn find(run: &Run<'_>) -> Limit {
+    let Some(step) = deciding(run) else {
+        return server_gone(run).unwrap_or_else(untold);
+    };
+    let broken = Bounds::of(run).broken(step);
+    let judge = Judge { run, step, broken };
+    judge
+        .driver()
+        .or_else(|| server_gone(run))
+        .or_else(|| judge.server_cpu())
+        .or_else(|| judge.machine())
+        .or_else(|| judge.broken())
+        .unwrap_or_else(|| judge.nothing())
+}
+
+/// Returns whether a driver had more to do than it could in a step.
+pub(crate) fn driver_overloaded(run: &Run<'_>, step: &StepLine) -> bool {
+    step.driver_cpu_pct >= FULL_PCT * run.driver_cores(step) as f64 || step.driver_late_pct > LATE_PCT
+}
+
+fn untold() -> Limit {
+    let sentence = "nothing was measured: the run ended before its first step did";
+    Limit { kind: Kind::Untold, sentence: sentence.into() }
+}
+
+fn server_gone(run: &Run<'_>) -> Option<Limit> {
+    let gone = run.faults.iter().find(|fault| fault.party == Party::Server && fault.code == "server-gone")?;
+    let sentence = format!("the server went away after {}: {}", seconds(gone.at_s), gone.text);
+    Some(Limit { kind: Kind::ServerGone, sentence })
+}
+
+struct Judge<'a> {
+    run: &'a Run<'a>,
+    step: &'a StepLine,
+    broken: Option<Broken>,
+}
+
+impl Judge<'_> {
+    fn driver(&self) -> Option<Limit> {
+        if !driver_overloaded(self.run, self.step) {
+            return None;
+        }
+        let (viewers, cores) = (count(self.step.viewers), self.run.driver_cores(self.step));
+        let sentence = format!(
+            "the driver, not the server, was the limit at {viewers} viewers: it used {} % of {}, and {} % of the packets \
+             left it more than 2 ms late; give it more processors or ask for fewer viewers",
+            short(self.step.driver_cpu_pct),
+            cores_word(cores),
+            percent(self.step.driver_late_pct),
+        );
+        Some(Limit { kind: Kind::Driver, sentence })
+    }
+
+    fn server_cpu(&self) -> Option<Limit> {
+        let server = self.step.server.as_ref()?;
+        let cores = self.run.server_cores()?;
+        let viewers = count(self.step.viewers);
+        if server.cpu_pct >= FULL_PCT * cores as f64 {
+            let sentence = format!(
+                "the server's CPU: at {viewers} viewers it used {} % of {}{}",
+                short(server.cpu_pct),
+                cores_word(cores),
+                self.what_broke(),
+            );
+            return Some(Limit { kind: Kind::ServerCpu, sentence });
+        }
+        if self.broken.is_some() && cores > 1 && (FULL_PCT..=115.0).contains(&server.cpu_pct) {
+            let sentence = format!(
+                "probably one busy thread of the server: at {viewers} viewers it used {} % of one core although it may use \
+                 {cores}{}",
+                short(server.cpu_pct),
+                self.what_broke(),
+            );
+            return Some(Limit { kind: Kind::ServerThread, sentence });
+        }
+        None
+    }
+
+    fn machine(&self) -> Option<Limit> {
+        let server = self.step.server.as_ref().filter(|_| self.run.run.server_is_child)?;
+        let cores = self.run.run.machine.cores;
+        let together = server.cpu_pct + self.step.driver_cpu_pct;
+        if self.broken.is_none() || cores == 0 || together < FULL_PCT * cores as f64 {
+            return None;
+        }
+        let sentence = format!(
+            "the machine as a whole: at {} viewers server ({} %) and driver ({} %) together used up its {}{}; a driver on \
+             another machine would leave more to the server",
+            count(self.step.viewers),
+            short(server.cpu_pct),
+            short(self.step.driver_cpu_pct),
+            cores_word(cores),
+            self.what_broke(),
+        );
+        Some(Limit { kind: Kind::Machine, sentence })
+    }
+
+    fn broken(&self) -> Option<Limit> {
+        let broken = self.broken?;
+        let drops = self.step.server.as_ref().map_or(0, |server| server.socket_drops);
+        Some(match broken {
+            Broken::Loss | Broken::Viewers if drops > 0 && self.lost() => self.sockets(drops),
+            Broken::Loss => self.loss(),
+            Broken::Latency => self.latency(),
+            Broken::Viewers => self.viewers(),
+        })
+    }
+
+    fn sockets(&self, drops: u64) -> Limit {
+        let sentence = format!(
+            "the server's socket buffers: {} datagrams found one full at {} viewers while its CPU was at {}; {} % of the \
+             packets were lost before repair, {} % for good",
+            count(drops),
+            count(self.step.viewers),
+            self.cpu(),
+            percent(self.step.first_loss_pct),
+            percent(self.step.loss_pct),
+        );
+        Limit { kind: Kind::SocketBuffers, sentence }
+    }
+
+    fn loss(&self) -> Limit {
+        let lost = format!(
+            "{} % of the packets were lost before repair and {} % for good at {} viewers",
+            percent(self.step.first_loss_pct),
+            percent(self.step.loss_pct),
+            count(self.step.viewers),
+        );
+        match self.lossy_networks() {
+            Some(networks) => {
+                let sentence = format!("the network that the scenario asked for ({networks}): {lost}");
+                Limit { kind: Kind::Network, sentence }
+            }
+            None => {
+                let sentence = format!(
+                    "packet loss without a busy server (CPU at {}): {lost}; look at the network between the two, and at \
+                     the socket buffers of both",
+                    self.cpu()
+                );
+                Limit { kind: Kind::Loss, sentence }
+            }
+        }
+    }
+
+    fn latency(&self) -> Limit {
+        let bound = Bounds::of(self.run).p99_ms;
+        let forward = self.step.server.as_ref().map(|server| server.forward_p99_ms).filter(|ms| *ms > 0.0);
+        let forward =
+            forward.map_or(String::new(), |ms| format!(", of which the server says it took {} ms", short(ms)));
+        let networks = self.networks().map_or(String::new(), |names| format!(" over {names}"));
+        let sentence = format!(
+            "latency: 1 % of the frames took longer than {} ms at {} viewers{networks} (asked: at most {}){forward}, with \
+             the server's CPU at {}",
+            short(self.step.frame_latency.p99_ms),
+            count(self.step.viewers),
+            short(bound),
+            self.cpu(),
+        );
+        Limit { kind: Kind::Latency, sentence }
+    }
+
+    fn viewers(&self) -> Limit {
+        let (step, tally) = (self.step, &self.step.viewer);
+        let missing = step.viewers.saturating_sub(step.viewers_ok);
+        let head = format!("{} of {} viewers were not well served", count(missing), count(step.viewers));
+        let server = format!("with the server's CPU at {}", self.cpu());
+        if step.joins.failed > 0 {
+            let sentence =
+                format!("joins: {} failed, so {head}, {server}", count(step.joins.failed));
+            return Limit { kind: Kind::Joins, sentence };
+        }
+        if tally.frames_refused > 0 {
+            let sentence = format!(
+                "frames that came whole and did not open ({}): {head}, {server}",
+                count(tally.frames_refused)
+            );
+            return Limit { kind: Kind::Frames, sentence };
+        }
+        let sentence = format!(
+            "frames that never came whole: {} % were opened, so {head}, {server}",
+            percent(step.opened_pct)
+        );
+        Limit { kind: Kind::Loss, sentence }
+    }
+
+    fn nothing(&self) -> Limit {
+        let viewers = self.step.viewers;
+        let head = format!(
+            "nothing was at its limit: {} {}",
+            count(viewers),
+            if viewers == 1 { "viewer" } else { "viewers" }
+        );
+        let sentence = match self.step.server.as_ref().map(|server| server.cpu_pct) {
+            None => format!("{head} were served; the server's CPU could not be watched, so no more can be told"),
+            Some(cpu) if !cpu.is_finite() || cpu <= 0.0 || viewers < FEW => {
+                let used = if cpu > 0.0 { format!("{} % of a core", short(cpu)) } else { "no CPU to speak of".into() };
+                format!("{head} used {used}, too little to say how many would fit")
+            }
+            Some(cpu) => format!(
+                "{head} used {} % of a core; by that figure about {} would fill one core (extrapolated, not measured)",
+                short(cpu),
+                count(rough(viewers as f64 * 100.0 / cpu)),
+            ),
+        };
+        Limit { kind: Kind::Nothing, sentence }
+    }
+
+    /// Returns what a full processor has led to.
+    fn what_broke(&self) -> String {
+        match self.broken {
+            None => ", and everything still held".into(),
+            Some(Broken::Loss) => format!(", and {} % of the packets never came", percent(self.step.loss_pct)),
+            Some(Broken::Latency) => {
+                format!(", and 1 % of the frames took longer than {} ms", short(self.step.frame_latency.p99_ms))
+            }
+            Some(Broken::Viewers) => format!(
+                ", and only {} of {} viewers were well served",
+                count(self.step.viewers_ok),
+                count(self.step.viewers)
+            ),
+        }
+    }
+
+    fn cpu(&self) -> String {
+        match &self.step.server {
+            Some(server) => format!("{} % of a core", short(server.cpu_pct)),
+            None => "a figure that could not be watched".into(),
+        }
+    }
+
+    fn lost(&self) -> bool {
+        self.step.first_loss_pct > 0.0 || self.step.loss_pct > 0.0
+    }
+
+    fn lossy_networks(&self) -> Option<String> {
+        self.networks().filter(|_| self.lost())
+    }
+
+    fn networks(&self) -> Option<String> {
+        let profiles = self.run.run.networks.iter();
+        let harmful = profiles.filter(|(name, share)| *share > 0.0 && !CLEAN.contains(&name.as_str()));
+        let named: Vec<&str> = harmful.map(|(name, _)| name.as_str()).collect();
+        (!named.is_empty()).then(|| named.join(", "))
+    }
+}
+
+fn cores_word(cores: u64) -> String {
+    if cores == 1 { "one core".into() } else { format!("{cores} cores (of {cores}00 %)") }
 }

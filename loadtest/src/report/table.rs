@@ -1,8 +1,20 @@
 //! Tables for a terminal, at most 100 columns wide.
 
+mod grid;
+
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use crate::measure::line::Line;
+use crate::measure::line::{Line, ServerFigures, StepLine, Verdict};
+use crate::report::checks::{self, Failed};
+use crate::report::fit::{self, Bounds, Broken};
+use crate::report::limit;
+use crate::report::number::{count, percent, short, tick};
+use crate::report::run::{Run, split};
+use crate::report::table::grid::{Cell, Column, Grid, Tone, wrapped};
+
+/// Faults of so many kinds are told; the rest is counted.
+const FAULTS: usize = 12;
 
 /// Whether words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,30 +34,194 @@ impl Paint {
     }
 }
 
-/// Returns a table with a row for each step: viewers, loss, latency, CPU, memory, joins. Ends with a line end.
+/// Returns a table with a row for each step: viewers, loss, latency, CPU, memory, joins. Ends with a line end; empty where
+/// there is no step. What does not hold is coloured.
 #[must_use]
 pub fn steps(lines: &[Line], paint: Paint) -> String {
-    let _ = (lines, paint);
-    String::new()
+    split(lines).iter().map(|run| steps_of(run, paint)).collect()
 }
 
-/// Returns a table of the assertions, each asked, measured and judged. Ends with a line end.
+/// Returns a table of the assertions, each asked, measured and judged. Ends with a line end; empty where there is none.
 #[must_use]
 pub fn checks(lines: &[Line], paint: Paint) -> String {
-    let _ = (lines, paint);
-    String::new()
+    split(lines).iter().map(|run| checks_of(run, paint)).collect()
 }
 
-/// Returns a table of a breakpoint search: a row for each trial, in the order in which they were made.
+/// Returns a table of a breakpoint search: a row for each trial, in the order in which they were made. Ends with a line
+/// end; empty where there is none.
 #[must_use]
 pub fn trials(lines: &[Line], paint: Paint) -> String {
-    let _ = (lines, paint);
-    String::new()
+    split(lines).iter().map(|run| trials_of(run, paint)).collect()
 }
 
-/// Returns all that is told at the end of a run: its steps (or trials), its assertions, faults by party, what limits it,
-/// and the verdict as the last line.
+/// Returns all that is told at the end of a run: its steps (or trials), its assertions, faults by party, how many viewers
+/// fit, what failed, what limits it, and the verdict as the last line. Of several runs, each in turn.
 #[must_use]
 pub fn verdict(lines: &[Line], paint: Paint) -> String {
-    [steps(lines, paint), checks(lines, paint), super::limit(lines)].concat()
+    let told: Vec<String> = split(lines).iter().map(|run| verdict_of(run, paint)).collect();
+    told.join("\n")
+}
+
+fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
+    let mut text = String::new();
+    let head = format!("{} · {}", run.run.scenario, run.name);
+    let _ = writeln!(text, "{}", Tone::Strong.paint(&wrapped(&head, 0), paint));
+    let table = if run.is_search() { trials_of(run, paint) } else { steps_of(run, paint) };
+    for part in [table, checks_of(run, paint), faults_of(run, paint)] {
+        if !part.is_empty() {
+            let _ = write!(text, "\n{part}");
+        }
+    }
+    let (fit, failed, limit) = (fit::words(run), Failed::of(run), limit::find(run));
+    text.push('\n');
+    for (name, head, sentence) in [
+        ("Viewers that fit", fit.figure, fit.sentence),
+        ("What failed", failed.head, failed.items.join("; ")),
+        ("What limits it", limit.kind.word().to_owned(), limit.sentence),
+    ] {
+        let _ = writeln!(text, "{} {}", Tone::Quiet.paint(&format!("{name:<17}"), paint), Tone::Strong.paint(&head, paint));
+        let _ = writeln!(text, "{:18}{}", "", wrapped(&sentence, 18));
+    }
+    let (word, tone) = match run.verdict.map(|verdict| verdict.verdict) {
+        Some(Verdict::Pass) => ("PASS", Tone::Good),
+        Some(Verdict::Fail) => ("FAIL", Tone::Bad),
+        Some(Verdict::Inconclusive) => ("INCONCLUSIVE", Tone::Open),
+        None => ("NOT FINISHED", Tone::Open),
+    };
+    let stopped = if run.verdict.is_some_and(|verdict| verdict.interrupted) { " (stopped early)" } else { "" };
+    let _ = writeln!(text, "\n{}{stopped}", tone.paint(word, paint));
+    text
+}
+
+fn steps_of(run: &Run<'_>, paint: Paint) -> String {
+    let bounds = Bounds::of(run);
+    let mut grid = Grid::new(vec![
+        number("viewers", 0),
+        number("well\nserved", 1),
+        number("out\nMbit/s", 6),
+        number("lost at\nfirst %", 4),
+        number("lost\n%", 0),
+        number("opened\n%", 3),
+        number("p50\nms", 2),
+        number("p99\nms", 0),
+        number("join\np99 ms", 5),
+        number("server\nCPU %", 0),
+        number("µs per\npacket", 2),
+        number("KB per\nviewer", 5),
+        number("driver\nCPU %", 0),
+    ]);
+    let whole = run.whole.filter(|_| run.steps.is_empty());
+    for step in run.steps.iter().copied().chain(whole) {
+        let broken = bounds.broken(step);
+        let bad = |which: Broken| if broken == Some(which) { Tone::Bad } else { Tone::Bare };
+        let driver = if limit::driver_overloaded(run, step) { Tone::Bad } else { Tone::Bare };
+        let joins = step.first_frame.count;
+        grid.row(vec![
+            whole_number(step.viewers).into(),
+            Cell::new(whole_number(step.viewers_ok), bad(Broken::Viewers)),
+            tick(step.mbit_out).into(),
+            percent(step.first_loss_pct).into(),
+            Cell::new(percent(step.loss_pct), bad(Broken::Loss)),
+            percent(step.opened_pct).into(),
+            latency(step.frame_latency.count, step.frame_latency.p50_ms).into(),
+            Cell::new(latency(step.frame_latency.count, step.frame_latency.p99_ms), bad(Broken::Latency)),
+            latency(joins, step.first_frame.p99_ms).into(),
+            server(step, |it| it.cpu_pct).into(),
+            server(step, |it| it.us_per_packet).into(),
+            server(step, |it| it.kb_per_viewer).into(),
+            Cell::new(short(step.driver_cpu_pct), driver),
+        ]);
+    }
+    if run.steps.is_empty() && whole.is_none() { String::new() } else { grid.text(paint) }
+}
+
+fn checks_of(run: &Run<'_>, paint: Paint) -> String {
+    let told = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
+    let mut grid = Grid::new(vec![words("check"), number("asked", 0), number("measured", 0), words("")]);
+    for check in told {
+        let (word, tone) = if check.holds { ("✓ holds", Tone::Good) } else { ("✗ fails", Tone::Bad) };
+        grid.row(vec![
+            checks::label(&check.name).to_owned().into(),
+            checks::asked(check).into(),
+            checks::measured(check).into(),
+            Cell::new(word, tone),
+        ]);
+    }
+    if told.is_empty() { String::new() } else { grid.text(paint) }
+}
+
+fn trials_of(run: &Run<'_>, paint: Paint) -> String {
+    let bounds = Bounds::of(run);
+    let mut grid = Grid::new(vec![
+        number("trial", 0),
+        number("viewers", 0),
+        number("well\nserved", 0),
+        number("lost\n%", 0),
+        number("p50\nms", 0),
+        number("p99\nms", 0),
+        number("server\nCPU %", 0),
+        number("driver\nCPU %", 0),
+        words(""),
+    ]);
+    for (index, step) in run.steps.iter().enumerate() {
+        let (word, tone) = match bounds.broken(step) {
+            None => ("✓ fits", Tone::Good),
+            Some(_) if limit::driver_overloaded(run, step) => ("? the driver was the limit", Tone::Open),
+            Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),
+            Some(Broken::Latency) => ("✗ too late", Tone::Bad),
+            Some(Broken::Viewers) => ("✗ too few well served", Tone::Bad),
+        };
+        grid.row(vec![
+            (index + 1).to_string().into(),
+            count(step.viewers).into(),
+            count(step.viewers_ok).into(),
+            percent(step.loss_pct).into(),
+            latency(step.frame_latency.count, step.frame_latency.p50_ms).into(),
+            latency(step.frame_latency.count, step.frame_latency.p99_ms).into(),
+            server(step, |it| it.cpu_pct).into(),
+            short(step.driver_cpu_pct).into(),
+            Cell::new(word, tone),
+        ]);
+    }
+    if run.steps.is_empty() { String::new() } else { grid.text(paint) }
+}
+
+fn faults_of(run: &Run<'_>, paint: Paint) -> String {
+    let groups = checks::grouped(&run.faults);
+    let mut grid =
+        Grid::new(vec![words("fault of"), words("what"), number("how often", 0), words("seen, the first time")]);
+    for fault in groups.iter().take(FAULTS) {
+        grid.row(vec![
+            checks::party(fault.party).to_owned().into(),
+            fault.code.clone().into(),
+            count(fault.count).into(),
+            fault.text.clone().into(),
+        ]);
+    }
+    let more = groups.len().saturating_sub(FAULTS);
+    match more {
+        _ if groups.is_empty() => String::new(),
+        0 => grid.text(paint),
+        more => format!("{}and {more} more kinds\n", grid.text(paint)),
+    }
+}
+
+fn number(head: &'static str, spare: u8) -> Column {
+    Column { head, words: false, spare }
+}
+
+fn words(head: &'static str) -> Column {
+    Column { head, words: true, spare: 0 }
+}
+
+fn whole_number(value: u64) -> String {
+    if value < 100_000 { value.to_string() } else { tick(value as f64) }
+}
+
+fn latency(heard: u64, value: f64) -> String {
+    if heard == 0 { "–".into() } else { short(value) }
+}
+
+fn server(step: &StepLine, of: fn(&ServerFigures) -> f64) -> String {
+    step.server.as_ref().map_or_else(|| "–".into(), |server| short(of(server)))
 }

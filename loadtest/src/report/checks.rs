@@ -1,0 +1,150 @@
+//! Assertions and what failed, in words.
+
+use crate::measure::line::{Check, FaultLine, Party, StepLine};
+use crate::report::fit::{Bounds, Broken};
+use crate::report::number::{count, percent, short};
+use crate::report::run::Run;
+
+/// What failed in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// In a few words; `Nothing` where nothing did.
+    pub(crate) head: String,
+    /// One by one.
+    pub(crate) items: Vec<String>,
+}
+
+/// Returns what an assertion bounds, in words and with its unit; its own name where it is not known.
+pub(crate) fn label(name: &str) -> &str {
+    match name {
+        "bad_grants" => "Bad grants that were tried",
+        "first_frame_p90_ms" => "Join to first frame, p90, ms",
+        "first_frame_p99_ms" => "Join to first frame, p99, ms",
+        "first_loss_pct" => "Packets lost before repair, %",
+        "frozen_pct" => "Picture stood still, % of the time",
+        "joined" => "Viewers that saw a first frame",
+        "joins_failed" => "Joins that failed",
+        "kb_per_viewer" => "Server memory for each viewer, KB",
+        "let_in" => "Intruders let in",
+        "loss_pct" => "Packets lost for good, %",
+        "not_opened" => "Frames that did not open",
+        "opened_by_removed" => "Frames a removed device opened",
+        "opened_pct" => "Frames opened, %",
+        "p50_ms" => "Frame latency, p50, ms",
+        "p999_ms" => "Frame latency, p99.9, ms",
+        "p99_ms" => "Frame latency, p99, ms",
+        "removal_p99_ms" => "Removal to the next epoch, p99, ms",
+        "removed" => "Removals that took effect",
+        "repeated_pct" => "Packets that came twice, %",
+        "us_per_packet" => "Server CPU for each packet, µs",
+        "viewers_ok" => "Viewers well served",
+        other => other,
+    }
+}
+
+/// Returns what was measured; a number below 0 is told for what could not be.
+pub(crate) fn measured(check: &Check) -> String {
+    if check.measured < 0.0 {
+        "not measured".into()
+    } else if check.name.ends_with("_pct") {
+        percent(check.measured)
+    } else {
+        short(check.measured)
+    }
+}
+
+/// Returns what was asked, with the signs of print.
+pub(crate) fn asked(check: &Check) -> String {
+    check.asked.replace("<=", "≤").replace(">=", "≥")
+}
+
+/// Returns a party's name.
+pub(crate) fn party(party: Party) -> &'static str {
+    match party {
+        Party::Server => "server",
+        Party::Driver => "driver",
+        Party::Viewer => "viewer",
+        Party::Network => "network",
+        Party::Caller => "caller",
+    }
+}
+
+/// Returns faults of the same party and kind as one, first the server's: the first's time and text, and all their counts.
+pub(crate) fn grouped(faults: &[&FaultLine]) -> Vec<FaultLine> {
+    let mut groups: Vec<FaultLine> = Vec::new();
+    for fault in faults {
+        match groups.iter_mut().find(|group| group.party == fault.party && group.code == fault.code) {
+            Some(group) => group.count += fault.count,
+            None => groups.push((*fault).clone()),
+        }
+    }
+    groups.sort_by(|a, b| a.party.cmp(&b.party).then(b.count.cmp(&a.count)));
+    groups
+}
+
+impl Failed {
+    /// Returns what failed in a run: assertions, then steps, then what the server did wrong.
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        let checks = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
+        let broken: Vec<&Check> = checks.iter().filter(|check| !check.holds).collect();
+        let steps = broken_steps(run);
+        let faults: Vec<FaultLine> =
+            grouped(&run.faults).into_iter().filter(|fault| fault.party == Party::Server).collect();
+        let happened: u64 = faults.iter().map(|fault| fault.count).sum();
+        let head = if !broken.is_empty() {
+            format!("{} of {} checks", broken.len(), checks.len())
+        } else if let Some((viewers, _)) = steps.first() {
+            format!("From {} viewers on", count(*viewers))
+        } else if happened > 0 {
+            format!("{} {} of the server", count(happened), if happened == 1 { "fault" } else { "faults" })
+        } else if run.steps.is_empty() && run.whole.is_none() {
+            "Not told".into()
+        } else {
+            "Nothing".into()
+        };
+        let mut items: Vec<String> = broken.iter().map(|check| sentence(check)).collect();
+        items.extend(steps.into_iter().map(|(viewers, why)| format!("{} viewers: {why}", count(viewers))));
+        items.extend(
+            faults.iter().map(|fault| format!("{} × {}: {}", count(fault.count), fault.code, fault.text)),
+        );
+        if items.is_empty() {
+            items.push(all_well(run, checks));
+        }
+        Self { head, items }
+    }
+}
+
+fn sentence(check: &Check) -> String {
+    format!("{}: {} (asked {})", label(&check.name), measured(check), asked(check))
+}
+
+/// Returns the steps that were not well served, by viewers, and why.
+fn broken_steps(run: &Run<'_>) -> Vec<(u64, String)> {
+    let bounds = Bounds::of(run);
+    let why = |step: &StepLine| {
+        let broken = bounds.broken(step)?;
+        let why = match broken {
+            Broken::Loss => format!("{} % of the packets lost for good", percent(step.loss_pct)),
+            Broken::Latency => format!("p99 {} ms", short(step.frame_latency.p99_ms)),
+            Broken::Viewers => format!("only {} well served", count(step.viewers_ok)),
+        };
+        Some((step.viewers, why))
+    };
+    let mut steps: Vec<(u64, String)> = run.steps.iter().filter_map(|step| why(step)).collect();
+    steps.sort_by_key(|(viewers, _)| *viewers);
+    steps
+}
+
+fn all_well(run: &Run<'_>, checks: &[Check]) -> String {
+    let others: u64 = run.faults.iter().filter(|fault| fault.party != Party::Server).map(|f| f.count).sum();
+    let held = match checks.len() {
+        _ if run.steps.is_empty() && run.whole.is_none() => "The run ended before its first step did".into(),
+        0 => "Nothing was asserted, and every step was well served".into(),
+        1 => "The one check holds".into(),
+        several => format!("All {several} checks hold"),
+    };
+    match others {
+        0 => format!("{held}."),
+        others => format!("{held}; {} faults of others are not held against the server.", count(others)),
+    }
+}

@@ -1,0 +1,141 @@
+//! How many viewers fit: which steps were well served.
+
+use crate::measure::line::StepLine;
+use crate::report::limit::driver_overloaded;
+use crate::report::number::count;
+use crate::report::run::Run;
+
+/// Packets that may be lost for good, percent, where the scenario asks for nothing else.
+const LOSS_PCT: f64 = 0.5;
+/// p99 of the frames' latency, milliseconds, where the scenario asks for nothing else.
+const P99_MS: f64 = 100.0;
+/// Share of the viewers of a step that must be well served.
+const SERVED: f64 = 0.99;
+
+/// What a step must hold to be well served.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    /// Packets that never came, percent.
+    pub(crate) loss_pct: f64,
+    /// p99 of the frames' latency, milliseconds.
+    pub(crate) p99_ms: f64,
+}
+
+/// How many viewers fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fit {
+    /// The most that were well served; none where no step was.
+    pub(crate) good: Option<u64>,
+    /// The fewest that were not; none where every step was well served.
+    pub(crate) bad: Option<u64>,
+}
+
+impl Bounds {
+    /// Returns the bounds that the run's own assertions set, else loss <= 0.5 % and p99 <= 100 ms.
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        let asked = |name: &str| {
+            let checks = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
+            let check = checks.iter().find(|check| check.name == name)?;
+            check.asked.trim_start_matches(['<', '=', ' ']).parse::<f64>().ok()
+        };
+        Self {
+            loss_pct: asked("loss_pct").unwrap_or(LOSS_PCT),
+            p99_ms: asked("p99_ms").unwrap_or(P99_MS),
+        }
+    }
+
+    /// Returns whether a step was well served.
+    pub(crate) fn hold(&self, step: &StepLine) -> bool {
+        self.broken(step).is_none()
+    }
+
+    /// Returns what a step broke, in words.
+    pub(crate) fn broken(&self, step: &StepLine) -> Option<Broken> {
+        if step.loss_pct > self.loss_pct {
+            Some(Broken::Loss)
+        } else if step.frame_latency.p99_ms > self.p99_ms {
+            Some(Broken::Latency)
+        } else if (step.viewers_ok as f64) < step.viewers as f64 * SERVED {
+            Some(Broken::Viewers)
+        } else {
+            None
+        }
+    }
+}
+
+/// The bound that a step broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Too many packets never came.
+    Loss,
+    /// p99 of the frames' latency was too high.
+    Latency,
+    /// Too many viewers saw nothing, or too little.
+    Viewers,
+}
+
+impl Fit {
+    /// Returns how many viewers fit by a run's steps; a search's own verdict goes before.
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        let bounds = Bounds::of(run);
+        let viewers = |good: bool| {
+            let steps = run.steps.iter().filter(move |step| bounds.hold(step) == good);
+            steps.map(|step| step.viewers)
+        };
+        let bad = viewers(false).min();
+        let good = viewers(true).filter(|viewers| bad.is_none_or(|bad| *viewers < bad)).max();
+        match run.verdict {
+            Some(verdict) if verdict.last_good.is_some() || verdict.first_bad.is_some() => {
+                Self { good: verdict.last_good, bad: verdict.first_bad }
+            }
+            _ => Self { good, bad },
+        }
+    }
+}
+
+/// Returns the step that decides: the smallest that was not well served, else the largest.
+pub(crate) fn deciding<'a>(run: &Run<'a>) -> Option<&'a StepLine> {
+    let bounds = Bounds::of(run);
+    let bad = run.steps.iter().copied().filter(|step| !bounds.hold(step)).min_by_key(|step| step.viewers);
+    bad.or_else(|| run.steps.iter().copied().max_by_key(|step| step.viewers)).or(run.whole)
+}
+
+/// How many viewers fit, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// The number, with a sign where it is no more than a bound.
+    pub(crate) figure: String,
+    /// What it stands on, a sentence.
+    pub(crate) sentence: String,
+}
+
+/// Returns how many viewers fit, in words; what the driver could not drive is not held against the server.
+pub(crate) fn words(run: &Run<'_>) -> Words {
+    let Fit { good, bad } = Fit::of(run);
+    let driver = run.steps.iter().any(|step| Some(step.viewers) == bad && driver_overloaded(run, step));
+    let (figure, sentence) = match (good, bad) {
+        (None, None) => ("–".into(), "No step was measured.".to_owned()),
+        (Some(good), None) => {
+            let sentence = match good {
+                1 => "The one that was tried was well served; more were not tried.".into(),
+                good => format!("All {} that were tried were well served; more were not tried.", count(good)),
+            };
+            (format!("≥ {}", count(good)), sentence)
+        }
+        (Some(good), Some(bad)) if driver => (
+            format!("≥ {}", count(good)),
+            format!("{} were not well served, but there the driver was the limit.", count(bad)),
+        ),
+        (Some(good), Some(bad)) => {
+            let between = if bad > good + 1 { "; between the two it was not tried" } else { "" };
+            (count(good), format!("{} were not well served{between}.", count(bad)))
+        }
+        (None, Some(bad)) if driver => {
+            ("–".into(), format!("Already with {} the driver was the limit.", count(bad)))
+        }
+        (None, Some(bad)) => {
+            (format!("< {}", count(bad)), format!("Not even {} were well served; fewer were not tried.", count(bad)))
+        }
+    };
+    Words { figure, sentence }
+}

@@ -1,0 +1,209 @@
+//! What the first screen answers: how many viewers fit, what failed, what limits it; then each assertion.
+
+use maud::{Markup, html};
+
+use crate::measure::line::Verdict;
+use crate::report::chart::series;
+use crate::report::checks::{self, Failed};
+use crate::report::fit;
+use crate::report::limit;
+use crate::report::number::{count, percent, short};
+use crate::report::run::Run;
+
+/// What failed is told up to so many; the rest is counted.
+const TOLD: usize = 4;
+
+/// Returns the answers: three fields of one run, or a row of a table for each of several.
+pub(super) fn answers(runs: &[Run<'_>]) -> Markup {
+    match runs {
+        [run] => one(run),
+        several => html! { (side_by_side(several)) (at_the_same_step(several)) },
+    }
+}
+
+/// Returns the judgement, as a word and a sign.
+pub(super) fn badge(run: &Run<'_>) -> Markup {
+    let (class, sign, word) = match run.verdict.map(|verdict| verdict.verdict) {
+        Some(Verdict::Pass) => ("pass", "✓", "pass"),
+        Some(Verdict::Fail) => ("fail", "✗", "fail"),
+        Some(Verdict::Inconclusive) => ("open", "?", "inconclusive"),
+        None => ("open", "…", "not finished"),
+    };
+    let stopped = run.verdict.is_some_and(|verdict| verdict.interrupted);
+    html! {
+        p class={ "badge " (class) } {
+            span aria-hidden="true" { (sign) } " " (word)
+            @if stopped { " " small { "stopped early" } }
+        }
+    }
+}
+
+/// Returns every assertion: asked, measured, and whether it holds.
+pub(super) fn checks(runs: &[Run<'_>]) -> Markup {
+    let several = runs.len() > 1;
+    let told = runs.iter().flat_map(|run| {
+        let checks = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
+        checks.iter().map(move |check| (run, check))
+    });
+    let told: Vec<_> = told.collect();
+    html! {
+        section {
+            h2 { "Checks" }
+            @if told.is_empty() {
+                p.quiet { @if runs.iter().all(|run| run.verdict.is_none()) {
+                    "The run ended before its verdict."
+                } @else { "The scenario asserts nothing." } }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Checks" {
+                    table.checks {
+                        thead { tr {
+                            @if several { th scope="col" { "Server" } }
+                            th scope="col" { "Check" }
+                            th.n scope="col" { "asked" }
+                            th.n scope="col" { "measured" }
+                            th scope="col" { "" }
+                        } }
+                        tbody { @for (run, check) in told {
+                            tr {
+                                @if several { td { (run.name) } }
+                                td { (checks::label(&check.name)) }
+                                td.n { (checks::asked(check)) }
+                                td.n { (checks::measured(check)) }
+                                @if check.holds { td.pass { "✓ holds" } } @else { td.fail { "✗ fails" } }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn one(run: &Run<'_>) -> Markup {
+    let (fit, failed, limit) = (fit::words(run), Failed::of(run), limit::find(run));
+    html! {
+        section.answers aria-label="Answers" {
+            div.answer {
+                h2 { "Viewers that fit" }
+                p.figure { (fit.figure) }
+                p { (fit.sentence) }
+            }
+            div.answer {
+                h2 { "What failed" }
+                p.word { (failed.head) }
+                (items(&failed))
+            }
+            div.answer {
+                h2 { "What limits it" }
+                p.word { (limit.kind.word()) }
+                p { (capital(&limit.sentence)) "." }
+            }
+        }
+    }
+}
+
+fn items(failed: &Failed) -> Markup {
+    let more = failed.items.len().saturating_sub(TOLD);
+    html! {
+        @match failed.items.as_slice() {
+            [item] => { p { (item) } }
+            items => {
+                ul { @for item in items.iter().take(TOLD) { li { (item) } } }
+                @if more > 0 { p.quiet { "and " (more) " more below" } }
+            }
+        }
+    }
+}
+
+fn side_by_side(runs: &[Run<'_>]) -> Markup {
+    html! {
+        section aria-label="Answers" {
+            div.scroll tabindex="0" role="region" aria-label="Answers for each server" {
+                table.servers {
+                    thead { tr {
+                        th scope="col" { "Server" }
+                        th scope="col" { "Viewers that fit" }
+                        th scope="col" { "What failed" }
+                        th scope="col" { "What limits it" }
+                    } }
+                    tbody { @for (number, run) in runs.iter().enumerate() {
+                        @let fit = fit::words(run);
+                        @let failed = Failed::of(run);
+                        @let limit = limit::find(run);
+                        tr {
+                            th scope="row" {
+                                (key(number)) (run.name)
+                                (badge(run))
+                                @if !run.run.sealed { p.quiet { "frames not sealed end to end" } }
+                            }
+                            td { p.figure { (fit.figure) } p { (fit.sentence) } }
+                            td { p.word { (failed.head) } (items(&failed)) }
+                            td { p.word { (limit.kind.word()) } p { (capital(&limit.sentence)) "." } }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the figures of the largest step that all servers had.
+fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
+    let has = |run: &Run<'_>, viewers: u64| run.steps.iter().any(|step| step.viewers == viewers);
+    let first = runs.first().map(|run| run.steps.as_slice()).unwrap_or_default();
+    let common = first.iter().map(|step| step.viewers).filter(|viewers| runs.iter().all(|run| has(run, *viewers)));
+    let Some(viewers) = common.max() else {
+        return html! { p.quiet { "No step had the same number of viewers with every server." } };
+    };
+    let told = runs.iter().enumerate().filter_map(|(number, run)| {
+        let step = run.steps.iter().rev().find(|step| step.viewers == viewers)?;
+        let server = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+        let figures = [
+            percent(step.loss_pct),
+            short(step.frame_latency.p50_ms),
+            short(step.frame_latency.p99_ms),
+            server(step.server.as_ref().map(|it| short(it.cpu_pct))),
+            server(step.server.as_ref().map(|it| short(it.us_per_packet))),
+            server(step.server.as_ref().map(|it| short(it.kb_per_viewer))),
+            short(step.driver_cpu_pct),
+        ];
+        Some((number, run.name.as_str(), figures))
+    });
+    let heads = [
+        "lost, %",
+        "p50, ms",
+        "p99, ms",
+        "CPU, % of a core",
+        "µs for each packet",
+        "KB for each viewer",
+        "driver, % of a core",
+    ];
+    html! {
+        section {
+            h2 { "All with " (count(viewers)) " viewers" }
+            div.scroll tabindex="0" role="region" aria-label="The same step, server by server" {
+                table {
+                    thead { tr { th scope="col" { "Server" } @for head in heads { th.n scope="col" { (head) } } } }
+                    tbody { @for (number, name, figures) in told {
+                        tr { th scope="row" { (key(number)) (name) } @for figure in figures { td.n { (figure) } } }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the sample of a server's line, as it is drawn in the figures.
+fn key(number: usize) -> Markup {
+    html! {
+        svg.key viewBox="0 0 26 8" aria-hidden="true" focusable="false" {
+            line class={ "line " (series(number)) } x1="1" x2="25" y1="4" y2="4" {}
+        }
+    }
+}
+
+/// Returns a sentence with a capital at its beginning.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,164 @@
+//! Lines sorted by run: a file holds one run, or several one after the other, or one that put several servers under load.
+
+use std::sync::LazyLock;
+
+use crate::measure::line::{FaultLine, Line, RunLine, SecondLine, StepLine, VerdictLine};
+
+/// What lines say whose first is missing.
+static UNTOLD: LazyLock<RunLine> = LazyLock::new(RunLine::default);
+
+/// One run, or the part of one that one server bore.
+#[derive(Clone, Debug)]
+pub(crate) struct Run<'a> {
+    /// Name of the server; made unique by [`split_all`].
+    pub(crate) name: String,
+    /// What was run.
+    pub(crate) run: &'a RunLine,
+    /// Every second.
+    pub(crate) seconds: Vec<&'a SecondLine>,
+    /// Every step, as they came.
+    pub(crate) steps: Vec<&'a StepLine>,
+    /// The line of the whole run.
+    pub(crate) whole: Option<&'a StepLine>,
+    /// What went wrong.
+    pub(crate) faults: Vec<&'a FaultLine>,
+    /// The judgement; none where the run ended before it.
+    pub(crate) verdict: Option<&'a VerdictLine>,
+}
+
+/// Returns the runs of several files; no two have the same name.
+pub(crate) fn split_all(files: &[Vec<Line>]) -> Vec<Run<'_>> {
+    let mut runs: Vec<Run<'_>> = files.iter().flat_map(|lines| split(lines)).collect();
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for (index, run) in runs.iter_mut().enumerate() {
+        let same = |range: &[String]| range.iter().filter(|name| **name == run.name).count();
+        if same(&names) > 1 {
+            run.name = format!("{} (run {})", run.name, same(&names[..=index]));
+        }
+    }
+    runs
+}
+
+/// Returns the runs of one file's lines, at least one where there are lines.
+pub(crate) fn split(lines: &[Line]) -> Vec<Run<'_>> {
+    let mut runs: Vec<Run<'_>> = Vec::new();
+    for line in lines {
+        if let Line::Run(run) = line {
+            runs.push(Run::begin(run));
+            continue;
+        }
+        if runs.is_empty() {
+            runs.push(Run::begin(&UNTOLD));
+        }
+        if let Some(run) = runs.last_mut() {
+            run.take(line);
+        }
+    }
+    runs.into_iter().flat_map(Run::by_server).collect()
+}
+
+impl<'a> Run<'a> {
+    fn begin(run: &'a RunLine) -> Self {
+        let name = if run.server.is_empty() { "the server".into() } else { run.server.clone() };
+        Self {
+            name,
+            run,
+            seconds: Vec::new(),
+            steps: Vec::new(),
+            whole: None,
+            faults: Vec::new(),
+            verdict: None,
+        }
+    }
+
+    fn take(&mut self, line: &'a Line) {
+        match line {
+            Line::Run(_) => {}
+            Line::Second(second) => self.seconds.push(second),
+            Line::Step(step) if step.step.is_none() => self.whole = Some(step),
+            Line::Step(step) => self.steps.push(step),
+            Line::Fault(fault) => self.faults.push(fault),
+            Line::Verdict(verdict) => self.verdict = Some(verdict),
+        }
+    }
+
+    /// Parts a run whose steps name several servers. Seconds go with the step of their number, faults and verdict with all.
+    fn by_server(self) -> Vec<Self> {
+        let mut names: Vec<&str> = Vec::new();
+        for step in &self.steps {
+            if !step.server_name.is_empty() && !names.contains(&step.server_name.as_str()) {
+                names.push(&step.server_name);
+            }
+        }
+        if names.len() < 2 {
+            return vec![self];
+        }
+        let part = |name: &str| {
+            let steps: Vec<_> =
+                self.steps.iter().copied().filter(|step| step.server_name == name).collect();
+            let has = |second: &&SecondLine| steps.iter().any(|step| step.step == second.step);
+            Self {
+                name: name.to_owned(),
+                seconds: self.seconds.iter().copied().filter(has).collect(),
+                whole: self.whole.filter(|whole| whole.server_name == name),
+                steps,
+                ..self.clone()
+            }
+        };
+        names.into_iter().map(part).collect()
+    }
+
+    /// Returns the processors that the server may use; none where it runs on a machine that is not known.
+    pub(crate) fn server_cores(&self) -> Option<u64> {
+        let pinned = self.run.server_cores.len() as u64;
+        let there = if self.run.server_is_child { self.run.machine.cores } else { 0 };
+        [pinned, there].into_iter().find(|cores| *cores > 0)
+    }
+
+    /// Returns the processors that the driver may use in a step, at least one.
+    pub(crate) fn driver_cores(&self, step: &StepLine) -> u64 {
+        let known = [step.driver_cores, self.run.driver_cores.len() as u64, self.run.machine.cores];
+        known.into_iter().find(|cores| *cores > 0).unwrap_or(1)
+    }
+
+    /// Returns whether the run searched for the largest number of viewers.
+    pub(crate) fn is_search(&self) -> bool {
+        self.run.scenario == "breakpoint"
+            || self.verdict.is_some_and(|v| v.last_good.is_some() || v.first_bad.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: u64, server: &str) -> Line {
+        let step = StepLine { step: Some(number), server_name: server.into(), ..Default::default() };
+        Line::Step(Box::new(step))
+    }
+
+    #[test]
+    fn a_run_that_names_two_servers_is_told_as_two() {
+        let second = |step| Line::Second(Box::new(SecondLine { step: Some(step), ..Default::default() }));
+        let lines = [Line::Run(Box::default()), second(0), step(0, "a"), second(1), second(1), step(1, "b")];
+        let runs = split(&lines);
+        let told: Vec<_> =
+            runs.iter().map(|run| (run.name.as_str(), run.steps.len(), run.seconds.len())).collect();
+        assert_eq!(told, [("a", 1, 1), ("b", 1, 2)]);
+    }
+
+    #[test]
+    fn runs_of_the_same_server_get_names_of_their_own() {
+        let file = vec![Line::Run(Box::new(RunLine { server: "s 1".into(), ..Default::default() }))];
+        let files = [file.clone(), file];
+        let names: Vec<String> = split_all(&files).into_iter().map(|run| run.name).collect();
+        assert_eq!(names, ["s 1 (run 1)", "s 1 (run 2)"]);
+    }
+
+    #[test]
+    fn lines_without_a_first_one_are_a_run_that_is_not_told() {
+        let lines = [step(0, "")];
+        assert_eq!(split(&lines).len(), 1);
+        assert!(split(&[]).is_empty());
+    }
+}
