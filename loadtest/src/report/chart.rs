@@ -14,7 +14,7 @@ pub(crate) const WIDTH: f64 = 440.0;
 /// Height of a figure with one panel.
 pub(crate) const HEIGHT: f64 = 230.0;
 /// Width of a letter of the charts, at most.
-pub(crate) const LETTER: f64 = 6.3;
+pub(crate) const LETTER: f64 = 6.9;
 
 /// One figure of the page.
 pub(crate) struct Figure {

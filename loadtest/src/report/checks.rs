@@ -55,7 +55,7 @@ pub(crate) fn measured(check: &Check) -> String {
 
 /// Returns what was asked, with the signs of print.
 pub(crate) fn asked(check: &Check) -> String {
-    check.asked.replace("<=", "≤").replace(">=", "≥")
+    check.asked.replace("<=", "≤").replace(">=", "≥").replace(' ', "\u{a0}")
 }
 
 /// Returns a party's name.

@@ -47,6 +47,7 @@ pub(crate) fn count(value: u64) -> String {
 pub(crate) fn tick(value: f64) -> String {
     let size = value.abs();
     match size {
+        _ if !value.is_finite() => "–".into(),
         _ if size >= 1e9 => format!("{}G", short(value / 1e9)),
         _ if size >= 1e6 => format!("{}M", short(value / 1e6)),
         _ if size >= 1e4 => format!("{}k", short(value / 1e3)),

@@ -17,6 +17,7 @@ pub(crate) fn all(runs: &[Run<'_>]) -> Vec<Figure> {
         over_time::latency(runs),
         over_time::loss(runs),
         over_time::rates(runs),
+        over_time::cpu(runs),
         by_viewers::cpu(runs),
         by_viewers::memory(runs),
         ridges::first_frame(runs),

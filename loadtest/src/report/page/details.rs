@@ -119,10 +119,15 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
         ("Server", run.name.clone()),
         (
             "Viewers",
-            format!("{} of {} devices in {} households", count(it.viewers), count(it.members), count(it.households)),
+            format!(
+                "{}, of {} in {}",
+                count(it.viewers),
+                many(it.members, "enrolled device"),
+                many(it.households, "household")
+            ),
         ),
         ("Steps", step_list(&steps, it.step_seconds)),
-        ("Cameras", format!("{}, {}", count(it.cameras), it.content)),
+        ("Cameras", format!("{}; content: {}", count(it.cameras), it.content)),
         (
             "Media",
             format!(
@@ -180,6 +185,11 @@ fn honesty_of(run: &Run<'_>) -> Markup {
             dd { @match pressure { Some(pct) => { (short(pct)) " % of the time some task waited" } None => "not told here" } }
         }
     }
+}
+
+/// Returns a number of things, with their name as grammar wants it.
+fn many(number: u64, name: &str) -> String {
+    if number == 1 { format!("1 {name}") } else { format!("{} {name}s", count(number)) }
 }
 
 fn unknown(text: &str) -> &str {

@@ -10,6 +10,8 @@ use crate::report::run::Run;
 
 /// More steps than these do not stand beside each other.
 const BESIDE: usize = 10;
+/// Up to so many leave room for two halves of the table beside each other.
+const HALF: usize = 5;
 
 /// Returns the tables.
 pub(super) fn tables(runs: &[Run<'_>]) -> Markup {
@@ -32,15 +34,24 @@ fn tables_of(run: &Run<'_>) -> Markup {
     let beside = columns.len().div_ceil(parts).max(1);
     html! {
         @if columns.is_empty() { p.quiet { "No step was measured." } }
-        @for part in columns.chunks(beside) {
-            div.scroll tabindex="0" role="region" aria-label="Every figure of these steps" {
-                table.steps {
-                    thead { tr {
-                        th scope="col" { "Viewers" }
-                        @for step in part { (heading(step, bounds)) }
-                    } }
-                    @for group in &GROUPS { (rows(group, part)) }
-                }
+        @if (1..=HALF).contains(&columns.len()) {
+            @let (left, right) = GROUPS.split_at(GROUPS.len() / 2);
+            div.pair { (table(left, &columns, bounds)) (table(right, &columns, bounds)) }
+        } @else {
+            @for part in columns.chunks(beside) { (table(&GROUPS, part, bounds)) }
+        }
+    }
+}
+
+fn table(groups: &[Group], steps: &[&StepLine], bounds: Bounds) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Every figure of these steps" {
+            table.steps {
+                thead { tr {
+                    th scope="col" { "Viewers" }
+                    @for step in steps { (heading(step, bounds)) }
+                } }
+                @for group in groups { (rows(group, steps)) }
             }
         }
     }

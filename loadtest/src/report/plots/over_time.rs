@@ -52,7 +52,7 @@ pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
         how: format!("{what}. {BORDERS}"),
         says: format!("The slowest second's p99 was {} ms.", short(worst)),
         height: HEIGHT,
-        drawing: one_panel(runs, &lines, 1.0, bound),
+        drawing: one_panel(runs, &lines, Upwards { least: 1.0, peaks: true }, bound),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn loss(runs: &[Run<'_>]) -> Figure {
         how: format!("{how}.{lost}"),
         says: format!("The worst second lost {} % of its packets.", percent(worst)),
         height: HEIGHT,
-        drawing: one_panel(runs, &lines, 0.5, None),
+        drawing: one_panel(runs, &lines, Upwards::from_zero(1.0), None),
     }
 }
 
@@ -112,13 +112,40 @@ pub(super) fn rates(runs: &[Run<'_>]) -> Figure {
         let lower = Space::with_labels(letters, 104.0, 204.0);
         Ok(html! {
             text.name x="0" y="9" { "in" }
-            (panel(runs, &into, upper, 0.1, 2, false))
+            (panel(runs, &into, upper, 2, false))
             text.name x="0" y="93" { "out" }
-            (panel(runs, &out, lower, 0.1, 4, true))
+            (panel(runs, &out, lower, 4, true))
         })
     };
     let how = "Mbit/s of media that cameras sent (in) and viewers received (out).".into();
     Figure { id: "rates", title: "Media in and out", how, says, height: HEIGHT + 8.0, drawing }
+}
+
+/// CPU of the server, and of the driver beside it.
+pub(super) fn cpu(runs: &[Run<'_>]) -> Figure {
+    let alone = runs.len() == 1;
+    let mut lines: Vec<Line> = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let watched = run.seconds.iter().filter_map(|second| Some((second.at_s, second.server.as_ref()?.cpu_pct)));
+        let name = if alone { "server".into() } else { clipped(&run.name) };
+        let filled = if alone { Filled::Down } else { Filled::No };
+        lines.push(Line { points: thinned(watched.collect()), class: series(number), name, filled });
+        if alone {
+            let points = run.seconds.iter().map(|second| (second.at_s, second.driver_cpu_pct)).collect();
+            let name = "driver".into();
+            lines.push(Line { points: thinned(points), class: series(1), name, filled: Filled::No });
+        }
+    }
+    let worst = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
+    let whose = if alone { "server and driver" } else { "each server" };
+    Figure {
+        id: "cpu-over-time",
+        title: "CPU, second by second",
+        how: format!("Percent of one core, {whose}."),
+        says: format!("At most {} % of a core.", short(worst)),
+        height: HEIGHT,
+        drawing: one_panel(runs, &lines, Upwards::from_zero(10.0), None),
+    }
 }
 
 /// A line of a figure.
@@ -139,29 +166,44 @@ enum Filled {
     DownTo(Vec<Point>),
 }
 
+/// The axis upwards.
+#[derive(Clone, Copy)]
+struct Upwards {
+    /// What it shows at least.
+    least: f64,
+    /// Whether peaks may make it logarithmic.
+    peaks: bool,
+}
+
+impl Upwards {
+    fn from_zero(least: f64) -> Self {
+        Self { least, peaks: false }
+    }
+}
+
 fn one_panel(
     runs: &[Run<'_>],
     lines: &[Line],
-    least: f64,
+    upwards: Upwards,
     bound: Option<(f64, String)>,
 ) -> Result<Markup, &'static str> {
     if lines.iter().all(|line| line.points.is_empty()) {
         return Err(NOTHING);
     }
     let space = Space::with_labels(longest(lines), 26.0, 196.0);
-    let (x, y) = scales(runs, lines, least);
+    let (x, y) = scales(runs, lines, upwards);
     let panel = Panel::new(space, x, y);
     let bound = bound.map(|(at, word)| panel.bound(at, &word));
     Ok(html! { (draw(runs, lines, &panel, 5, true)) @if let Some(bound) = bound { (bound) } })
 }
 
-fn panel(runs: &[Run<'_>], lines: &[Line], space: Space, least: f64, rows: usize, named: bool) -> Markup {
-    let (x, y) = scales(runs, lines, least);
+fn panel(runs: &[Run<'_>], lines: &[Line], space: Space, rows: usize, named: bool) -> Markup {
+    let (x, y) = scales(runs, lines, Upwards::from_zero(0.1));
     draw(runs, lines, &Panel::new(space, x, y), rows, named)
 }
 
 /// Returns the time axis, and an axis upwards that is logarithmic where one peak would press all else to the floor.
-fn scales(runs: &[Run<'_>], lines: &[Line], least: f64) -> (Scale, Scale) {
+fn scales(runs: &[Run<'_>], lines: &[Line], Upwards { least, peaks }: Upwards) -> (Scale, Scale) {
     let ends = runs.iter().flat_map(|run| run.seconds.last()).map(|second| second.at_s);
     let x = Scale::between(0.0, ends.fold(1.0, f64::max));
     let mut values: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|point| point.1).collect();
@@ -169,7 +211,7 @@ fn scales(runs: &[Run<'_>], lines: &[Line], least: f64) -> (Scale, Scale) {
     values.sort_by(f64::total_cmp);
     let middle = values.get(values.len() / 2).copied().unwrap_or(0.0);
     let peak = values.last().copied().unwrap_or(0.0);
-    let uneven = least >= 1.0 && values.len() > 2 && peak > 25.0 * middle;
+    let uneven = peaks && values.len() > 2 && peak > 25.0 * middle;
     (x, if uneven { Scale::logarithmic(values) } else { Scale::from_zero(values, least) })
 }
 

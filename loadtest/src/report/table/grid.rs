@@ -72,7 +72,7 @@ impl Cell {
     /// Returns a field.
     pub(super) fn new(text: impl Into<String>, tone: Tone) -> Self {
         // A narrow space is no wider than others on a terminal, and not in every font.
-        Self { text: text.into().replace('\u{202f}', " ").replace(['\n', '\r', '\t', '\u{1b}'], " "), tone }
+        Self { text: text.into().replace(['\u{202f}', '\u{a0}'], " ").replace(['\n', '\r', '\t', '\u{1b}'], " "), tone }
     }
 }
 
@@ -107,7 +107,9 @@ impl Grid {
         }
         let over = total(&shown, &widths).saturating_sub(WIDTH);
         let widest = shown.iter().copied().filter(|index| self.columns[*index].words);
-        if let Some(widest) = widest.max_by_key(|index| widths[*index]) {
+        if over > 0
+            && let Some(widest) = widest.max_by_key(|index| widths[*index])
+        {
             widths[widest] = widths[widest].saturating_sub(over).max(8);
         }
         let mut text = String::new();
