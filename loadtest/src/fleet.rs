@@ -9,6 +9,7 @@
 pub mod camera;
 pub mod cameras;
 pub mod content;
+pub mod intruder;
 pub mod network;
 pub mod peer;
 pub mod viewer;

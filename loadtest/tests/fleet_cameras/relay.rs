@@ -1,4 +1,5 @@
 //! A relay in this process, whose grants are cut here, and a household of one camera.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
 //! Somebody who looks at a camera: opens frames and reads their stamps.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
