@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::measure::line::{Party, StepLine};
+use crate::measure::line::{Party, StepLine, VerdictLine};
 use crate::scenario::Scenario;
 
 /// So many viewers for so long.
@@ -39,6 +39,16 @@ pub trait Plan: Send {
 
     /// Returns how long the rest will take, where that is known: all stages after number `after`.
     fn left_after(&self, after: u64) -> Option<Duration>;
+
+    /// Returns whether its stages together are one figure; trials with other numbers of viewers are none.
+    fn adds_up(&self) -> bool {
+        true
+    }
+
+    /// Returns the verdict, given what the scenario's assertions say.
+    fn judge(&self, verdict: VerdictLine) -> VerdictLine {
+        verdict
+    }
 }
 
 /// The steps of a scenario, one after the other.

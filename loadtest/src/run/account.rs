@@ -1,0 +1,279 @@
+//! Makes lines of what was counted: one a second, one for each step, one for the whole run. No clock, no I/O.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::fleet::ViewerId;
+use crate::measure::line::{Line, SecondLine, ServerFigures, StepLine};
+use crate::measure::tally::{IntruderTally, JoinTally, ViewerTally};
+use crate::measure::window::Window;
+use crate::observe::server::{Sample, count_by_viewers};
+
+/// What was counted from one look to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cut {
+    /// Since the run began, at its end.
+    pub(crate) at: Duration,
+    /// What the fleets counted; its length is the time from cut to cut.
+    pub(crate) window: Window,
+    /// CPU that this process used.
+    pub(crate) driver_cpu: Duration,
+    /// What it ends or begins.
+    pub(crate) mark: Mark,
+}
+
+/// Where a cut lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Within a phase.
+    #[default]
+    Within,
+    /// Figures count from here on.
+    Begins {
+        /// Number of the step.
+        step: u64,
+        /// Viewers that it asks for.
+        viewers: u64,
+    },
+    /// Figures count up to here.
+    Ends {
+        /// Viewers that were well served.
+        viewers_ok: u64,
+    },
+}
+
+/// Where the driver stands at the end of a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Surroundings {
+    /// Processors that the driver may use.
+    pub(crate) driver_cores: u64,
+    /// Load average of the last minute.
+    pub(crate) load_average: f64,
+    /// Share of the time in which some task waited for a processor, percent.
+    pub(crate) cpu_pressure_pct: Option<f64>,
+}
+
+/// The accounts of a run.
+#[derive(Default)]
+pub(crate) struct Account {
+    server_name: String,
+    /// The server before the first viewer.
+    first: Option<Sample>,
+    last: Option<Sample>,
+    /// Since the last step: what joins, intruders and removals count for the next one.
+    before: Window,
+    step: Option<Step>,
+    /// All steps together.
+    whole: Window,
+    whole_cpu: Duration,
+    whole_base: Option<Sample>,
+    steps: Vec<StepLine>,
+}
+
+struct Step {
+    number: u64,
+    viewers: u64,
+    base: Sample,
+    window: Window,
+    cpu: Duration,
+}
+
+impl Account {
+    /// Opens the accounts with a look at the server before anybody watches.
+    pub(crate) fn open(server_name: String, first: Sample) -> Self {
+        Self { server_name, first: Some(first.clone()), last: Some(first), ..Self::default() }
+    }
+
+    /// Takes a cut and the look at the server that belongs to it; returns the lines that it makes, of which a step's is last.
+    pub(crate) fn take(&mut self, cut: &Cut, sample: Sample, around: Surroundings) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if cut.window.length >= SHORTEST {
+            lines.push(Line::Second(Box::new(self.second(cut, &sample))));
+        }
+        match &mut self.step {
+            Some(step) => {
+                step.window.then(&cut.window);
+                step.cpu += cut.driver_cpu;
+            }
+            None => self.before.then(&cut.window),
+        }
+        match cut.mark {
+            Mark::Within => {}
+            Mark::Begins { step, viewers } => {
+                self.whole_base.get_or_insert_with(|| sample.clone());
+                let (window, cpu) = (Window::default(), Duration::ZERO);
+                self.step = Some(Step { number: step, viewers, base: sample.clone(), window, cpu });
+            }
+            Mark::Ends { viewers_ok } => {
+                if let Some(step) = self.step.take() {
+                    lines.push(Line::Step(Box::new(self.close(&step, viewers_ok, &sample, around))));
+                }
+            }
+        }
+        self.last = Some(sample);
+        lines
+    }
+
+    /// Returns the line of the whole run: its measured steps, and all joins, intruders and removals there were.
+    pub(crate) fn whole(&self, around: Surroundings) -> StepLine {
+        let mut window = self.whole.clone();
+        add_asides(&mut window, &self.before);
+        if let Some(step) = &self.step {
+            // Stopped within a step: what was measured of it counts.
+            window.then(&step.window);
+        }
+        let seconds = window.length.as_secs_f64();
+        let cpu = self.whole_cpu + self.step.as_ref().map_or(Duration::ZERO, |step| step.cpu);
+        let base = self.whole_base.as_ref().or(self.first.as_ref());
+        let server = base.zip(self.last.as_ref()).and_then(|(base, last)| last.since(base, window.viewers));
+        let last = self.steps.last();
+        let (viewers, viewers_ok) = last.map_or((window.viewers, 0), |step| (step.viewers, step.viewers_ok));
+        let mut line = self.line(&window, None, (viewers, viewers_ok), around);
+        line.server = server.map(|server| self.counted(server, &window, seconds));
+        line.driver_cpu_pct = percent_of(cpu, seconds);
+        line.load_average =
+            self.steps.iter().map(|step| step.load_average).fold(around.load_average, f64::max);
+        line
+    }
+
+    /// Returns how many steps were measured to their end.
+    pub(crate) fn steps(&self) -> &[StepLine] {
+        &self.steps
+    }
+
+    fn second(&self, cut: &Cut, sample: &Sample) -> SecondLine {
+        let (window, seconds) = (&cut.window, cut.window.length.as_secs_f64());
+        let server = self.last.as_ref().and_then(|last| sample.since(last, window.viewers));
+        SecondLine {
+            at_s: cut.at.as_secs_f64(),
+            seconds,
+            step: self.step.as_ref().map(|step| step.number),
+            viewers: window.viewers,
+            mbit_in: mbit(window.camera.bytes, seconds),
+            mbit_out: mbit(window.viewer.bytes, seconds),
+            viewer: window.viewer,
+            joins: window.joins,
+            frame_latency: window.frame_latency.figures(false),
+            server: server.map(|server| self.counted(server, window, seconds)),
+            driver_cpu_pct: percent_of(cut.driver_cpu, seconds),
+        }
+    }
+
+    fn close(&mut self, step: &Step, viewers_ok: u64, sample: &Sample, around: Surroundings) -> StepLine {
+        let mut window = step.window.clone();
+        self.whole.then(&window);
+        self.whole_cpu += step.cpu;
+        add_asides(&mut self.whole, &self.before);
+        add_asides(&mut window, &std::mem::take(&mut self.before));
+        let seconds = window.length.as_secs_f64();
+        let server = sample.since(&step.base, window.viewers);
+        let mut line = self.line(&window, Some(step.number), (step.viewers, viewers_ok), around);
+        line.server = server.map(|server| self.counted(server, &step.window, seconds));
+        line.driver_cpu_pct = percent_of(step.cpu, seconds);
+        self.steps.push(line.clone());
+        line
+    }
+
+    fn line(
+        &self,
+        window: &Window,
+        step: Option<u64>,
+        viewers: (u64, u64),
+        around: Surroundings,
+    ) -> StepLine {
+        let seconds = window.length.as_secs_f64();
+        let (viewer, camera) = (&window.viewer, &window.camera);
+        StepLine {
+            step,
+            server_name: self.server_name.clone(),
+            seconds,
+            viewers: viewers.0,
+            viewers_ok: viewers.1,
+            packets_in_per_s: per_second(camera.packets, seconds),
+            mbit_in: mbit(camera.bytes, seconds),
+            packets_out_per_s: per_second(viewer.received, seconds),
+            mbit_out: mbit(viewer.bytes, seconds),
+            loss_pct: viewer.loss_pct(),
+            first_loss_pct: viewer.first_loss_pct(),
+            repeated_pct: viewer.repeated_pct(),
+            opened_pct: viewer.opened_pct(),
+            frozen_pct: viewer.frozen_pct(),
+            viewer: *viewer,
+            camera: *camera,
+            joins: window.joins,
+            intruders: window.intruders,
+            frame_latency: window.frame_latency.figures(true),
+            packet_latency: window.packet_latency.figures(true),
+            first_frame: window.first_frame.figures(true),
+            removal: window.removal.figures(true),
+            server: None,
+            driver_cpu_pct: 0.0,
+            driver_cores: around.driver_cores,
+            driver_late_pct: camera.late_pct(),
+            load_average: around.load_average,
+            cpu_pressure_pct: around.cpu_pressure_pct,
+        }
+    }
+
+    /// Where the server has no metrics of ours, what its packets cost is told by what viewers received.
+    fn counted(&self, mut server: ServerFigures, window: &Window, seconds: f64) -> ServerFigures {
+        if self.first.as_ref().is_some_and(|first| !first.has_metrics()) {
+            count_by_viewers(&mut server, seconds, window.viewer.received, window.viewer.bytes);
+        }
+        server
+    }
+}
+
+/// How well each viewer is served, while a step is measured.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health(HashMap<ViewerId, (u64, u64)>);
+
+impl Health {
+    /// Forgets all that was before.
+    pub(crate) fn begin(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds what a viewer should have opened and what it did.
+    pub(crate) fn add(&mut self, id: ViewerId, expected: u64, opened: u64) {
+        let of_viewer = self.0.entry(id).or_default();
+        of_viewer.0 += expected;
+        of_viewer.1 += opened;
+    }
+
+    /// Returns whether a viewer opened at least 99 % of its frames.
+    pub(crate) fn is_well(&self, id: ViewerId) -> bool {
+        self.0.get(&id).is_some_and(|(expected, opened)| *expected > 0 && opened * 100 >= expected * 99)
+    }
+}
+
+/// Adds what does not wait for a step to be measured: joins, intruders, removals, and frames that nobody may open.
+fn add_asides(window: &mut Window, more: &Window) {
+    let joins: JoinTally = more.joins;
+    let intruders: IntruderTally = more.intruders;
+    window.joins.add(&joins);
+    window.intruders.add(&intruders);
+    window.first_frame.add(&more.first_frame);
+    window.removal.add(&more.removal);
+    window.viewer.add(&ViewerTally {
+        opened_by_removed: more.viewer.opened_by_removed,
+        frames_refused: more.viewer.frames_refused,
+        reconnects: more.viewer.reconnects,
+        ..ViewerTally::default()
+    });
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+fn mbit(bytes: u64, seconds: f64) -> f64 {
+    per_second(bytes, seconds) * 8e-6
+}
+
+fn percent_of(cpu: Duration, seconds: f64) -> f64 {
+    if seconds > 0.0 { 100.0 * cpu.as_secs_f64() / seconds } else { 0.0 }
+}
+
+/// A cut that lies so close to the one before it makes no line: its rates would be noise.
+const SHORTEST: Duration = Duration::from_millis(300);

@@ -1,0 +1,387 @@
+//! Conducts a run: asks the schedule what to do, has it done, cuts the time into seconds, and ends everything in order.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::viewers::Viewers;
+use crate::live::Snapshot;
+use crate::measure::line::{Line, Party, SecondLine, StepLine, Verdict, VerdictLine};
+use crate::observe::server::Sample;
+use crate::observe::{cores, machine, process};
+use crate::run::account::{Account, Cut, Mark, Surroundings};
+use crate::run::court::{self, Circumstances};
+use crate::run::faults::Faults;
+use crate::run::floor::{Floor, Parts};
+use crate::run::opening::{self, Opened};
+use crate::run::schedule::{Activity, Do, Phase, Schedule};
+use crate::run::stage::{Done, Plan, Stage};
+use crate::run::target::{Layout, Stand};
+use crate::run::{Order, RunError, Witness};
+
+pub(crate) fn conduct(
+    order: &Order,
+    plan: &mut dyn Plan,
+    witness: &mut dyn Witness,
+    stop: &CancellationToken,
+) -> Result<VerdictLine, RunError> {
+    let layout = Layout::of(&order.scenario, &order.target, cores::allowed());
+    let cameras = order.scenario.households.count * order.scenario.households.cameras;
+    cores::allow_sockets(u64::from(order.scenario.most_viewers() * 2 + cameras))?;
+    // Whatever starts from here on stays on the driver's processors; the server is started on its own.
+    cores::pin_this_thread(&layout.driver)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut stand = Stand::start(&order.target, &order.scenario, &layout)?;
+    let verdict = runtime.block_on(go(order, &mut stand, &layout, plan, witness, stop));
+    stand.stop();
+    // What still waits for a server that does not answer is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    verdict
+}
+
+async fn go(
+    order: &Order,
+    stand: &mut Stand,
+    layout: &Layout,
+    plan: &mut dyn Plan,
+    witness: &mut dyn Witness,
+    stop: &CancellationToken,
+) -> Result<VerdictLine, RunError> {
+    let began = Instant::now();
+    let opened = tokio::select! {
+        opened = opening::open(order, stand, layout, witness) => opened?,
+        () = stop.cancelled() => return Err(RunError::Stopped),
+    };
+    let Opened { crew, entrance, cameras, exits, cast, line } = opened;
+    let threads = order.drivers.unwrap_or_else(|| layout.driver.len().saturating_sub(1)).max(1);
+    let viewers = Viewers::start(threads, &layout.driver)?;
+    let opens_one_in = order.scenario.viewers.opens_one_in;
+    let floor =
+        Floor::new(Parts { cameras, viewers, cast, entrance, crew, camera_exits: exits, opens_one_in });
+    let first = stand.watch.sample().await;
+    let mut conductor = Conductor {
+        order,
+        account: Account::open(stand.name.clone(), first),
+        floor,
+        stand,
+        faults: Faults::default(),
+        book: Book { witness, lines: Vec::new() },
+        began,
+        threads,
+        driver_cores: layout.driver.len().max(1) as u64,
+        cut_at: Instant::now(),
+        looked_at: Instant::now(),
+        own_cpu: process::own_cpu(),
+        joins: (0, 0),
+        viewer_cpu: Duration::ZERO,
+        circumstances: Circumstances::default(),
+        saw_process: false,
+    };
+    conductor.book.write(Line::Run(Box::new(line)));
+    conductor.play(plan, stop).await;
+    Ok(conductor.end(plan).await)
+}
+
+struct Conductor<'a> {
+    order: &'a Order,
+    stand: &'a mut Stand,
+    account: Account,
+    floor: Floor,
+    faults: Faults,
+    book: Book<'a>,
+    began: Instant,
+    threads: usize,
+    driver_cores: u64,
+    cut_at: Instant,
+    looked_at: Instant,
+    own_cpu: Duration,
+    /// Joins that went well and that failed, since the run began.
+    joins: (u64, u64),
+    /// CPU of the viewers' threads since the step's figures count.
+    viewer_cpu: Duration,
+    circumstances: Circumstances,
+    saw_process: bool,
+}
+
+/// All lines so far, and who hears of them.
+struct Book<'a> {
+    witness: &'a mut dyn Witness,
+    lines: Vec<Line>,
+}
+
+impl Book<'_> {
+    fn write(&mut self, line: Line) {
+        self.witness.line(&line);
+        self.lines.push(line);
+    }
+}
+
+/// Looks at the server when told to, and brings back what it saw in the same order.
+struct Sampler {
+    asked: VecDeque<Cut>,
+    ask: mpsc::UnboundedSender<()>,
+    samples: mpsc::UnboundedReceiver<Sample>,
+}
+
+impl Conductor<'_> {
+    /// Plays all stages of the plan, or until something ends the run before.
+    async fn play(&mut self, plan: &mut dyn Plan, stop: &CancellationToken) {
+        let (ask, mut asked) = mpsc::unbounded_channel();
+        let (bring, samples) = mpsc::unbounded_channel();
+        let mut sampler = Sampler { asked: VecDeque::new(), ask, samples };
+        let Some(first) = plan.next(None) else { return };
+        let mut schedule = self.begin(first);
+        // The watch is lent to the loop that asks it; the stand keeps the child.
+        let watch =
+            std::mem::replace(&mut self.stand.watch, crate::observe::server::ServerWatch::new(None, None));
+        let watching = async move {
+            while asked.recv().await.is_some() {
+                if bring.send(watch.sample().await).is_err() {
+                    break;
+                }
+            }
+        };
+        let watching = tokio::spawn(watching);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.circumstances.interrupted = true;
+                    break;
+                }
+                came = self.floor.next() => self.floor.take_in(came, &mut self.faults),
+                Some(sample) = sampler.samples.recv() => {
+                    let Some(cut) = sampler.asked.pop_front() else { continue };
+                    let Some(done) = self.account_for(&cut, sample, &schedule, plan) else { continue };
+                    let parties = self.faults.take_parties();
+                    match plan.next(Some(Done { line: &done, parties: &parties })) {
+                        Some(stage) => schedule = self.begin(stage),
+                        None => break,
+                    }
+                }
+                _ = tick.tick() => {
+                    self.turn(&mut schedule, &mut sampler);
+                    if self.server_is_gone() {
+                        break;
+                    }
+                }
+            }
+        }
+        // What was counted since the last cut is told, too.
+        self.cut(Mark::Within, &mut sampler);
+        let patience = tokio::time::Instant::now() + SAMPLE_LIMIT;
+        while let Some(cut) = sampler.asked.pop_front() {
+            match tokio::time::timeout_at(patience, sampler.samples.recv()).await {
+                Ok(Some(sample)) => drop(self.account_for(&cut, sample, &schedule, plan)),
+                _ => break,
+            }
+        }
+        watching.abort();
+    }
+
+    fn begin(&mut self, stage: Stage) -> Schedule {
+        let activity = Activity::of(&self.order.scenario, self.floor.removals());
+        Schedule::begin(stage, activity, self.began.elapsed(), self.floor.crowd())
+    }
+
+    /// Does what is due now.
+    fn turn(&mut self, schedule: &mut Schedule, sampler: &mut Sampler) {
+        let now = Instant::now();
+        let waits = schedule.phase() == Phase::Ramp || self.floor.crowd().joining > 0;
+        if now - self.looked_at >= if waits { LOOK } else { SECOND } {
+            self.looked_at = now;
+            self.floor.look(now, &mut self.faults);
+        }
+        for act in schedule.next(self.began.elapsed(), self.floor.crowd()) {
+            match act {
+                Do::Join(count) => self.floor.join(count),
+                Do::Leave(count) => self.floor.leave(count),
+                Do::Storm(count) => self.floor.storm(count),
+                Do::Remove(count) => self.floor.remove_members(count),
+                Do::Measure => {
+                    let Stage { number, viewers, .. } = schedule.stage();
+                    self.cut(Mark::Begins { step: number, viewers: u64::from(viewers) }, sampler);
+                    self.floor.health.begin();
+                    self.viewer_cpu = Duration::ZERO;
+                }
+                Do::End => self.cut(Mark::Ends { viewers_ok: 0 }, sampler),
+            }
+        }
+        if now - self.cut_at >= SECOND {
+            self.cut(Mark::Within, sampler);
+        }
+    }
+
+    /// Takes what was counted since the last cut, and asks for the look at the server that belongs to it.
+    fn cut(&mut self, mark: Mark, sampler: &mut Sampler) {
+        let now = Instant::now();
+        self.looked_at = now;
+        let (mut window, viewer_cpu) = self.floor.take(now, &mut self.faults);
+        self.viewer_cpu += viewer_cpu;
+        window.length = now - self.cut_at;
+        self.cut_at = now;
+        let own_cpu = process::own_cpu();
+        let driver_cpu = own_cpu.saturating_sub(std::mem::replace(&mut self.own_cpu, own_cpu));
+        let mark = match mark {
+            Mark::Ends { .. } => Mark::Ends { viewers_ok: self.floor.well() },
+            other => other,
+        };
+        sampler.asked.push_back(Cut { at: now - self.began, window, driver_cpu, mark });
+        // The one who looks ends with this run only.
+        let _ = sampler.ask.send(());
+    }
+
+    /// Makes the lines of a cut; returns the line of the step that it ends.
+    fn account_for(
+        &mut self,
+        cut: &Cut,
+        sample: Sample,
+        schedule: &Schedule,
+        plan: &dyn Plan,
+    ) -> Option<StepLine> {
+        self.saw_process |= sample.has_process();
+        if self.saw_process && !sample.has_process() {
+            self.gone("its process is not there any more");
+        }
+        let around = self.surroundings();
+        let mut done = None;
+        for line in self.account.take(cut, sample, around) {
+            match &line {
+                Line::Second(second) => {
+                    let second = second.clone();
+                    self.book.write(line);
+                    self.show(&second, schedule, plan);
+                }
+                Line::Step(step) => {
+                    done = Some((**step).clone());
+                    self.note_surroundings(step);
+                    self.book.write(line);
+                }
+                _ => self.book.write(line),
+            }
+        }
+        for fault in self.faults.tell(cut.at.as_secs_f64()) {
+            self.book.write(Line::Fault(fault));
+        }
+        done
+    }
+
+    /// Notes what is nobody's fault but the driver's or the network's.
+    fn note_surroundings(&mut self, step: &StepLine) {
+        let busy = 100.0 * self.viewer_cpu.as_secs_f64() / (step.seconds * self.threads as f64).max(1e-3);
+        if let Some(text) = court::overload(step, busy) {
+            self.circumstances.driver_overloaded = true;
+            self.faults.note(Party::Driver, "driver-overloaded", text);
+        }
+        let networks: Vec<String> = self
+            .order
+            .scenario
+            .network
+            .iter()
+            .filter(|network| network.profile != "fair")
+            .map(|network| format!("{} ({})", network.profile, network.share))
+            .collect();
+        if !networks.is_empty() && step.viewer.lost_first > 0 {
+            let text = format!(
+                "{} of {} packets did not come at first: the scenario has viewers on {}, which lose some",
+                step.viewer.lost_first,
+                step.viewer.expected,
+                networks.join(", ")
+            );
+            self.faults.note(Party::Network, "network-loss", text);
+        }
+    }
+
+    fn server_is_gone(&mut self) -> bool {
+        if let Some(words) = self.stand.last_words() {
+            let words =
+                words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned();
+            self.gone(&format!("it ended by itself; its last words: {words}"));
+        }
+        self.circumstances.server_gone
+    }
+
+    fn gone(&mut self, how: &str) {
+        if !self.circumstances.server_gone {
+            self.circumstances.server_gone = true;
+            self.faults.note(Party::Server, "server-gone", format!("the server is gone: {how}"));
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            driver_cores: self.driver_cores,
+            load_average: machine::load_average(),
+            cpu_pressure_pct: machine::cpu_pressure(),
+        }
+    }
+
+    fn show(&mut self, second: &SecondLine, schedule: &Schedule, plan: &dyn Plan) {
+        self.joins.0 += second.joins.seen;
+        self.joins.1 += second.joins.failed;
+        let stage = schedule.stage();
+        let phase = match schedule.phase() {
+            Phase::Ramp => "joining",
+            Phase::Settle => "settling",
+            Phase::Steady | Phase::Over => "measuring",
+        };
+        let left = plan.left_after(stage.number);
+        let snapshot = Snapshot {
+            at: self.began.elapsed(),
+            phase: phase.to_owned(),
+            step: stage.number + 1,
+            steps: plan.stages().unwrap_or(0),
+            viewers: second.viewers,
+            viewers_asked: u64::from(stage.viewers),
+            joins_ok: self.joins.0,
+            joins_failed: self.joins.1,
+            mbit_in: second.mbit_in,
+            mbit_out: second.mbit_out,
+            first_loss_pct: second.viewer.first_loss_pct(),
+            loss_pct: second.viewer.loss_pct(),
+            p50_ms: second.frame_latency.p50_ms,
+            p99_ms: second.frame_latency.p99_ms,
+            server_cpu_pct: second.server.as_ref().map(|server| server.cpu_pct),
+            driver_cpu_pct: second.driver_cpu_pct,
+            faults: self.faults.total(),
+            left: left.map(|left| left + schedule.left(self.began.elapsed())),
+        };
+        self.book.witness.show(&snapshot);
+    }
+
+    /// Tells of the whole run, sends everybody home, and judges.
+    async fn end(self, plan: &dyn Plan) -> VerdictLine {
+        let around = self.surroundings();
+        let at_s = self.began.elapsed().as_secs_f64();
+        let Self { order, account, floor, mut faults, mut book, circumstances, .. } = self;
+        for fault in faults.tell(at_s) {
+            book.write(Line::Fault(fault));
+        }
+        floor.close(CLOSE_LIMIT).await;
+        let whole = account.whole(around);
+        if plan.adds_up() {
+            book.write(Line::Step(Box::new(whole.clone())));
+        }
+        let mut verdict = court::judge(&order.scenario, &whole, circumstances, &book.lines);
+        if account.steps().is_empty() && verdict.verdict == Verdict::Pass {
+            verdict.verdict = Verdict::Inconclusive;
+        }
+        let verdict = plan.judge(verdict);
+        book.write(Line::Verdict(Box::new(verdict.clone())));
+        verdict
+    }
+}
+
+/// How often the schedule is asked.
+const TICK: Duration = Duration::from_millis(10);
+/// How often viewers are looked at while some of them join.
+const LOOK: Duration = Duration::from_millis(200);
+const SECOND: Duration = Duration::from_secs(1);
+/// How long the last look at the server may take.
+const SAMPLE_LIMIT: Duration = Duration::from_secs(3);
+/// How long it may take to end all sessions at the server.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,415 @@
+//! The fleets of a run and everybody in them: lets viewers join and leave, has devices removed, and passes keys on.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::crew::{Crew, CrewError, CrewNews, MemberRef, Removal};
+use crate::fleet::ViewerId;
+use crate::fleet::cameras::Cameras;
+use crate::fleet::viewer::{Frames, NewViewer};
+use crate::fleet::viewers::{Taken, Viewers};
+use crate::measure::line::Party;
+use crate::measure::window::Window;
+use crate::run::account::Health;
+use crate::run::cast::{Cast, Part, Standing};
+use crate::run::entrance::{Entered, Entrance, EntranceError, Exit};
+use crate::run::faults::Faults;
+use crate::run::schedule::{Crowd, JOIN_LIMIT};
+
+/// What came of something that was begun earlier.
+pub(crate) enum Came {
+    /// A join was answered.
+    Joined(ViewerId, Box<Result<Entered, EntranceError>>),
+    /// Something changed in the crew.
+    News(CrewNews),
+    /// A removal is done.
+    Removed(MemberRef, Box<Result<Removal, CrewError>>),
+}
+
+/// The fleets and everybody in them.
+pub(crate) struct Floor {
+    pub(crate) cameras: Cameras,
+    viewers: Viewers,
+    pub(crate) cast: Cast,
+    pub(crate) health: Health,
+    /// What joins and removals counted since it was taken last, and what the fleets counted by then.
+    window: Window,
+    /// CPU of the threads that drive viewers, since it was taken last.
+    viewer_cpu: Duration,
+    entrance: Entrance,
+    crew: Option<Crew>,
+    news: Option<mpsc::UnboundedReceiver<CrewNews>>,
+    opens_one_in: u32,
+    joining: JoinSet<(ViewerId, Result<Entered, EntranceError>)>,
+    removing: JoinSet<(MemberRef, Result<Removal, CrewError>)>,
+    parting: JoinSet<()>,
+    exits: HashMap<ViewerId, Exit>,
+    camera_exits: Vec<Exit>,
+    /// When each viewer that has seen nothing yet began to join.
+    since: BTreeMap<ViewerId, Instant>,
+    pending: HashSet<MemberRef>,
+    /// Members that are out and whose viewers are told so with the camera's next keys.
+    leaving: HashSet<MemberRef>,
+    /// When viewers of removed members are sent away.
+    sent_away: Vec<(Instant, ViewerId)>,
+    removed: u32,
+    camera_faults: HashSet<u32>,
+}
+
+/// What a floor is made of.
+pub(crate) struct Parts {
+    pub(crate) cameras: Cameras,
+    pub(crate) viewers: Viewers,
+    pub(crate) cast: Cast,
+    pub(crate) entrance: Entrance,
+    pub(crate) crew: Option<Crew>,
+    pub(crate) camera_exits: Vec<Exit>,
+    pub(crate) opens_one_in: u32,
+}
+
+impl Floor {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { cameras, viewers, cast, entrance, crew, camera_exits, opens_one_in } = parts;
+        let news = crew.as_ref().map(Crew::news);
+        Self {
+            cameras,
+            viewers,
+            cast,
+            health: Health::default(),
+            window: Window::default(),
+            viewer_cpu: Duration::ZERO,
+            entrance,
+            crew,
+            news,
+            opens_one_in,
+            joining: JoinSet::new(),
+            removing: JoinSet::new(),
+            parting: JoinSet::new(),
+            exits: HashMap::new(),
+            camera_exits,
+            since: BTreeMap::new(),
+            pending: HashSet::new(),
+            leaving: HashSet::new(),
+            sent_away: Vec::new(),
+            removed: 0,
+            camera_faults: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn crowd(&self) -> Crowd {
+        self.cast.crowd()
+    }
+
+    /// How many devices were removed or are being removed.
+    pub(crate) fn removals(&self) -> u32 {
+        self.removed
+    }
+
+    /// Waits for the next thing that comes; forever where nothing was begun.
+    pub(crate) async fn next(&mut self) -> Came {
+        loop {
+            let news = async {
+                match &mut self.news {
+                    Some(news) => news.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // News go first: what they say holds for whoever joins after.
+                biased;
+                news = news => match news {
+                    Some(news) => return Came::News(news),
+                    None => self.news = None,
+                },
+                Some(Ok((id, entered))) = self.joining.join_next() => return Came::Joined(id, Box::new(entered)),
+                Some(Ok((member, done))) = self.removing.join_next() => return Came::Removed(member, Box::new(done)),
+                Some(_) = self.parting.join_next() => {}
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(crate) fn take_in(&mut self, came: Came, faults: &mut Faults) {
+        match came {
+            Came::Joined(id, entered) => self.joined(id, *entered, faults),
+            Came::News(news) => self.hear(news),
+            Came::Removed(member, done) => self.removal_done(member, *done, faults),
+        }
+    }
+
+    pub(crate) fn join(&mut self, count: u32) {
+        for _ in 0..count {
+            if let Some((id, part)) = self.cast.join() {
+                self.ask(id, part);
+            }
+        }
+    }
+
+    pub(crate) fn leave(&mut self, count: u32) {
+        let mut leaving = self.cast.first(count);
+        // Where fewer watch, those go who are about to.
+        let missing = (count as usize).saturating_sub(leaving.len());
+        leaving.extend(self.since.keys().copied().take(missing).collect::<Vec<_>>());
+        for id in leaving {
+            self.send_away(id);
+            self.window.joins.left += 1;
+        }
+    }
+
+    /// Lets viewers lose their connection and come back at once.
+    pub(crate) fn storm(&mut self, count: u32) {
+        for id in self.cast.spread(count) {
+            let Some((part, _)) = self.cast.leave(id) else { continue };
+            // No word to the server: its session is what is left of the connection.
+            self.exits.remove(&id);
+            self.viewers.leave(id);
+            let again = self.cast.rejoin(part);
+            self.window.viewer.reconnects += 1;
+            self.ask(again, part);
+        }
+    }
+
+    pub(crate) fn remove_members(&mut self, count: u32) {
+        for _ in 0..count {
+            let Some((crew, member)) = self.crew.clone().zip(self.cast.to_remove(&self.pending)) else {
+                return;
+            };
+            self.pending.insert(member);
+            self.removed += 1;
+            self.removing.spawn(async move { (member, crew.remove(member).await) });
+        }
+    }
+
+    /// Looks at everybody: who has seen a first frame, who has ended, who was given its time.
+    pub(crate) fn look(&mut self, now: Instant, faults: &mut Faults) {
+        let Taken { mut window, states, .. } = self.viewers.take();
+        self.viewer_cpu += window.driver_cpu;
+        // Joins are counted here: the fleet does not know of those that the server refused.
+        window.joins = crate::measure::tally::JoinTally::default();
+        window.length = Duration::ZERO;
+        self.window.then(&window);
+        for state in states {
+            self.health.add(state.id, state.frames_expected, state.frames_opened);
+            if state.first_frame_at.is_some() && self.cast.sees(state.id) {
+                self.since.remove(&state.id);
+                self.window.joins.seen += 1;
+            }
+            if let Some(reason) = state.ended {
+                self.ended(state.id, &reason, faults);
+            }
+        }
+        let late: Vec<ViewerId> = self
+            .since
+            .iter()
+            .filter(|(_, since)| now.saturating_duration_since(**since) > JOIN_LIMIT)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            let network = self.cast.get(id).and_then(|(part, _)| part.network);
+            let party = if network.is_some() { Party::Network } else { Party::Server };
+            let seconds = JOIN_LIMIT.as_secs();
+            let text = format!("viewer {} was let in and saw no picture within {seconds} s", id.0);
+            faults.note(party, "join-saw-nothing", text);
+            self.window.joins.failed += 1;
+            self.send_away(id);
+        }
+        let due: Vec<ViewerId> =
+            self.sent_away.iter().filter(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        self.sent_away.retain(|(at, _)| *at > now);
+        due.into_iter().for_each(|id| self.send_away(id));
+        self.look_at_cameras(faults);
+    }
+
+    /// Returns what was counted since this was asked last, cameras too, and the CPU of the viewers' threads.
+    pub(crate) fn take(&mut self, now: Instant, faults: &mut Faults) -> (Window, Duration) {
+        self.look(now, faults);
+        let mut cameras = self.cameras.take();
+        // Who is there is what this floor says; the window of the cameras knows of none.
+        cameras.viewers = 0;
+        let mut window = std::mem::take(&mut self.window);
+        window.beside(&cameras);
+        window.viewers = u64::from(self.crowd().watching);
+        window.cameras = cameras.cameras;
+        (window, std::mem::take(&mut self.viewer_cpu))
+    }
+
+    /// Returns how many of those who watch are well served.
+    pub(crate) fn well(&self) -> u64 {
+        let watching = self.cast.first(u32::MAX);
+        watching.into_iter().filter(|id| self.health.is_well(*id)).count() as u64
+    }
+
+    /// Sends everybody home, and ends the sessions at the server; at most so long.
+    pub(crate) async fn close(mut self, limit: Duration) {
+        self.joining.abort_all();
+        let all: Vec<ViewerId> = self.cast.all().collect();
+        all.into_iter().for_each(|id| self.send_away(id));
+        let entrance = self.entrance.clone();
+        for exit in std::mem::take(&mut self.camera_exits) {
+            let entrance = entrance.clone();
+            self.parting.spawn(async move { drop(entrance.end(&exit).await) });
+        }
+        let parting = async { while self.parting.join_next().await.is_some() {} };
+        // A server that does not answer any more has nothing to be told.
+        let _ = tokio::time::timeout(limit, parting).await;
+    }
+
+    fn ask(&mut self, id: ViewerId, part: Part) {
+        self.window.joins.begun += 1;
+        self.since.insert(id, Instant::now());
+        let Some(camera) = self.cast.camera(part.camera) else { return };
+        let entrance = self.entrance.clone();
+        self.joining.spawn(async move { (id, entrance.view(part.camera, camera, part.member).await) });
+    }
+
+    fn joined(&mut self, id: ViewerId, entered: Result<Entered, EntranceError>, faults: &mut Faults) {
+        let Some((part, standing)) = self.cast.get(id) else {
+            // It left before it was let in.
+            if let Ok(Entered { exit: Some(exit), .. }) = entered {
+                self.part(exit);
+            }
+            return;
+        };
+        if standing == Standing::Removed {
+            // Whether the server lets it in is what the crew asks when it removes a device.
+            self.give_up(id);
+            return;
+        }
+        match entered.and_then(|entered| self.frames(part).map(|frames| (entered, frames))) {
+            Ok((Entered { peer, asked, exit }, frames)) => {
+                self.since.insert(id, asked);
+                self.exits.extend(exit.map(|exit| (id, exit)));
+                let network =
+                    part.network.map(|profile| profile.conditions(u64::from(id.0))).unwrap_or_default();
+                let opens_one_in = self.opens_one_in;
+                let new = NewViewer { peer, camera: part.camera, network, opens_one_in, frames, asked };
+                self.viewers.join(id, new);
+            }
+            Err(error) => {
+                faults.note(error.party(), error.code(), format!("a viewer did not get in: {error}"));
+                self.window.joins.failed += 1;
+                self.give_up(id);
+            }
+        }
+    }
+
+    fn frames(&self, part: Part) -> Result<Frames, EntranceError> {
+        match (&self.crew, self.cast.camera(part.camera)) {
+            (Some(crew), Some(camera)) => Ok(Frames::Sealed(crew.keys(camera, part.member)?)),
+            _ => Ok(Frames::Plain),
+        }
+    }
+
+    fn hear(&mut self, news: CrewNews) {
+        match news {
+            CrewNews::Hold { camera } => {
+                if let Some(id) = self.cast.number_of(camera) {
+                    self.cameras.hold(id, true);
+                }
+            }
+            CrewNews::Release { camera } => {
+                if let Some(id) = self.cast.number_of(camera) {
+                    self.cameras.hold(id, false);
+                }
+            }
+            CrewNews::Removed { member } => {
+                self.leaving.insert(member);
+            }
+            CrewNews::Rekey { camera, keys } => {
+                let Some(id) = self.cast.number_of(camera) else { return };
+                self.cameras.rekey(id, keys);
+                let out = self.leaving.iter().filter(|member| member.household == camera.household);
+                for viewer in out.flat_map(|member| self.cast.at(id, *member)) {
+                    self.viewers.removed(viewer);
+                }
+            }
+            CrewNews::Keys { camera, member } => {
+                let (Some(crew), Some(id)) = (&self.crew, self.cast.number_of(camera)) else { return };
+                for viewer in self.cast.at(id, member) {
+                    // One that was removed meanwhile has no keys to be given.
+                    if let Ok(keys) = crew.keys(camera, member) {
+                        self.viewers.keys(viewer, keys);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The removed member's viewers stay a while, to see that they open nothing; others of the household take their places.
+    fn removal_done(&mut self, member: MemberRef, done: Result<Removal, CrewError>, faults: &mut Faults) {
+        self.pending.remove(&member);
+        match done {
+            Ok(removal) => {
+                for (_, took) in &removal.took {
+                    self.window.removal.record(took.as_micros() as u64);
+                }
+                for fault in &removal.faults {
+                    faults.note(fault.party(), fault.code(), fault.to_string());
+                }
+            }
+            Err(error) => {
+                faults.note(error.party(), "removal-failed", format!("a device was not removed: {error}"))
+            }
+        }
+        if !self.leaving.remove(&member) {
+            return;
+        }
+        let viewers = self.cast.remove(member);
+        let until = Instant::now() + WATCHED_AFTER_REMOVAL;
+        self.sent_away.extend(viewers.iter().map(|id| (until, *id)));
+        viewers.iter().for_each(|id| {
+            self.since.remove(id);
+        });
+        self.join(viewers.len() as u32);
+    }
+
+    fn ended(&mut self, id: ViewerId, reason: &str, faults: &mut Faults) {
+        let Some((_, standing)) = self.cast.get(id) else { return };
+        let of_pending = self.cast.get(id).is_some_and(|(part, _)| self.pending.contains(&part.member));
+        if standing != Standing::Removed && !of_pending {
+            let party = if reason.contains(SERVER_CLOSED) { Party::Server } else { Party::Viewer };
+            faults.note(party, "viewer-ended", format!("viewer {} ended: {reason}", id.0));
+            if standing == Standing::Joining {
+                self.window.joins.failed += 1;
+            }
+        }
+        self.exits.remove(&id);
+        self.give_up(id);
+    }
+
+    fn look_at_cameras(&mut self, faults: &mut Faults) {
+        for state in self.cameras.states() {
+            if let Some(reason) = state.ended.filter(|_| self.camera_faults.insert(state.id.0)) {
+                let party = if reason.contains(SERVER_CLOSED) { Party::Server } else { Party::Driver };
+                faults.note(party, "camera-ended", format!("camera {} sends no more: {reason}", state.id.0));
+            }
+        }
+    }
+
+    fn send_away(&mut self, id: ViewerId) {
+        self.viewers.leave(id);
+        if let Some(exit) = self.exits.remove(&id) {
+            self.part(exit);
+        }
+        self.give_up(id);
+    }
+
+    fn give_up(&mut self, id: ViewerId) {
+        self.cast.leave(id);
+        self.since.remove(&id);
+    }
+
+    fn part(&mut self, exit: Exit) {
+        let entrance = self.entrance.clone();
+        // One that the server has forgotten already is as gone.
+        self.parting.spawn(async move { drop(entrance.end(&exit).await) });
+    }
+}
+
+/// How long viewers of a removed device are watched.
+const WATCHED_AFTER_REMOVAL: Duration = Duration::from_secs(3);
+/// What fleets say where it was the server that ended a connection.
+const SERVER_CLOSED: &str = "the server closed";

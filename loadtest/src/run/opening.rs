@@ -1,0 +1,252 @@
+//! Before the first viewer: the server is there, the households are founded, the cameras send.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::crew::{CameraRef, Crew, CrewPlan, MemberRef, Progress};
+use crate::fleet::CameraId;
+use crate::fleet::camera::{NewCamera, Sealing};
+use crate::fleet::cameras::Cameras;
+use crate::fleet::content::Content;
+use crate::measure::line::{Party, RunLine};
+use crate::observe::machine;
+use crate::run::cast::Cast;
+use crate::run::entrance::{Entered, Entrance, Exit, House, local_address};
+use crate::run::target::{Layout, Stand, Target};
+use crate::run::{Order, RunError, Witness};
+use crate::scenario::Scenario;
+
+/// Everything that stands before the first viewer joins.
+pub(crate) struct Opened {
+    pub(crate) crew: Option<Crew>,
+    pub(crate) entrance: Entrance,
+    pub(crate) cameras: Cameras,
+    pub(crate) exits: Vec<Exit>,
+    pub(crate) cast: Cast,
+    pub(crate) line: RunLine,
+}
+
+/// Founds the households at the server, lets their cameras in and waits until all of them send.
+pub(crate) async fn open(
+    order: &Order,
+    stand: &Stand,
+    layout: &Layout,
+    witness: &mut dyn Witness,
+) -> Result<Opened, RunError> {
+    let scenario = &order.scenario;
+    let content = content(order).await?;
+    let (crew, cameras, members) = match (&stand.signaling, &order.target) {
+        (_, Target::Foreign(foreign)) => {
+            let cameras = scenario.households.count * scenario.households.cameras;
+            let apart = foreign.whip.tells_cameras_apart() && foreign.whep.tells_cameras_apart();
+            if cameras > 1 && !apart {
+                return Err(RunError::OneAddress { cameras });
+            }
+            let all = (0..cameras).map(|camera| CameraRef { household: 0, camera }).collect();
+            (None, all, vec![MemberRef { household: 0, member: 0 }])
+        }
+        (signaling, target) => {
+            let url = signaling.clone().unwrap_or_default();
+            let crew = found(scenario, &url, target, witness).await?;
+            let members =
+                (0..scenario.households.count).flat_map(|household| crew.members(household)).collect();
+            let cameras = crew.cameras();
+            (Some(crew), cameras, members)
+        }
+    };
+    let house = match (&crew, &order.target) {
+        (None, Target::Foreign(foreign)) => House::Foreign(Arc::new((**foreign).clone())),
+        (Some(crew), _) => House::Crew(crew.clone()),
+        (None, _) => unreachable!("only a foreign server has no crew"),
+    };
+    let burst = scenario.camera.shape().pace == crate::fleet::content::Pace::Burst;
+    let entrance = Entrance::new(house, content.codec(), local(&order.target), burst)?;
+    let (fleet, exits) =
+        start_cameras(&entrance, &crew, &cameras, &content, scenario, layout, witness).await?;
+    let line = describe(order, stand, layout, &content, cameras.len());
+    let cast = Cast::new(cameras, members, &scenario.network);
+    Ok(Opened { crew, entrance, cameras: fleet, exits, cast, line })
+}
+
+async fn found(
+    scenario: &Scenario,
+    url: &str,
+    target: &Target,
+    witness: &mut dyn Witness,
+) -> Result<Crew, RunError> {
+    let households = &scenario.households;
+    let plan = CrewPlan {
+        server_url: url.to_owned(),
+        households: households.count,
+        cameras_per_household: households.cameras,
+        members_per_household: households.members,
+        invite_code: match target {
+            Target::Latchkey(running) => running.invite_code.clone(),
+            _ => None,
+        },
+        ..CrewPlan::default()
+    };
+    witness.prepare("founding households", 0, u64::from(households.count));
+    let (tell, mut told) = mpsc::unbounded_channel();
+    // Whoever listens is gone when the run is stopped.
+    let mut progress = move |progress: Progress| {
+        let _ = tell.send(progress);
+    };
+    let mut founding = pin!(Crew::found(&plan, &mut progress));
+    let mut done = 0;
+    loop {
+        let progress = tokio::select! {
+            crew = &mut founding => return Ok(crew?),
+            Some(progress) = told.recv() => progress,
+        };
+        match progress {
+            Progress::Founded { done: now, of } => {
+                done = u64::from(now);
+                witness.prepare("founding households", done, u64::from(of));
+            }
+            Progress::Waiting { doing, wait } => {
+                let phase = format!("{doing}, waiting {} s as the server asks", wait.as_secs().max(1));
+                witness.prepare(&phase, done, u64::from(households.count));
+            }
+        }
+    }
+}
+
+async fn start_cameras(
+    entrance: &Entrance,
+    crew: &Option<Crew>,
+    cameras: &[CameraRef],
+    content: &Content,
+    scenario: &Scenario,
+    layout: &Layout,
+    witness: &mut dyn Witness,
+) -> Result<(Cameras, Vec<Exit>), RunError> {
+    let mut fleet = Cameras::start(&layout.driver)?;
+    let (mut exits, mut entering, all) = (Vec::new(), JoinSet::new(), cameras.len() as u64);
+    let mut waiting = (0..).map(CameraId).zip(cameras.iter().copied());
+    let mut in_by_now = 0;
+    loop {
+        while entering.len() < AT_ONCE
+            && let Some((id, camera)) = waiting.next()
+        {
+            let entrance = entrance.clone();
+            entering.spawn(async move { (id, camera, entrance.publish(id, camera).await) });
+        }
+        let Some(entered) = entering.join_next().await else { break };
+        let (id, camera, entered) = entered.map_err(std::io::Error::other)?;
+        let refused = |reason: String, party| RunError::NoCamera { number: id.0, reason, party };
+        let Entered { peer, exit, .. } =
+            entered.map_err(|error| refused(error.to_string(), error.party()))?;
+        exits.extend(exit);
+        let sealing = match crew {
+            Some(crew) => Sealing::from(crew.sealer(camera)?),
+            None => Sealing::Plain,
+        };
+        fleet.add(id, NewCamera { peer, sealing, content: content.clone(), shape: scenario.camera.shape() });
+        in_by_now += 1;
+        witness.prepare("starting cameras", in_by_now, all);
+    }
+    wait_until_all_send(&fleet).await?;
+    Ok((fleet, exits))
+}
+
+async fn wait_until_all_send(fleet: &Cameras) -> Result<(), RunError> {
+    let deadline = Instant::now() + CAMERA_LIMIT;
+    loop {
+        let states = fleet.states();
+        let refused = |number: CameraId, reason: String| RunError::NoCamera {
+            number: number.0,
+            reason,
+            party: Party::Server,
+        };
+        if let Some((id, reason)) = states.iter().find_map(|state| Some((state.id, state.ended.clone()?))) {
+            return Err(refused(id, reason));
+        }
+        let Some(late) = states.iter().find(|state| state.frames == 0) else { return Ok(()) };
+        if Instant::now() > deadline {
+            let seconds = CAMERA_LIMIT.as_secs();
+            let reason =
+                format!("its connection does not come about within {seconds} s (is UDP to the server open?)");
+            return Err(refused(late.id, reason));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn content(order: &Order) -> Result<Content, RunError> {
+    let camera = &order.scenario.camera;
+    // Nothing but made-up pictures goes anywhere unsealed.
+    if camera.clip == "synthetic" || matches!(order.target, Target::Foreign(_)) {
+        return Ok(Content::synthetic(camera.shape()));
+    }
+    let read = async |path: &Path| {
+        let refused = |error: crate::fleet::content::ClipError| RunError::Clip {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        Content::clip(path).await.map_err(refused)
+    };
+    if camera.clip == "doorbell" {
+        let mut file = tempfile::Builder::new().suffix(".ivf").tempfile()?;
+        file.write_all(DOORBELL)?;
+        return read(file.path()).await;
+    }
+    read(Path::new(&camera.clip)).await
+}
+
+fn local(target: &Target) -> IpAddr {
+    match target {
+        Target::Child => Ipv4Addr::LOCALHOST.into(),
+        Target::Latchkey(running) => local_address(&running.url),
+        Target::Foreign(foreign) => local_address(&foreign.whep.of(0)),
+    }
+}
+
+fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, cameras: usize) -> RunLine {
+    let scenario = &order.scenario;
+    let shape = content.shape(scenario.camera.shape());
+    let foreign = matches!(order.target, Target::Foreign(_));
+    let numbers = |cores: &[usize]| cores.iter().map(|core| *core as u64).collect();
+    let clip = Path::new(&scenario.camera.clip).file_name().map(|name| name.to_string_lossy().into_owned());
+    RunLine {
+        scenario: scenario.name.clone(),
+        about: scenario.about.clone(),
+        started_at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs()),
+        server: stand.name.clone(),
+        server_is_child: matches!(order.target, Target::Child),
+        transport: "webrtc".to_owned(),
+        srtp: "SRTP".to_owned(),
+        sealed: !foreign,
+        households: if foreign { 0 } else { u64::from(scenario.households.count) },
+        cameras: cameras as u64,
+        viewers: u64::from(scenario.most_viewers()),
+        members: if foreign { 0 } else { u64::from(scenario.households.count * scenario.households.members) },
+        fps: shape.fps,
+        packets_per_frame: shape.packets_per_frame(),
+        packet_bytes: u64::from(shape.packet_bytes),
+        mbit_per_camera: shape.bitrate_bps as f64 / 1e6,
+        gop: u64::from(shape.gop),
+        shape: shape.pace.name().to_owned(),
+        content: if foreign { "synthetic".to_owned() } else { clip.unwrap_or_default() },
+        opens_one_in: u64::from(scenario.viewers.opens_one_in),
+        networks: scenario.network.iter().map(|given| (given.profile.clone(), given.share.0)).collect(),
+        step_seconds: scenario.phases.steady.0.as_secs_f64(),
+        server_cores: numbers(&stand.cores),
+        driver_cores: numbers(&layout.driver),
+        machine: machine::machine(),
+    }
+}
+
+/// The clip that comes with the program.
+const DOORBELL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell-vp8.ivf"));
+/// Cameras that ask for entrance at the same time.
+const AT_ONCE: usize = 16;
+/// How long a camera may take to connect and send.
+const CAMERA_LIMIT: Duration = Duration::from_secs(15);
