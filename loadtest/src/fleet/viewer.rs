@@ -323,6 +323,7 @@ impl Viewer {
             payload: packet.payload,
             arrival_ns: Stamp::nanoseconds(arrival),
         };
+        self.opening.note_arrival(piece.arrival_ns);
         if let Some(whole) = self.assembly.take(piece) {
             self.open(whole, now, desk);
         }

@@ -66,6 +66,8 @@ pub(crate) struct Opening {
     /// Frames whose epoch's keys have not come yet.
     waiting: VecDeque<(Instant, Whole)>,
     removed: Option<Removed>,
+    /// When the first packet came: frames from before are out of the server's memory, and their age tells nothing of it.
+    live_from_ns: Option<u64>,
 }
 
 /// The frame that was opened last, and what the ones after it are told by.
@@ -106,7 +108,13 @@ impl Opening {
             numbers: Numbers::default(),
             waiting: VecDeque::new(),
             removed: None,
+            live_from_ns: None,
         }
+    }
+
+    /// A packet came at this moment.
+    pub(crate) fn note_arrival(&mut self, arrival_ns: u64) {
+        self.live_from_ns.get_or_insert(arrival_ns);
     }
 
     /// Takes the keys of another epoch and returns the frames that have waited for keys.
@@ -217,6 +225,9 @@ impl Opening {
         };
         self.numbers.opened(stamp.number, now, tally);
         self.keep_pace(whole.timestamp, stamp.number);
+        if self.live_from_ns.is_none_or(|live_from| stamp.born_ns < live_from) {
+            return;
+        }
         let mut last_ns = 0;
         for piece in &whole.pieces {
             let index = (piece.sequence - whole.place.first).min(u64::from(u16::MAX)) as u16;

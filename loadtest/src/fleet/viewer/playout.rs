@@ -141,7 +141,7 @@ const WAIT: u64 = 250_000;
 const INTERVALS: usize = 30;
 const MOST_WAITING: usize = 256;
 /// What counts as standing still while a single frame was shown; microseconds.
-const UNKNOWN_PACE: u64 = 1_000_000;
+const UNKNOWN_PACE: u64 = 2_000_000;
 
 #[cfg(test)]
 mod tests {
