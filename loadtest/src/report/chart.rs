@@ -1,7 +1,7 @@
 //! Small charts as SVG: a figure holds panels, a panel has two axes, and lines are labelled where they end.
 //!
 //! Colours are classes (`s1` to `s4`) that the page's style sheet fills in, so that one drawing serves light and dark. A
-//! figure is drawn 440 units wide and scales with the page; its letters stay readable at the width of a phone.
+//! figure is drawn 400 units wide and scales with the page; its letters stay readable at the width of a phone.
 
 pub(crate) mod labels;
 pub(crate) mod panel;
@@ -10,11 +10,11 @@ pub(crate) mod scale;
 use maud::{Markup, html};
 
 /// Width of every figure.
-pub(crate) const WIDTH: f64 = 440.0;
+pub(crate) const WIDTH: f64 = 400.0;
 /// Height of a figure with one panel.
-pub(crate) const HEIGHT: f64 = 230.0;
+pub(crate) const HEIGHT: f64 = 214.0;
 /// Width of a letter of the charts, at most.
-pub(crate) const LETTER: f64 = 6.9;
+pub(crate) const LETTER: f64 = 7.2;
 
 /// One figure of the page.
 pub(crate) struct Figure {

@@ -14,48 +14,54 @@ pub(crate) struct Failed {
     pub(crate) items: Vec<String>,
 }
 
-/// Returns what an assertion bounds, in words and with its unit; its own name where it is not known.
-pub(crate) fn label(name: &str) -> &str {
+/// Returns what an assertion bounds, in words, and its unit; its own name where it is not known.
+pub(crate) fn label(name: &str) -> (&str, &'static str) {
     match name {
-        "bad_grants" => "Bad grants that were tried",
-        "first_frame_p90_ms" => "Join to first frame, p90, ms",
-        "first_frame_p99_ms" => "Join to first frame, p99, ms",
-        "first_loss_pct" => "Packets lost before repair, %",
-        "frozen_pct" => "Picture stood still, % of the time",
-        "joined" => "Viewers that saw a first frame",
-        "joins_failed" => "Joins that failed",
-        "kb_per_viewer" => "Server memory for each viewer, KB",
-        "let_in" => "Intruders let in",
-        "loss_pct" => "Packets lost for good, %",
-        "not_opened" => "Frames that did not open",
-        "opened_by_removed" => "Frames a removed device opened",
-        "opened_pct" => "Frames opened, %",
-        "p50_ms" => "Frame latency, p50, ms",
-        "p999_ms" => "Frame latency, p99.9, ms",
-        "p99_ms" => "Frame latency, p99, ms",
-        "removal_p99_ms" => "Removal to the next epoch, p99, ms",
-        "removed" => "Removals that took effect",
-        "repeated_pct" => "Packets that came twice, %",
-        "us_per_packet" => "Server CPU for each packet, µs",
-        "viewers_ok" => "Viewers well served",
-        other => other,
+        "bad_grants" => ("Bad grants that were tried", ""),
+        "first_frame_p90_ms" => ("Join to first frame, p90", "ms"),
+        "first_frame_p99_ms" => ("Join to first frame, p99", "ms"),
+        "first_loss_pct" => ("Packets lost before repair", "%"),
+        "frozen_pct" => ("Time the picture stood still", "%"),
+        "joined" => ("Viewers that saw a first frame", ""),
+        "joins_failed" => ("Joins that failed", ""),
+        "kb_per_viewer" => ("Server memory per viewer", "KB"),
+        "let_in" => ("Intruders let in", ""),
+        "loss_pct" => ("Packets lost for good", "%"),
+        "not_opened" => ("Frames that did not open", ""),
+        "opened_by_removed" => ("Frames a removed device opened", ""),
+        "opened_pct" => ("Frames opened", "%"),
+        "p50_ms" => ("Frame latency, p50", "ms"),
+        "p999_ms" => ("Frame latency, p99.9", "ms"),
+        "p99_ms" => ("Frame latency, p99", "ms"),
+        "removal_p99_ms" => ("Removal to next epoch, p99", "ms"),
+        "removed" => ("Removals that took effect", ""),
+        "repeated_pct" => ("Packets that came twice", "%"),
+        "us_per_packet" => ("Server CPU per packet", "µs"),
+        "viewers_ok" => ("Viewers well served", ""),
+        other => (other, ""),
     }
 }
 
-/// Returns what was measured; a number below 0 is told for what could not be.
+/// Returns what was measured, with its unit; a number below 0 is told for what could not be.
 pub(crate) fn measured(check: &Check) -> String {
+    let unit = label(&check.name).1;
     if check.measured < 0.0 {
         "not measured".into()
-    } else if check.name.ends_with("_pct") {
-        percent(check.measured)
+    } else if unit == "%" {
+        with_unit(&percent(check.measured), unit)
     } else {
-        short(check.measured)
+        with_unit(&short(check.measured), unit)
     }
 }
 
-/// Returns what was asked, with the signs of print.
+/// Returns what was asked, with its unit and the signs of print.
 pub(crate) fn asked(check: &Check) -> String {
-    check.asked.replace("<=", "≤").replace(">=", "≥").replace(' ', "\u{a0}")
+    let signs = check.asked.replace("<=", "≤").replace(">=", "≥").replace(' ', "\u{a0}");
+    with_unit(&signs, label(&check.name).1)
+}
+
+fn with_unit(figure: &str, unit: &str) -> String {
+    if unit.is_empty() { figure.to_owned() } else { format!("{figure}\u{a0}{unit}") }
 }
 
 /// Returns a party's name.
@@ -115,7 +121,7 @@ impl Failed {
 }
 
 fn sentence(check: &Check) -> String {
-    format!("{}: {} (asked {})", label(&check.name), measured(check), asked(check))
+    format!("{}: {} (asked\u{a0}{})", label(&check.name).0, measured(check), asked(check))
 }
 
 /// Returns the steps that were not well served, by viewers, and why.

@@ -1,7 +1,7 @@
 //! Every figure of a step, by name and unit: the rows of the page's table.
 
 use crate::measure::line::{ServerFigures, StepLine};
-use crate::report::number::{count, percent, short};
+use crate::report::number::{count, percent, short, tick};
 
 /// One figure of a step.
 pub(crate) struct Row {
@@ -36,8 +36,11 @@ pub(crate) const GROUPS: [Group; 8] = [
             row("in, Mbit/s", |step| some(step.mbit_in)),
             row("out, packets/s", |step| some(step.packets_out_per_s)),
             row("out, Mbit/s", |step| some(step.mbit_out)),
-            row("expected, packets", |step| Some(count(step.viewer.expected))),
-            row("received, packets", |step| Some(count(step.viewer.received))),
+            row("expected, packets", |step| large(step.viewer.expected)),
+            row("received, packets", |step| large(step.viewer.received)),
+            row("never came, packets", |step| {
+                Some(count(step.viewer.expected.saturating_sub(step.viewer.received)))
+            }),
         ],
     },
     Group {
@@ -101,8 +104,8 @@ pub(crate) const GROUPS: [Group; 8] = [
     Group {
         name: "Server packets",
         rows: &[
-            row("in, by its own count", |step| server(step, |it| count(it.packets_in))),
-            row("out, by its own count", |step| server(step, |it| count(it.packets_out))),
+            row("in, by its own count", |step| server(step, |it| tick(it.packets_in as f64))),
+            row("out, by its own count", |step| server(step, |it| tick(it.packets_out as f64))),
             row("dropped, all reasons", |step| {
                 server(step, |it| count(it.drops.iter().map(|(_, dropped)| *dropped).sum()))
             }),
@@ -130,6 +133,11 @@ const fn row(name: &'static str, of: fn(&StepLine) -> Option<String>) -> Row {
 
 fn some(value: f64) -> Option<String> {
     Some(short(value))
+}
+
+/// Told with k or M: what is missing is told beside it.
+fn large(value: u64) -> Option<String> {
+    Some(tick(value as f64))
 }
 
 fn heard(count: u64, value: f64) -> Option<String> {

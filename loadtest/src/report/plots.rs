@@ -8,7 +8,7 @@ use crate::report::chart::Figure;
 use crate::report::run::Run;
 
 /// Letters of a name at most, where it stands in a figure.
-const NAME: usize = 18;
+const NAME: usize = 21;
 
 /// Returns every figure, in the order of the page.
 pub(crate) fn all(runs: &[Run<'_>]) -> Vec<Figure> {

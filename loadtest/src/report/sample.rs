@@ -130,7 +130,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<Vec<Line>>)> {
         checks: Vec::new(),
         ..Sample::default()
     };
-    let many = Sample { steps: (1..=40).map(|step| step * 10).collect(), seconds: 30, checks: Vec::new(), ..Sample::default() };
+    let many = Sample { driver_each: 0.15, steps: (1..=40).map(|step| step * 10).collect(), seconds: 30, checks: Vec::new(), ..Sample::default() };
     vec![
         ("ramp", one(Sample::default())),
         ("failing", one(failing)),

@@ -141,7 +141,7 @@ fn checks_of(run: &Run<'_>, paint: Paint) -> String {
     for check in told {
         let (word, tone) = if check.holds { ("✓ holds", Tone::Good) } else { ("✗ fails", Tone::Bad) };
         grid.row(vec![
-            checks::label(&check.name).to_owned().into(),
+            checks::label(&check.name).0.to_owned().into(),
             checks::asked(check).into(),
             checks::measured(check).into(),
             Cell::new(word, tone),

@@ -35,7 +35,7 @@ pub(crate) type Point = (f64, f64);
 impl Space {
     /// Returns the space of a figure, with room at the right for labels of so many letters.
     pub(crate) fn with_labels(letters: usize, top: f64, bottom: f64) -> Self {
-        let room = (letters as f64 * LETTER + 8.0).clamp(14.0, 150.0);
+        let room = (letters as f64 * LETTER + 8.0).clamp(14.0, 160.0);
         Self { left: 40.0, right: WIDTH - room, top, bottom }
     }
 }
@@ -128,8 +128,8 @@ impl Panel {
         let x = self.x.place(x);
         let Space { top, bottom, .. } = self.space;
         html! {
-            line.border x1=(at(x)) x2=(at(x)) y1=(at(top - 9.0)) y2=(at(bottom)) {}
-            text.step x=(at(x + 3.0)) y=(at(top - 2.5)) { (word) }
+            line.border x1=(at(x)) x2=(at(x)) y1=(at(if word.is_empty() { top } else { top - 9.0 })) y2=(at(bottom)) {}
+            @if !word.is_empty() { text.step x=(at(x + 3.0)) y=(at(top - 3.0)) { (word) } }
         }
     }
 
@@ -142,12 +142,13 @@ impl Panel {
 
     /// Returns a dashed line across at a bound, where it lies within the axis, with what it is.
     pub(crate) fn bound(&self, y: f64, word: &str) -> Markup {
-        let Space { left, right, .. } = self.space;
+        let Space { left, right, bottom, .. } = self.space;
         let place = self.y.place(y);
+        let below = if bottom - place > 16.0 { 12.0 } else { -3.5 };
         html! {
             @if y <= self.y.high() && y > self.y.low() {
                 line.bound x1=(at(left)) x2=(at(right)) y1=(at(place)) y2=(at(place)) {}
-                text.step x=(at(left + 3.0)) y=(at(place - 3.0)) { (word) }
+                text.step x=(at(right - 3.0)) y=(at(place + below)) text-anchor="end" { (word) }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::measure::line::Verdict;
+use crate::measure::line::{Check, Verdict};
 use crate::report::chart::series;
 use crate::report::checks::{self, Failed};
 use crate::report::fit;
@@ -40,16 +40,12 @@ pub(super) fn badge(run: &Run<'_>) -> Markup {
 
 /// Returns every assertion: asked, measured, and whether it holds.
 pub(super) fn checks(runs: &[Run<'_>]) -> Markup {
-    let several = runs.len() > 1;
-    let told = runs.iter().flat_map(|run| {
-        let checks = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
-        checks.iter().map(move |check| (run, check))
-    });
-    let told: Vec<_> = told.collect();
+    let of = |run: &Run<'_>| run.verdict.map(|verdict| verdict.checks.clone()).unwrap_or_default();
+    let told: Vec<(&str, Vec<Check>)> = runs.iter().map(|run| (run.name.as_str(), of(run))).collect();
     html! {
         section {
             h2 { "Checks" }
-            @if told.is_empty() {
+            @if told.iter().all(|(_, checks)| checks.is_empty()) {
                 p.quiet { @if runs.iter().all(|run| run.verdict.is_none()) {
                     "The run ended before its verdict."
                 } @else { "The scenario asserts nothing." } }
@@ -57,24 +53,34 @@ pub(super) fn checks(runs: &[Run<'_>]) -> Markup {
                 div.scroll tabindex="0" role="region" aria-label="Checks" {
                     table.checks {
                         thead { tr {
-                            @if several { th scope="col" { "Server" } }
                             th scope="col" { "Check" }
                             th.n scope="col" { "asked" }
                             th.n scope="col" { "measured" }
-                            th scope="col" { "" }
+                            th scope="col" { "holds?" }
                         } }
-                        tbody { @for (run, check) in told {
-                            tr {
-                                @if several { td { (run.name) } }
-                                td { (checks::label(&check.name)) }
-                                td.n { (checks::asked(check)) }
-                                td.n { (checks::measured(check)) }
-                                @if check.holds { td.pass { "✓ holds" } } @else { td.fail { "✗ fails" } }
+                        @for (name, checks) in &told {
+                            tbody {
+                                @if runs.len() > 1 {
+                                    tr.group { th scope="rowgroup" colspan="4" { (name) } }
+                                    @if checks.is_empty() { tr { td.quiet colspan="4" { "nothing asserted" } } }
+                                }
+                                @for check in checks { (row(check)) }
                             }
-                        } }
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+fn row(check: &Check) -> Markup {
+    html! {
+        tr {
+            td { (checks::label(&check.name).0) }
+            td.n { (checks::asked(check)) }
+            td.n { (checks::measured(check)) }
+            @if check.holds { td.pass { "✓ holds" } } @else { td.fail { "✗ fails" } }
         }
     }
 }
@@ -202,8 +208,9 @@ fn key(number: usize) -> Markup {
     }
 }
 
-/// Returns a sentence with a capital at its beginning.
+/// Returns a sentence with a capital at its beginning; its figures are not torn from their units.
 fn capital(sentence: &str) -> String {
-    let mut letters = sentence.trim_end_matches('.').chars();
+    let sentence = sentence.trim_end_matches('.').replace(" %", "\u{a0}%").replace(" ms", "\u{a0}ms");
+    let mut letters = sentence.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

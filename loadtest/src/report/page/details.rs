@@ -16,7 +16,7 @@ pub(super) fn shape(runs: &[Run<'_>]) -> Markup {
         section {
             h2 { "What was run" }
             dl {
-                @for (index, (name, value)) in first.iter().enumerate() {
+                @for (index, (name, value)) in first.iter().enumerate().skip(usize::from(runs.len() > 1)) {
                     dt { (name) }
                     dd {
                         (value)

@@ -12,6 +12,8 @@ use crate::report::run::Run;
 const BESIDE: usize = 10;
 /// Up to so many leave room for two halves of the table beside each other.
 const HALF: usize = 5;
+/// From so many viewers on a column is too wide for that.
+const WIDE: u64 = 10_000;
 
 /// Returns the tables.
 pub(super) fn tables(runs: &[Run<'_>]) -> Markup {
@@ -34,7 +36,7 @@ fn tables_of(run: &Run<'_>) -> Markup {
     let beside = columns.len().div_ceil(parts).max(1);
     html! {
         @if columns.is_empty() { p.quiet { "No step was measured." } }
-        @if (1..=HALF).contains(&columns.len()) {
+        @if (1..=HALF).contains(&columns.len()) && columns.iter().all(|step| step.viewers < WIDE) {
             @let (left, right) = GROUPS.split_at(GROUPS.len() / 2);
             div.pair { (table(left, &columns, bounds)) (table(right, &columns, bounds)) }
         } @else {
@@ -60,7 +62,7 @@ fn table(groups: &[Group], steps: &[&StepLine], bounds: Bounds) -> Markup {
 fn heading(step: &StepLine, bounds: Bounds) -> Markup {
     html! {
         th.n scope="col" {
-            @if step.step.is_none() { "whole run" } @else {
+            @if step.step.is_none() { "all" } @else {
                 (count(step.viewers))
                 @if bounds.hold(step) { " " span.pass title="well served" { "✓" } }
                 @else { " " span.fail title="not well served" { "✗" } }

@@ -108,17 +108,17 @@ pub(super) fn rates(runs: &[Run<'_>]) -> Figure {
         Err(NOTHING)
     } else {
         let letters = if runs.len() > 1 { longest(&out) } else { 0 };
-        let upper = Space::with_labels(letters, 26.0, 72.0);
-        let lower = Space::with_labels(letters, 104.0, 204.0);
+        let upper = Space::with_labels(letters, 16.0, 60.0);
+        let lower = Space::with_labels(letters, 92.0, 186.0);
         Ok(html! {
             text.name x="0" y="9" { "in" }
             (panel(runs, &into, upper, 2, false))
-            text.name x="0" y="93" { "out" }
+            text.name x="0" y="81" { "out" }
             (panel(runs, &out, lower, 4, true))
         })
     };
     let how = "Mbit/s of media that cameras sent (in) and viewers received (out).".into();
-    Figure { id: "rates", title: "Media in and out", how, says, height: HEIGHT + 8.0, drawing }
+    Figure { id: "rates", title: "Media in and out", how, says, height: HEIGHT + 4.0, drawing }
 }
 
 /// CPU of the server, and of the driver beside it.
@@ -190,7 +190,7 @@ fn one_panel(
     if lines.iter().all(|line| line.points.is_empty()) {
         return Err(NOTHING);
     }
-    let space = Space::with_labels(longest(lines), 26.0, 196.0);
+    let space = Space::with_labels(longest(lines), 20.0, 182.0);
     let (x, y) = scales(runs, lines, upwards);
     let panel = Panel::new(space, x, y);
     let bound = bound.map(|(at, word)| panel.bound(at, &word));
@@ -228,8 +228,8 @@ fn draw(runs: &[Run<'_>], lines: &[Line], panel: &Panel, rows: usize, named: boo
         }
         @for line in lines { (panel.line(&line.points, line.class)) }
         @if named { (panel.axis(6, "seconds")) }
-        (panel.ends(ends(lines)))
         @if named {
+            (panel.ends(ends(lines)))
             @for run in runs {
                 @for fault in run.faults.iter().take(MARKS) {
                     (panel.mark(fault.at_s, party_class(fault.party), &fault.text))
@@ -258,7 +258,7 @@ fn borders(run: &Run<'_>, panel: &Panel, worded: bool) -> Markup {
         let word = count(asked);
         if place >= free {
             free = place + (word.chars().count() as f64 + 1.5) * LETTER;
-            drawn.push((from, if worded || drawn.is_empty() { word } else { String::new() }));
+            drawn.push((from, if worded { word } else { String::new() }));
         }
     }
     html! { @for (from, word) in drawn { (panel.border(from, &word)) } }

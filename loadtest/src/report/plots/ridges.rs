@@ -13,6 +13,12 @@ use crate::report::run::Run;
 
 /// More rows than these are not read.
 const ROWS: usize = 12;
+/// Above the first row.
+const TOP: f64 = 18.0;
+/// Over the first row of a server, for its name.
+const OVER: f64 = 15.0;
+/// Columns of figures at the right, and where they end.
+const COLUMNS: [(&str, f64); 2] = [("p50", WIDTH - 52.0), ("p99 ms", WIDTH - 2.0)];
 /// Buckets to a doubling, see [`LatencyFigures::buckets`].
 const BUCKETS: f64 = 8.0;
 
@@ -29,6 +35,8 @@ pub(super) fn first_frame(runs: &[Run<'_>]) -> Figure {
 }
 
 struct Row<'a> {
+    /// Name of the server, over the first of its rows, where there are several.
+    over: Option<String>,
     label: String,
     figures: &'a LatencyFigures,
     class: &'static str,
@@ -42,50 +50,66 @@ fn figure<'a>(
     nothing: &'static str,
     of: fn(&StepLine) -> &LatencyFigures,
 ) -> Figure {
-    let all = rows(runs, of);
-    let there = all.len();
-    let rows = thinned(all);
-    let part = if rows.len() < there { format!(" {} of {there} steps.", rows.len()) } else { String::new() };
+    let rows = rows(runs, of);
+    let there: usize = runs.iter().map(|run| run.steps.len()).sum();
+    let part = if !rows.is_empty() && rows.len() < there {
+        format!(" {} of {there} steps.", rows.len())
+    } else {
+        String::new()
+    };
     let how = format!("{what}. Each row is a step; ● half took at most so long, ┃ 99 %, the thin line ends at the longest.{part}");
     let says = rows.iter().map(|row| {
         format!("{}: p50 {}, p99 {} ms", row.label, short(row.figures.p50_ms), short(row.figures.p99_ms))
     });
     let says = says.collect::<Vec<_>>().join("; ");
-    let height = if rows.len() > 6 { 24.0 } else { 36.0 };
-    let drawing = if rows.is_empty() { Err(nothing) } else { Ok(draw(&rows, height, runs.len() > 1)) };
-    Figure { id, title, how, says, height: 26.0 + height * rows.len() as f64 + 36.0, drawing }
+    let each = if rows.len() > 6 { 23.0 } else { 34.0 };
+    let (drawing, height) = if rows.is_empty() { (Err(nothing), 0.0) } else { draw(&rows, each) };
+    Figure { id, title, how, says, height, drawing }
 }
 
 fn rows<'a>(runs: &[Run<'a>], of: fn(&StepLine) -> &LatencyFigures) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         let class = series(number);
-        let name = if runs.len() > 1 { format!("{} ", clipped(&run.name)) } else { String::new() };
         let steps: Vec<&'a StepLine> =
             run.steps.iter().copied().filter(|step| !of(step).buckets.is_empty()).collect();
+        let first = rows.len();
         for step in &steps {
-            rows.push(Row { label: format!("{name}{}", count(step.viewers)), figures: of(step), class });
+            rows.push(Row { over: None, label: count(step.viewers), figures: of(step), class });
         }
         let whole = run.whole.filter(|whole| steps.is_empty() && !of(whole).buckets.is_empty());
-        rows.extend(whole.map(|whole| Row { label: format!("{name}all"), figures: of(whole), class }));
+        rows.extend(whole.map(|whole| Row { over: None, label: "all".into(), figures: of(whole), class }));
+        let thin = thinned(rows.split_off(first), ROWS / runs.len().clamp(1, 4));
+        rows.extend(thin);
+        if runs.len() > 1 && let Some(row) = rows.get_mut(first) {
+            row.over = Some(clipped(&run.name));
+        }
     }
     rows
 }
 
 /// Returns the first, the last, and evenly many between them.
-fn thinned(rows: Vec<Row<'_>>) -> Vec<Row<'_>> {
+fn thinned(rows: Vec<Row<'_>>, most: usize) -> Vec<Row<'_>> {
     let there = rows.len();
-    if there <= ROWS {
+    if there <= most {
         return rows;
     }
-    let wanted: Vec<usize> = (0..ROWS).map(|index| index * (there - 1) / (ROWS - 1)).collect();
+    let wanted: Vec<usize> = (0..most).map(|index| index * (there - 1) / (most - 1)).collect();
     rows.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, row)| row).collect()
 }
 
-fn draw(rows: &[Row<'_>], height: f64, several: bool) -> Markup {
+/// Returns the drawing and its height; each row has so much of it.
+fn draw(rows: &[Row<'_>], each: f64) -> (Result<Markup, &'static str>, f64) {
     let letters = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0).max(7);
-    let left = letters as f64 * LETTER + 10.0;
-    let space = Space { left, right: WIDTH - 92.0, top: 26.0, bottom: 26.0 + height * rows.len() as f64 };
+    let mut bottom = TOP;
+    let bases: Vec<f64> = rows
+        .iter()
+        .map(|row| {
+            bottom += each + if row.over.is_some() { OVER } else { 0.0 };
+            bottom
+        })
+        .collect();
+    let space = Space { left: letters as f64 * LETTER, right: WIDTH - 98.0, top: TOP, bottom };
     let ends = rows.iter().flat_map(|row| {
         let first = row.figures.buckets.first().map_or(0.0, |(upper, _)| lower_end(*upper));
         [first, row.figures.max_ms, row.figures.p50_ms]
@@ -93,29 +117,38 @@ fn draw(rows: &[Row<'_>], height: f64, several: bool) -> Markup {
     let x = Scale::logarithmic(ends);
     let panel = Panel::new(space, x, Scale::between(0.0, 1.0));
     let highest = rows.iter().flat_map(|row| shape(row.figures)).map(|(_, share)| share).fold(0.0, f64::max);
-    let heads = [("p50", WIDTH - 50.0), ("p99 ms", WIDTH - 2.0)];
-    html! {
-        text.name x="0" y="14" { @if several { "server, viewers" } @else { "viewers" } }
-        @for (head, x) in heads { text.name x=(at(x)) y="14" text-anchor="end" { (head) } }
+    let drawing = html! {
+        text.name x="0" y="12" { "viewers" }
+        @for (head, x) in COLUMNS { text.name x=(at(x)) y="12" text-anchor="end" { (head) } }
         (panel.axis(6, "ms"))
-        @for (index, row) in rows.iter().enumerate() {
-            @let base = space.top + height * (index + 1) as f64;
-            @let strip = Space { top: base - height * 0.92, bottom: base, ..space };
-            @let ridge = Panel::new(strip, x, Scale::between(0.0, highest.max(1e-9)));
-            @let mark = |ms: f64| ridge.place((ms.max(1e-6), 0.0)).0;
-            line.grid x1=(at(space.left)) x2=(at(space.right)) y1=(at(base)) y2=(at(base)) {}
-            (ridge.between(&shape(row.figures), &[], row.class))
-            (ridge.line(&shape(row.figures), row.class))
-            line class={ "line " (row.class) } x1=(at(mark(row.figures.p50_ms))) x2=(at(mark(row.figures.max_ms)))
-                y1=(at(base)) y2=(at(base)) {}
-            line class={ "p99 " (row.class) } x1=(at(mark(row.figures.p99_ms))) x2=(at(mark(row.figures.p99_ms)))
-                y1=(at(base - 7.0)) y2=(at(base + 3.0)) {}
-            circle class={ "dot f-" (row.class) } cx=(at(mark(row.figures.p50_ms))) cy=(at(base)) r="3" {}
+        @for (row, base) in rows.iter().zip(bases) {
+            @let strip = Space { top: base - each * 0.92, bottom: base, ..space };
+            (ridge(row, &Panel::new(strip, x, Scale::between(0.0, highest.max(1e-9)))))
+            @if let Some(over) = &row.over {
+                text class={ "end t-" (row.class) } x="0" y=(at(base - each + 2.0)) { (over) }
+            }
             text.row x="0" y=(at(base - 3.0)) { (row.label) }
-            @for (value, (_, x)) in [row.figures.p50_ms, row.figures.p99_ms].into_iter().zip(heads) {
+            @for (value, (_, x)) in [row.figures.p50_ms, row.figures.p99_ms].into_iter().zip(COLUMNS) {
                 text.row x=(at(x)) y=(at(base - 3.0)) text-anchor="end" { (short(value)) }
             }
         }
+    };
+    (Ok(drawing), bottom + 36.0)
+}
+
+/// Returns one distribution with its marks.
+fn ridge(row: &Row<'_>, panel: &Panel) -> Markup {
+    let Space { left, right, bottom, .. } = panel.space;
+    let place = |ms: f64| if ms.is_finite() { panel.place((ms.max(1e-6), 0.0)).0 } else { right };
+    let [p50, p99, max] = [row.figures.p50_ms, row.figures.p99_ms, row.figures.max_ms].map(place);
+    let shape = shape(row.figures);
+    html! {
+        line.grid x1=(at(left)) x2=(at(right)) y1=(at(bottom)) y2=(at(bottom)) {}
+        (panel.between(&shape, &[], row.class))
+        (panel.line(&shape, row.class))
+        line class={ "line " (row.class) } x1=(at(p50)) x2=(at(max)) y1=(at(bottom)) y2=(at(bottom)) {}
+        line class={ "p99 " (row.class) } x1=(at(p99)) x2=(at(p99)) y1=(at(bottom - 7.0)) y2=(at(bottom + 3.0)) {}
+        circle class={ "dot f-" (row.class) } cx=(at(p50)) cy=(at(bottom)) r="3" {}
     }
 }
 
