@@ -200,3 +200,38 @@ async fn a_camera_that_seals_nothing_is_refused_by_our_relay_and_says_so() {
     println!("{:?}", scene.cameras.states());
     assert_eq!(scene.cameras.take().cameras, 0, "a camera that ended does not send");
 }
+
+/// Says what a hundred cameras cost on one thread; asserts nothing about speed. `cargo test --release -p latchkey-loadtest
+/// --test fleet_cameras -- --ignored --nocapture`
+#[ignore = "a measurement, to be run alone"]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_cameras_on_one_thread() {
+    for pace in [Pace::Burst, Pace::Spread] {
+        let mut scene = Scene::new().await;
+        let shape = Shape { pace, ..Shape::default() };
+        let mut watchers = Vec::new();
+        for number in 0..100 {
+            watchers.push(scene.camera(number, Content::synthetic(shape), shape).await);
+        }
+        let connected = |scene: &Scene| scene.cameras.states().iter().all(|state| state.frames > 0);
+        let deadline = Instant::now() + LIMIT;
+        while !connected(&scene) {
+            assert!(Instant::now() < deadline, "not all cameras connected within 30 s");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = scene.cameras.take();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let window = scene.cameras.take();
+        let camera = &window.camera;
+        println!(
+            "{}: {} cameras, {:.1} Mbit/s, CPU {:.0} % of a processor, {:.1} us per packet, {:.2} % late",
+            pace.name(),
+            window.cameras,
+            camera.bytes as f64 * 8.0 / window.length.as_secs_f64() / 1e6,
+            100.0 * window.driver_cpu.as_secs_f64() / window.length.as_secs_f64(),
+            window.driver_cpu.as_secs_f64() * 1e6 / camera.packets as f64,
+            camera.late_pct(),
+        );
+        assert_eq!(window.cameras, 100);
+    }
+}
