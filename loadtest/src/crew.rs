@@ -9,6 +9,7 @@ mod commit;
 mod device;
 mod error;
 mod founding;
+mod hints;
 mod household;
 mod join;
 mod patience;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use latchkey_api::session::SessionScope;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::seal::FrameSealer;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -156,8 +157,8 @@ pub struct Granted {
 pub struct Removal {
     /// Who was removed.
     pub member: MemberRef,
-    /// For each camera, from the admin's word (before the list is signed) until the server had the commit and the
-    /// camera the keys of its next epoch.
+    /// For each camera, from the admin's word (before the list is signed) over the server's hint to the cameras until the
+    /// server had the commit and the camera the keys of its next epoch.
     pub took: Vec<(CameraRef, Duration)>,
     /// From the admin's word until every member that stays had those keys.
     pub followed: Duration,
@@ -186,6 +187,8 @@ pub(in crate::crew) struct Inner {
     households: Vec<Household>,
     patience: Arc<Patience>,
     news: Mutex<Option<mpsc::UnboundedSender<CrewNews>>>,
+    /// Threads on which members follow a commit: so few that they do not hold up whoever sends and receives frames.
+    followers: Semaphore,
 }
 
 impl Crew {
@@ -193,7 +196,7 @@ impl Crew {
     /// so; that may be hours on a server that lets one address register few households.
     ///
     /// # Errors
-    /// [`CrewError`]; households that were founded by then stay at the server.
+    /// [`CrewError`]; households that were complete by then are deleted, as far as the server lets it.
     pub async fn found(
         plan: &CrewPlan,
         progress: &mut (dyn FnMut(Progress) + Send),
@@ -303,6 +306,12 @@ impl Crew {
 }
 
 impl Inner {
+    fn new(households: Vec<Household>, patience: Arc<Patience>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let followers = Semaphore::new(processors.div_ceil(2));
+        Self { households, patience, news: Mutex::default(), followers }
+    }
+
     fn tell(&self, news: CrewNews) {
         if let Some(listener) = &*self.news.lock().unwrap_or_else(PoisonError::into_inner) {
             // Nobody listening means that the run is over.

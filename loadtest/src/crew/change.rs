@@ -12,7 +12,7 @@ use crate::crew::device::Device;
 use crate::crew::error::CrewFault;
 use crate::crew::founding::{not_made, unix_seconds};
 use crate::crew::household::Viewer;
-use crate::crew::join::{join_all, publish};
+use crate::crew::join::{join_groups, publish};
 use crate::crew::patience::Limited;
 use crate::crew::{Added, CrewError, CrewNews, Inner, MemberRef, Removal};
 
@@ -25,12 +25,14 @@ pub(in crate::crew) async fn remove(crew: &Inner, member: MemberRef) -> Result<R
         return Err(CrewError::NoSuchSeat);
     }
     let round = Round { household, patience: &crew.patience, news: Some(crew) };
+    round.listen().await;
     let began = Instant::now();
-    round.sign(Reason::Removed, |list| list.without(viewer.device.id()).map_err(not_made)).await?;
+    let without = |list: DeviceList| list.without(viewer.device.id()).map_err(not_made);
+    let told = round.sign(Reason::Removed, without).await?;
     viewer.mark_removed();
     crew.tell(CrewNews::Removed { member });
     let cameras = (0..household.cameras.len()).map(|camera| round.change(camera, began, Some(&viewer)));
-    let mut removal = Removal { member, took: Vec::new(), followed: Duration::ZERO, faults: Vec::new() };
+    let mut removal = Removal { member, took: Vec::new(), followed: Duration::ZERO, faults: told };
     for (camera, changed) in try_join_all(cameras).await?.into_iter().enumerate() {
         removal.took.push((round.camera(camera), changed.took));
         removal.followed = removal.followed.max(changed.followed);
@@ -47,20 +49,20 @@ pub(in crate::crew) async fn add(crew: &Inner, number: u32) -> Result<Added, Cre
     let round = Round { household, patience: &crew.patience, news: Some(crew) };
     let id = household.chain().household();
     let device = Device::new(household.admin.signaling.server(), id)?;
+    round.listen().await;
     let began = Instant::now();
     let name = "Viewer that came later";
     let entry = device.entry((id, &household.labels), Role::Viewer, name, unix_seconds())?;
-    round
-        .sign(Reason::Added, |list| list.with(entry).map_err(|error| CrewError::BadPlan(error.to_string())))
-        .await?;
+    let with = |list: DeviceList| list.with(entry).map_err(|error| CrewError::BadPlan(error.to_string()));
+    let mut faults = round.sign(Reason::Added, with).await?;
     let viewer = Arc::new(Viewer::new(household.next_number(), device, household.cameras.len()));
     publish(household, &viewer, round.patience).await?;
     let cameras = (0..household.cameras.len()).map(|camera| round.change(camera, began, None));
     let changed = try_join_all(cameras).await?;
-    join_all(household, &viewer, round.patience).await?;
+    join_groups(household, &viewer, round.patience).await?;
     let member = MemberRef { household: number, member: viewer.number };
     household.take_in(viewer);
-    let faults = changed.into_iter().flat_map(|changed| changed.faults).collect();
+    faults.extend(changed.into_iter().flat_map(|changed| changed.faults));
     Ok(Added { member, took: began.elapsed(), faults })
 }
 
@@ -72,12 +74,20 @@ struct Changed {
 }
 
 impl Round<'_> {
-    /// The admin signs and posts the next list; the devices read it as the server has it.
+    /// Sees to it that the cameras hear of the next list.
+    async fn listen(&self) {
+        if let Some(camera) = self.household.cameras.first() {
+            self.household.hints.listen(&camera.device).await;
+        }
+    }
+
+    /// The admin signs and posts the next list; when the server tells the cameras of it, they read it there. Returns the
+    /// server's fault, if any.
     async fn sign(
         &self,
         reason: Reason,
         change: impl FnOnce(DeviceList) -> Result<DeviceList, CrewError>,
-    ) -> Result<(), CrewError> {
+    ) -> Result<Vec<CrewFault>, CrewError> {
         let mut chain = ListChain::clone(&self.household.chain());
         let admin = &self.household.admin;
         let head = chain.head().ok_or(CrewError::NoSuchSeat)?;
@@ -85,7 +95,8 @@ impl Round<'_> {
         let list = change(DeviceList::after(head, Signer::Device(admin.id()), unix_seconds(), reason))?;
         let list = admin.identity.sign_list(list).as_bytes().to_vec();
         let post = || admin.signaling.post_list(list.clone());
-        self.patience.ask(Limited::Request, "post a list", post).await?;
+        let (version, _) = self.patience.ask(Limited::Request, "post a list", post).await?;
+        let told = self.household.hints.list(version).await;
         let reader = self.household.cameras.first().map_or(admin, |camera| &camera.device);
         let read = || reader.signaling.lists_after(known);
         let (lists, _) = self.patience.ask(Limited::Request, "read lists", read).await?;
@@ -93,7 +104,7 @@ impl Round<'_> {
             chain.accept(&list, None).map_err(not_made)?;
         }
         self.household.set_chain(chain);
-        Ok(())
+        Ok(if told { Vec::new() } else { vec![CrewFault::NotTold { household: self.household.number }] })
     }
 
     /// Makes a camera's group equal to the list, and takes along those that stay; `gone` hears of it, too.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use latchkey_api::encoding::ByteString;
 use latchkey_api::group::{PostCommit, WelcomeFor};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::group::{ClaimedPackage, GroupError, PendingCommit};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::crew::error::CrewFault;
 use crate::crew::household::{Household, Viewer};
@@ -145,28 +146,28 @@ impl Round<'_> {
         let read = || reader.signaling.messages_after(group, after);
         let (messages, _) = self.patience.ask(Limited::Request, "read messages", read).await?;
         let messages = Arc::new(messages);
-        let mut working = JoinSet::new();
+        let mut working = FuturesUnordered::new();
         for viewers in following.chunks(TOGETHER) {
             let (viewers, messages) = (viewers.to_vec(), Arc::clone(&messages));
             let lists = self.household.chain();
-            working.spawn_blocking(move || {
+            working.push(self.calculate_beside(move || {
                 let follow = |viewer: Arc<Viewer>| {
                     let followed = viewer.follow(camera, &messages, &lists);
                     (viewer, followed)
                 };
                 viewers.into_iter().map(follow).collect::<Vec<_>>()
-            });
+            }));
         }
         let camera = self.camera(camera);
         let mut faults = Vec::new();
-        while let Some(worked) = working.join_next().await {
-            for (viewer, followed) in worked.map_err(|error| CrewError::NotMade(error.to_string()))? {
+        while let Some(worked) = working.next().await {
+            for (viewer, followed) in worked {
                 let member = MemberRef { household: self.household.number, member: viewer.number };
                 match followed {
-                    Ok(true) if !viewer.is_removed() => self.tell(CrewNews::Keys { camera, member }),
-                    // What it has is looked at when all is over.
+                    // What it has left is looked at when all is over.
                     _ if viewer.is_removed() => {}
-                    Ok(_) => {}
+                    Ok(true) => self.tell(CrewNews::Keys { camera, member }),
+                    Ok(false) => {}
                     Err(error) => {
                         faults.push(CrewFault::LeftBehind { member, camera, why: error.to_string() });
                     }
@@ -174,6 +175,15 @@ impl Round<'_> {
             }
         }
         Ok(faults)
+    }
+
+    /// Calculates when it is this work's turn.
+    async fn calculate_beside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _turn = match self.news {
+            Some(crew) => crew.followers.acquire().await.ok(),
+            None => None,
+        };
+        calculate(work).await
     }
 
     pub(in crate::crew) fn camera(&self, camera: usize) -> CameraRef {

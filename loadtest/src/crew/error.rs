@@ -135,6 +135,12 @@ pub enum CrewFault {
         /// The device.
         member: MemberRef,
     },
+    /// The server took a list and did not tell the cameras; they looked by themselves after 5 s.
+    #[error("the server took a list of household {household} and told no camera of it within 5 s")]
+    NotTold {
+        /// The household.
+        household: u32,
+    },
     /// A device that stays could not follow.
     #[error("device {} of household {} stays and could not follow: {why}", member.member, member.household)]
     LeftBehind {
@@ -152,7 +158,7 @@ impl CrewFault {
     #[must_use]
     pub fn party(&self) -> Party {
         match self {
-            Self::StillServed { .. } => Party::Server,
+            Self::StillServed { .. } | Self::NotTold { .. } => Party::Server,
             Self::KeptKeys { .. } | Self::LeftBehind { .. } => Party::Driver,
         }
     }
@@ -162,6 +168,7 @@ impl CrewFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::StillServed { .. } => "removed-still-served",
+            Self::NotTold { .. } => "list-not-told",
             Self::KeptKeys { .. } => "removed-kept-keys",
             Self::LeftBehind { .. } => "member-left-behind",
         }

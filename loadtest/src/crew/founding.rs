@@ -1,9 +1,10 @@
 //! Founds the households of a crew, many at a time: list, devices, key packages, groups, Welcomes.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::future::join_all;
+use futures_util::stream::{self, TryStreamExt as _};
 use latchkey::signaling::Server;
 use latchkey_api::device_list::{DeviceList, ListChain, ListError, MAX_DEVICES, Reason, Role, Signer};
 use latchkey_e2ee::group::CameraGroup;
@@ -11,11 +12,12 @@ use latchkey_e2ee::identity::HouseholdRoot;
 use latchkey_e2ee::label::LabelKey;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::crew::commit::Round;
 use crate::crew::device::Device;
 use crate::crew::household::{Camera, Household, Viewer};
-use crate::crew::join::{join_all, publish};
+use crate::crew::join::{join_groups, publish};
 use crate::crew::patience::{Limited, Patience};
 use crate::crew::{Crew, CrewError, CrewPlan, Inner, Progress};
 
@@ -44,18 +46,27 @@ pub(in crate::crew) async fn found(
         tokio::select! {
             Some(waiting) = told.recv() => progress(waiting),
             founded = founding.join_next() => match founded {
-                Some(Ok(founded)) => {
-                    households.push(founded?);
+                Some(Ok(Ok(founded))) => {
+                    households.push(founded);
                     progress(Progress::Founded { done: households.len() as u32, of: plan.households });
                 }
-                Some(Err(error)) => return Err(CrewError::NotMade(error.to_string())),
+                Some(failed) => {
+                    founding.shutdown().await;
+                    let unfinished = Inner::new(households, patience);
+                    // Nobody needs them any more; a server that does not let us leaves them to its operator.
+                    let _ = timeout(GOODBYE, disband(&unfinished)).await;
+                    return Err(match failed {
+                        Ok(failed) => failed.err().unwrap_or(CrewError::NoSuchSeat),
+                        Err(error) => CrewError::NotMade(error.to_string()),
+                    });
+                }
                 None => break,
             },
         }
     }
     patience.tell(None);
     households.sort_by_key(|household: &Household| household.number);
-    Ok(Crew { inner: Arc::new(Inner { households, patience, news: Default::default() }) })
+    Ok(Crew { inner: Arc::new(Inner::new(households, patience)) })
 }
 
 fn check(plan: &CrewPlan) -> Result<(), CrewError> {
@@ -134,7 +145,7 @@ async fn household(
         round.commit(camera).await?;
     }
     stream::iter(members.iter().map(Ok))
-        .try_for_each_concurrent(AT_ONCE, |member| join_all(&household, member, patience))
+        .try_for_each_concurrent(AT_ONCE, |member| join_groups(&household, member, patience))
         .await?;
     members.into_iter().for_each(|member| household.take_in(member));
     Ok(household)
@@ -142,12 +153,21 @@ async fn household(
 
 /// Deletes all households at the server.
 pub(in crate::crew) async fn disband(crew: &Inner) -> Result<(), CrewError> {
-    let deleted = stream::iter(&crew.households).map(|household| {
-        let admin = &household.admin.signaling;
-        crew.patience.ask(Limited::Request, "delete households", || admin.delete_household())
-    });
-    let deleted: Vec<_> = deleted.buffer_unordered(AT_ONCE).collect().await;
-    deleted.into_iter().try_for_each(|deleted| deleted.map(drop))
+    let mut result = Ok(());
+    for some in crew.households.chunks(AT_ONCE) {
+        let mut deleting = Vec::with_capacity(AT_ONCE);
+        for household in some {
+            deleting.push(delete(household, &crew.patience));
+        }
+        let deleted = join_all(deleting).await.into_iter().find_map(Result::err);
+        result = result.and(deleted.map_or(Ok(()), Err));
+    }
+    result
+}
+
+async fn delete(household: &Household, patience: &Patience) -> Result<(), CrewError> {
+    let admin = &household.admin.signaling;
+    patience.ask(Limited::Request, "delete households", || admin.delete_household()).await.map(drop)
 }
 
 pub(in crate::crew) fn not_made(error: ListError) -> CrewError {
@@ -160,5 +180,7 @@ pub(in crate::crew) fn unix_seconds() -> u64 {
 
 /// Members of a household at the most: a list holds 64 devices, and some are left for those that come while it runs.
 const MAX_MEMBERS: u32 = 60;
+/// How long the households of a crew that comes to nothing may take to be deleted.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// Devices of a household that ask the server at the same time.
 const AT_ONCE: usize = 8;

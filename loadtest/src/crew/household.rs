@@ -12,6 +12,7 @@ use latchkey_e2ee::label::LabelKey;
 use latchkey_e2ee::seal::FrameSealer;
 
 use crate::crew::device::Device;
+use crate::crew::hints::Hints;
 use crate::crew::{CrewError, MemberRef};
 
 /// A household.
@@ -24,6 +25,7 @@ pub(in crate::crew) struct Household {
     chain: RwLock<Arc<ListChain>>,
     pub(in crate::crew) cameras: Vec<Arc<Camera>>,
     members: RwLock<Vec<Arc<Viewer>>>,
+    pub(in crate::crew) hints: Hints,
     /// One change at a time.
     pub(in crate::crew) changing: tokio::sync::Mutex<()>,
 }
@@ -77,6 +79,7 @@ impl Household {
             chain: RwLock::new(Arc::new(chain)),
             cameras,
             members: RwLock::default(),
+            hints: Hints::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }

@@ -21,7 +21,7 @@ pub(in crate::crew) async fn publish(
 }
 
 /// Reads a member's Welcomes and joins the group of every camera.
-pub(in crate::crew) async fn join_all(
+pub(in crate::crew) async fn join_groups(
     household: &Household,
     member: &Arc<Viewer>,
     patience: &Patience,
