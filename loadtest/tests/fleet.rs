@@ -6,13 +6,14 @@
 #[path = "fleet_cameras/relay.rs"]
 mod relay;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use latchkey_e2ee::seal::FrameSealer;
 use latchkey_loadtest::fleet::camera::NewCamera;
 use latchkey_loadtest::fleet::cameras::Cameras;
 use latchkey_loadtest::fleet::content::{Content, Shape};
-use latchkey_loadtest::fleet::network::Conditions;
+use latchkey_loadtest::fleet::network::{Conditions, Profile};
 use latchkey_loadtest::fleet::peer::Way;
 use latchkey_loadtest::fleet::viewer::{Frames, NewViewer};
 use latchkey_loadtest::fleet::viewers::{Taken, ViewerState, Viewers};
@@ -33,6 +34,7 @@ struct Scene {
     house: House,
     cameras: Cameras,
     household: Household,
+    codec: Codec,
     joined: u32,
 }
 
@@ -47,21 +49,24 @@ struct Crowd {
 
 impl Scene {
     async fn new() -> Self {
+        Self::of(Content::synthetic(Shape::default())).await
+    }
+
+    async fn of(content: Content) -> Self {
         let house = House::new().await;
         let mut cameras = Cameras::start(&[]).unwrap();
         let mut household = Household::new();
         let session = household.group.next_session().unwrap();
         let sealer = FrameSealer::new(&household.group.frame_keys().unwrap(), session);
-        let peer = house.join(Way::Publish, ROOM, Codec::Vp8).await;
-        let shape = Shape::default();
-        let content = Content::synthetic(shape);
+        let (codec, shape) = (content.codec(), Shape::default());
+        let peer = house.join(Way::Publish, ROOM, codec).await;
         cameras.add(CAMERA, NewCamera { peer, sealing: sealer.into(), content, shape });
-        Self { house, cameras, household, joined: 0 }
+        Self { house, cameras, household, codec, joined: 0 }
     }
 
     async fn join(&mut self, crowd: &mut Crowd, network: Conditions, opens_one_in: u32) -> ViewerId {
         let asked = Instant::now();
-        let peer = self.house.join(Way::View, ROOM, Codec::Vp8).await;
+        let peer = self.house.join(Way::View, ROOM, self.codec).await;
         let frames = Frames::Sealed(self.household.group.frame_keys().unwrap());
         self.joined += 1;
         let id = ViewerId(self.joined);
@@ -151,6 +156,28 @@ async fn everything_opens_and_what_a_path_loses_is_repaired() {
     assert!((tally.first_loss_pct() - 10.0).abs() < 4.0, "{tally:?}");
     assert!(tally.repaired > tally.lost_first / 2 && tally.nacks > 0, "{tally:?}");
     assert_eq!(tally.expected - tally.received, tally.lost_first - tally.repaired);
+    scene.house.relay.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_in_h264_opens_too() {
+    let clip = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clips").join("doorbell.mp4");
+    let mut scene = Scene::of(Content::clip(&clip).await.unwrap()).await;
+    let (mut fair, mut lossy) = (Crowd::new(), Crowd::new());
+    scene.join(&mut fair, Conditions::default(), 1).await;
+    scene.join(&mut lossy, Profile::LossyWifi.conditions(3), 1).await;
+    fair.until("120 frames", |crowd| crowd.expected >= 120);
+    lossy.until("60 frames", |crowd| crowd.expected >= 60);
+    fair.told("a clip");
+    lossy.told("a clip over a lossy wireless network");
+    let tally = fair.window.viewer;
+    assert_eq!((fair.opened, tally.lost_first, tally.frames_refused), (fair.expected, 0, 0));
+    assert_eq!(lossy.window.viewer.frames_refused, 0);
+    assert!(
+        lossy.window.viewer.lost_first > 0 && lossy.opened > lossy.expected / 2,
+        "{:?}",
+        lossy.window.viewer
+    );
     scene.house.relay.shutdown().await;
 }
 

@@ -5,6 +5,8 @@
 //!                │                                                       └────▶ Playout ─▶ frozen time, key frames wanted
 //!                └──▶ clear headers ─▶ Ledger
 //! ```
+//! What it asks for again is the client's to decide: str0m asks for the last 100 packets only, five times at the most and
+//! 105 ms apart. A browser asks for longer, so on a bad network a viewer of the fleet loses rather more than a person would.
 
 mod assembly;
 mod ledger;
