@@ -1,6 +1,8 @@
 //! End-to-end demo and tests of Latchkey: real processes, real frames, and a search for what a server must not know.
 
+pub mod breakpoint;
 pub mod capture;
+pub mod cli;
 pub mod compare;
 pub mod crew;
 pub mod decoded;

@@ -143,3 +143,9 @@ impl RunError {
         }
     }
 }
+
+/// Returns the verdict on a run that did not begin: it cannot be told, and why.
+#[must_use]
+pub fn could_not_run(error: &RunError) -> VerdictLine {
+    court::could_not_run(&error.to_string(), matches!(error, RunError::Stopped))
+}
