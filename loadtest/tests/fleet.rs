@@ -2,7 +2,6 @@
 //! removed device sees nothing, and a viewer that changes its address goes on.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // figures are for whoever runs it
 
-#[allow(dead_code)] // another test uses the rest
 #[path = "fleet_cameras/relay.rs"]
 mod relay;
 

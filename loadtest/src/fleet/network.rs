@@ -73,14 +73,14 @@ impl Path {
     }
 
     /// Returns the next datagram that has come through to the client, with the moment at which it did.
-    pub(crate) fn to_client(&mut self, now: Instant) -> Option<Parcel> {
+    pub(crate) fn out_to_client(&mut self, now: Instant) -> Option<Parcel> {
         let (mut parcel, out_at) = self.down.as_mut()?.let_out(now)?;
         parcel.arrival += out_at.saturating_duration_since(parcel.entered);
         Some(parcel)
     }
 
     /// Returns the next datagram that has come through to the socket.
-    pub(crate) fn to_server(&mut self, now: Instant) -> Option<Parcel> {
+    pub(crate) fn out_to_server(&mut self, now: Instant) -> Option<Parcel> {
         self.up.as_mut()?.let_out(now).map(|(parcel, _)| parcel)
     }
 

@@ -86,6 +86,7 @@ pub enum PeerError {
 
 /// What happens at a client.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are packets, and a box for each costs more")]
 pub enum PeerEvent {
     /// ICE and DTLS are done.
     Connected,

@@ -249,11 +249,11 @@ impl Viewer {
     }
 
     fn go_through_path(&mut self, now: Instant, desk: &mut Desk) -> Result<(), PeerError> {
-        while let Some(parcel) = self.path.as_mut().and_then(|path| path.to_client(now)) {
+        while let Some(parcel) = self.path.as_mut().and_then(|path| path.out_to_client(now)) {
             let arrived = Arrived { bytes: &parcel.bytes, remote: parcel.remote, arrival: parcel.arrival };
             self.take_in(arrived, now, desk)?;
         }
-        while let Some(parcel) = self.path.as_mut().and_then(|path| path.to_server(now)) {
+        while let Some(parcel) = self.path.as_mut().and_then(|path| path.out_to_server(now)) {
             desk.arena.send(self.peer.socket(), parcel.remote, &parcel.bytes);
         }
         Ok(())
@@ -368,6 +368,7 @@ impl Viewer {
 }
 
 /// A datagram that has come to the client.
+#[derive(Clone, Copy)]
 struct Arrived<'a> {
     bytes: &'a [u8],
     remote: SocketAddr,

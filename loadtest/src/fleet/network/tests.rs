@@ -12,7 +12,7 @@ fn through(conditions: Conditions) -> (Vec<bool>, Duration) {
     let (remote, begin, stamp) = (([127, 0, 0, 1], 9).into(), Instant::now(), SystemTime::now());
     let (mut came, mut delay) = (vec![false; DATAGRAMS], Duration::ZERO);
     let mut note = |path: &mut Path, now: Instant| {
-        while let Some(parcel) = path.to_client(now) {
+        while let Some(parcel) = path.out_to_client(now) {
             let number = u32::from_be_bytes(parcel.bytes[..4].try_into().unwrap());
             came[number as usize] = true;
             let sent = stamp + Duration::from_millis(number.into());
@@ -84,9 +84,9 @@ fn the_way_up_has_faults_of_its_own() {
     let late = NetemConfig::new().latency(Duration::from_millis(10));
     let mut path = Path::new(&Conditions { up: Some(late), ..Conditions::default() }).unwrap();
     path.outlet(now, &mut sent).send(&socket, remote, b"hello");
-    assert!(path.to_server(now).is_none() && sent.0 == 0, "it is on its way");
+    assert!(path.out_to_server(now).is_none() && sent.0 == 0, "it is on its way");
     assert_eq!(path.due(), Some(now + Duration::from_millis(10)));
-    assert_eq!(path.to_server(now + Duration::from_millis(10)).unwrap().bytes, b"hello"[..]);
+    assert_eq!(path.out_to_server(now + Duration::from_millis(10)).unwrap().bytes, b"hello"[..]);
     path.received(now, b"world", remote, SystemTime::UNIX_EPOCH);
-    assert_eq!(path.to_client(now).unwrap().arrival, SystemTime::UNIX_EPOCH, "downwards nothing is late");
+    assert_eq!(path.out_to_client(now).unwrap().arrival, SystemTime::UNIX_EPOCH, "downwards nothing is late");
 }
