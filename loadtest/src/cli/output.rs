@@ -35,6 +35,8 @@ pub(super) struct Output {
     broken: Option<std::io::Error>,
     html: Option<PathBuf>,
     live: Option<Live>,
+    /// Whether each step is told as soon as it is over.
+    trials: bool,
     /// Whether a table is wanted on standard output.
     table: bool,
 }
@@ -58,6 +60,7 @@ impl Output {
             broken: None,
             html: arguments.html.clone(),
             live: Some(Live::start(name, form)),
+            trials: name == "breakpoint",
             table: !arguments.quiet && !to_stdout,
         })
     }
@@ -117,6 +120,12 @@ impl Witness for Output {
         if let (Line::Fault(fault), Some(live)) = (line, &mut self.live) {
             let times = if fault.count > 1 { format!(" ({} times)", fault.count) } else { String::new() };
             live.note(&format!("{}: {}{times}", fault.code, fault.text));
+        }
+        if let (Line::Step(step), Some(live), true) = (line, &mut self.live, self.trials) {
+            live.note(&format!(
+                "{:>6} viewers   lost {:>6.3} %   p99 {:>7.1} ms   {:>6.1} Mbit/s out",
+                step.viewers, step.loss_pct, step.frame_latency.p99_ms, step.mbit_out
+            ));
         }
         self.write(line.clone());
     }

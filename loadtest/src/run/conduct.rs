@@ -54,12 +54,20 @@ async fn go(
         opened = opening::open(order, stand, layout, witness) => opened?,
         () = stop.cancelled() => return Err(RunError::Stopped),
     };
-    let Opened { crew, entrance, cameras, exits, cast, line } = opened;
+    let Opened { crew, entrance, cameras, exits, intruders, cast, line } = opened;
     let threads = order.drivers.unwrap_or_else(|| layout.driver.len().saturating_sub(1)).max(1);
     let viewers = Viewers::start(threads, &layout.driver)?;
     let opens_one_in = order.scenario.viewers.opens_one_in;
-    let floor =
-        Floor::new(Parts { cameras, viewers, cast, entrance, crew, camera_exits: exits, opens_one_in });
+    let floor = Floor::new(Parts {
+        cameras,
+        viewers,
+        cast,
+        entrance,
+        crew,
+        intruders,
+        camera_exits: exits,
+        opens_one_in,
+    });
     let first = stand.watch.sample().await;
     let mut conductor = Conductor {
         order,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::crew::{Crew, CrewError, CrewNews, MemberRef, Removal};
 use crate::fleet::ViewerId;
 use crate::fleet::cameras::Cameras;
+use crate::fleet::intruder::Intruders;
 use crate::fleet::viewer::{Frames, NewViewer};
 use crate::fleet::viewers::{Taken, Viewers};
 use crate::measure::line::Party;
@@ -41,6 +42,7 @@ pub(crate) struct Floor {
     viewer_cpu: Duration,
     entrance: Entrance,
     crew: Option<Crew>,
+    intruders: Option<Intruders>,
     news: Option<mpsc::UnboundedReceiver<CrewNews>>,
     opens_one_in: u32,
     joining: JoinSet<(ViewerId, Result<Entered, EntranceError>)>,
@@ -66,13 +68,14 @@ pub(crate) struct Parts {
     pub(crate) cast: Cast,
     pub(crate) entrance: Entrance,
     pub(crate) crew: Option<Crew>,
+    pub(crate) intruders: Option<Intruders>,
     pub(crate) camera_exits: Vec<Exit>,
     pub(crate) opens_one_in: u32,
 }
 
 impl Floor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { cameras, viewers, cast, entrance, crew, camera_exits, opens_one_in } = parts;
+        let Parts { cameras, viewers, cast, entrance, crew, intruders, camera_exits, opens_one_in } = parts;
         let news = crew.as_ref().map(Crew::news);
         Self {
             cameras,
@@ -83,6 +86,7 @@ impl Floor {
             viewer_cpu: Duration::ZERO,
             entrance,
             crew,
+            intruders,
             news,
             opens_one_in,
             joining: JoinSet::new(),
@@ -231,6 +235,18 @@ impl Floor {
         cameras.viewers = 0;
         let mut window = std::mem::take(&mut self.window);
         window.beside(&cameras);
+        if let Some(intruders) = &self.intruders {
+            window.intruders = intruders.take();
+            if window.intruders.let_in > 0 {
+                let through = intruders.outcomes().into_iter().filter(|(_, outcome)| outcome.let_in > 0);
+                let tricks: Vec<String> = through.map(|(trick, _)| format!("{trick:?}")).collect();
+                faults.note(
+                    Party::Server,
+                    "intruder-let-in",
+                    format!("the door opened to: {}", tricks.join(", ")),
+                );
+            }
+        }
         window.viewers = u64::from(self.crowd().watching);
         window.cameras = cameras.cameras;
         (window, std::mem::take(&mut self.viewer_cpu))

@@ -5,23 +5,25 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::crew::{CameraRef, Crew, CrewPlan, MemberRef, Progress};
+use crate::crew::{CameraRef, Crew, CrewPlan, MemberRef, Progress, Seat};
 use crate::fleet::CameraId;
 use crate::fleet::camera::{NewCamera, Sealing};
 use crate::fleet::cameras::Cameras;
 use crate::fleet::content::Content;
+use crate::fleet::intruder::{Grants, IntruderPlan, Intruders, RealGrant};
 use crate::measure::line::{Party, RunLine};
 use crate::observe::machine;
 use crate::run::cast::Cast;
 use crate::run::entrance::{Entered, Entrance, Exit, House, local_address};
 use crate::run::target::{Layout, Stand, Target};
 use crate::run::{Order, RunError, Witness};
-use crate::scenario::Scenario;
+use crate::scenario::{Intruders as Intruding, Scenario};
 
 /// Everything that stands before the first viewer joins.
 pub(crate) struct Opened {
@@ -29,6 +31,7 @@ pub(crate) struct Opened {
     pub(crate) entrance: Entrance,
     pub(crate) cameras: Cameras,
     pub(crate) exits: Vec<Exit>,
+    pub(crate) intruders: Option<Intruders>,
     pub(crate) cast: Cast,
     pub(crate) line: RunLine,
 }
@@ -70,9 +73,13 @@ pub(crate) async fn open(
     let entrance = Entrance::new(house, content.codec(), local(&order.target), burst)?;
     let (fleet, exits) =
         start_cameras(&entrance, &crew, &cameras, &content, scenario, layout, witness).await?;
+    let intruders = match &crew {
+        Some(crew) => let_loose(scenario, stand, crew, &cameras)?,
+        None => None,
+    };
     let line = describe(order, stand, layout, &content, cameras.len());
     let cast = Cast::new(cameras, members, &scenario.network);
-    Ok(Opened { crew, entrance, cameras: fleet, exits, cast, line })
+    Ok(Opened { crew, entrance, cameras: fleet, exits, intruders, cast, line })
 }
 
 async fn found(
@@ -178,6 +185,37 @@ async fn wait_until_all_send(fleet: &Cameras) -> Result<(), RunError> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Lets the scenario's intruders loose; the real grants that they spoil are those of members, in turn.
+fn let_loose(
+    scenario: &Scenario,
+    stand: &Stand,
+    crew: &Crew,
+    cameras: &[CameraRef],
+) -> Result<Option<Intruders>, RunError> {
+    let Intruding { per_s, garbage_per_s } = scenario.intruders;
+    if per_s <= 0.0 && garbage_per_s <= 0.0 {
+        return Ok(None);
+    }
+    let plan = IntruderPlan {
+        bad_grants_per_second: per_s,
+        garbage_per_second: garbage_per_s,
+        media: stand.media,
+        ..IntruderPlan::default()
+    };
+    let (crew, cameras, turn) = (crew.clone(), Arc::<[CameraRef]>::from(cameras), AtomicUsize::new(0));
+    let grants: Grants = Arc::new(move || {
+        let (crew, turn) = (crew.clone(), turn.fetch_add(1, Ordering::Relaxed));
+        let camera = cameras[turn % cameras.len()];
+        Box::pin(async move {
+            let member = *crew.members(camera.household).first()?;
+            // A device that is being removed is given no grant; the next one will be.
+            let granted = crew.session(Seat::View(camera, member)).await.ok()?;
+            Some(RealGrant { url: granted.url, bearer: granted.bearer })
+        })
+    });
+    Intruders::start(&plan, grants).map(Some).map_err(|error| RunError::Driver(std::io::Error::other(error)))
 }
 
 async fn content(order: &Order) -> Result<Content, RunError> {
