@@ -10,13 +10,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use latchkey_e2ee::seal::FrameSealer;
-use latchkey_loadtest::fleet::CameraId;
 use latchkey_loadtest::fleet::camera::{NewCamera, Sealing};
 use latchkey_loadtest::fleet::cameras::Cameras;
 use latchkey_loadtest::fleet::content::{Content, Pace, Shape};
+use latchkey_loadtest::fleet::network::Conditions;
 use latchkey_loadtest::fleet::peer::Way;
+use latchkey_loadtest::fleet::viewer::{Frames, NewViewer};
+use latchkey_loadtest::fleet::viewers::Viewers;
+use latchkey_loadtest::fleet::{CameraId, ViewerId};
+use latchkey_loadtest::lossy::{Lossy, Weather};
 use latchkey_loadtest::measure::window::Window;
+use latchkey_relay::PublicAddress;
+use latchkey_wire::codec::Codec;
 use latchkey_wire::id::RoomId;
+use str0m_netem::{NetemConfig, Probability, RandomLoss};
 
 use crate::relay::{House, Household};
 use crate::watcher::Watcher;
@@ -189,7 +196,7 @@ async fn the_server_asks_for_key_frames_and_a_held_camera_is_still() {
 async fn a_camera_that_seals_nothing_is_refused_by_our_relay_and_says_so() {
     let mut scene = Scene::new().await;
     let shape = Shape::default();
-    let peer = scene.house.join(Way::Publish, RoomId::new([9; 16]), latchkey_wire::codec::Codec::Vp8).await;
+    let peer = scene.house.join(Way::Publish, RoomId::new([9; 16]), Codec::Vp8).await;
     let content = Content::synthetic(shape);
     scene.cameras.add(CameraId(9), NewCamera { peer, sealing: Sealing::Plain, content, shape });
     let deadline = Instant::now() + LIMIT;
@@ -199,6 +206,45 @@ async fn a_camera_that_seals_nothing_is_refused_by_our_relay_and_says_so() {
     }
     println!("{:?}", scene.cameras.states());
     assert_eq!(scene.cameras.take().cameras, 0, "a camera that ended does not send");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cameras_network_loses_is_sent_again() {
+    let proxy = Lossy::start().unwrap();
+    let address = proxy.address();
+    let house = House::with(|config| config.public_address = vec![PublicAddress::FixedPort(address)]).await;
+    proxy.forward_to(house.relay.addr());
+    let mut scene = Scene { house, cameras: Cameras::start(&[]).unwrap() };
+    let loss = NetemConfig::new().loss(RandomLoss::new(Probability::new(0.05)));
+    let uplink = proxy.begin(Weather { up: loss, ..Weather::fair() });
+    let shape = Shape::default();
+    let (household, _) = scene.camera(1, Content::synthetic(shape), shape).await;
+    let deadline = Instant::now() + LIMIT;
+    while scene.cameras.states()[0].frames == 0 {
+        assert!(Instant::now() < deadline, "{:?}", scene.cameras.states());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.begin(Weather::fair());
+    let mut viewers = Viewers::start(1, &[]).unwrap();
+    let frames = Frames::Sealed(household.group.frame_keys().unwrap());
+    let peer = scene.house.join(Way::View, RoomId::new([1; 16]), Codec::Vp8).await;
+    let (network, asked) = (Conditions::default(), Instant::now());
+    let viewer = NewViewer { peer, camera: CameraId(1), network, opens_one_in: 1, frames, asked };
+    viewers.join(ViewerId(1), viewer);
+    let mut window = Window::default();
+    while window.viewer.frames_expected < 200 {
+        assert!(Instant::now() < deadline, "{:?}", window.viewer);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        window.then(&viewers.take().window);
+    }
+    let (lost, camera) = (proxy.report(uplink).up, scene.cameras.take().camera);
+    println!(
+        "{lost:?}; {camera:?}; opened {} of {}",
+        window.viewer.frames_opened, window.viewer.frames_expected
+    );
+    assert!(camera.nacks > 0, "{camera:?}");
+    // Of frames of ten packets 60 % would be whole.
+    assert!(window.viewer.opened_pct() > 90.0, "{:?}", window.viewer);
 }
 
 /// Says what a hundred cameras cost on one thread; asserts nothing about speed. `cargo test --release -p latchkey-loadtest

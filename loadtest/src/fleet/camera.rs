@@ -160,8 +160,7 @@ impl Camera {
         if self.is_ended() {
             return;
         }
-        let heard = &mut self.heard;
-        let done = self.peer.receive(&mut tools.receiver, &mut tools.arena, &mut |event| heard.hear(&event));
+        let done = self.take_in(tools);
         self.count_plis();
         self.end_on(done.map_err(CameraError::from));
     }
@@ -235,6 +234,27 @@ impl Camera {
             Some((index, began)) => Some(began + self.packet_offset(index)),
             None => Some(self.held_until.map_or(self.schedule.due(), |until| until.max(self.schedule.due()))),
         }
+    }
+
+    /// Takes in all that came, and answers: what is asked for again leaves here.
+    fn take_in(&mut self, tools: &mut Tools) -> Result<(), CameraError> {
+        let heard = &mut self.heard;
+        let mut out = Counting::new(&mut tools.arena, self.peer.payload_type(), &mut self.tally);
+        loop {
+            let messages = tools.receiver.receive(self.peer.socket()).map_err(PeerError::from)?;
+            for datagram in tools.receiver.datagrams() {
+                let (source, bytes) = (datagram.route.remote, &*datagram.bytes);
+                // When it came matters to viewers only.
+                self.peer.take_in(bytes, source, SystemTime::UNIX_EPOCH, &mut out, &mut |event| {
+                    heard.hear(&event)
+                })?;
+            }
+            if messages < Receiver::SLOTS {
+                break;
+            }
+        }
+        self.peer.send(&mut tools.arena);
+        Ok(())
     }
 
     fn pass_time(&mut self, now: Instant, tools: &mut Tools) -> Result<(), CameraError> {

@@ -23,10 +23,15 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut RelayConfig)) -> Self {
         let signer = GrantSigner::from_seed("signer-1", &[42; 32]).unwrap();
         let mut config = RelayConfig::loopback();
         config.shards = 1;
         config.grant_keys.push(GrantKey { kid: "signer-1".to_owned(), public: signer.public_key() });
+        change(&mut config);
         Self { relay: Relay::start(config).await.unwrap(), signer, door: Door::new().unwrap() }
     }
 
