@@ -8,6 +8,7 @@ pub(crate) struct Scale {
     from: f64,
     to: f64,
     logarithmic: bool,
+    whole: bool,
 }
 
 impl Scale {
@@ -44,6 +45,11 @@ impl Scale {
         Self { from, to, ..self }
     }
 
+    /// Returns it for what is counted: nothing stands between two whole numbers.
+    pub(crate) fn whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
     /// Returns the place of a value; what lies outside stands at the edge.
     pub(crate) fn place(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
@@ -66,6 +72,7 @@ impl Scale {
             return ticks.into_iter().step_by(thin).collect();
         }
         let step = nice_step(self.high - self.low, count);
+        let step = if self.whole { step.max(1.0) } else { step };
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|index| index as f64 * step).collect()
@@ -82,7 +89,7 @@ impl Scale {
     }
 
     fn new(low: f64, high: f64, logarithmic: bool) -> Self {
-        Self { low, high, from: 0.0, to: 1.0, logarithmic }
+        Self { low, high, from: 0.0, to: 1.0, logarithmic, whole: false }
     }
 }
 
@@ -144,5 +151,6 @@ mod tests {
         let scale = Scale::between(10.0, 20.0).onto(100.0, 0.0);
         assert_eq!([10.0, 15.0, 20.0, 25.0, 0.0].map(|value| scale.place(value)), [100.0, 50.0, 0.0, 0.0, 100.0]);
         assert_eq!(Scale::between(5.0, 5.0).onto(0.0, 1.0).place(5.0), 0.0);
+        assert_eq!(Scale::between(0.0, 1.0).whole().ticks(6), [0.0, 1.0]);
     }
 }

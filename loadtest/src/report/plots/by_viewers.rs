@@ -83,7 +83,7 @@ fn figure(
     } else {
         let letters = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
         let space = Space::with_labels(letters, 14.0, 182.0);
-        let x = Scale::between(0.0, there.iter().map(|point| point.0).fold(1.0, f64::max));
+        let x = Scale::between(0.0, there.iter().map(|point| point.0).fold(1.0, f64::max)).whole();
         let panel = Panel::new(space, x, Scale::from_zero(there.iter().map(|point| point.1), least));
         let ends = lines.iter().filter_map(|line| Some((*line.points.last()?, line.name.clone(), line.class)));
         Ok(html! {

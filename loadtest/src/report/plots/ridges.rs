@@ -16,7 +16,7 @@ const ROWS: usize = 12;
 /// Above the first row.
 const TOP: f64 = 18.0;
 /// Over the first row of a server, for its name.
-const OVER: f64 = 15.0;
+const OVER: f64 = 17.0;
 /// Columns of figures at the right, and where they end.
 const COLUMNS: [(&str, f64); 2] = [("p50", WIDTH - 52.0), ("p99 ms", WIDTH - 2.0)];
 /// Buckets to a doubling, see [`LatencyFigures::buckets`].
@@ -125,7 +125,7 @@ fn draw(rows: &[Row<'_>], each: f64) -> (Result<Markup, &'static str>, f64) {
             @let strip = Space { top: base - each * 0.92, bottom: base, ..space };
             (ridge(row, &Panel::new(strip, x, Scale::between(0.0, highest.max(1e-9)))))
             @if let Some(over) = &row.over {
-                text class={ "end t-" (row.class) } x="0" y=(at(base - each + 2.0)) { (over) }
+                text class={ "end t-" (row.class) } x="0" y=(at(base - each - 2.0)) { (over) }
             }
             text.row x="0" y=(at(base - 3.0)) { (row.label) }
             @for (value, (_, x)) in [row.figures.p50_ms, row.figures.p99_ms].into_iter().zip(COLUMNS) {
