@@ -14,7 +14,8 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 use crate::fleet::CameraId;
-use crate::fleet::camera::{Camera, CameraState, NewCamera, Tools};
+use crate::fleet::camera::running::{Camera, Tools};
+use crate::fleet::camera::{CameraState, NewCamera};
 use crate::measure::window::Window;
 use crate::observe::cores;
 
