@@ -103,6 +103,9 @@ impl Round<'_> {
         for list in lists {
             chain.accept(&list, None).map_err(not_made)?;
         }
+        if chain.head().is_none_or(|head| head.list().version < version) {
+            return Err(CrewError::NoList { version });
+        }
         self.household.set_chain(chain);
         Ok(if told { Vec::new() } else { vec![CrewFault::NotTold { household: self.household.number }] })
     }

@@ -158,7 +158,7 @@ impl Round<'_> {
                 viewers.into_iter().map(follow).collect::<Vec<_>>()
             }));
         }
-        let camera = self.camera(camera);
+        let (camera, epoch) = (self.camera(camera), of.group().mls.epoch());
         let mut faults = Vec::new();
         while let Some(worked) = working.next().await {
             for (viewer, followed) in worked {
@@ -166,8 +166,8 @@ impl Round<'_> {
                 match followed {
                     // What it has left is looked at when all is over.
                     _ if viewer.is_removed() => {}
-                    Ok(true) => self.tell(CrewNews::Keys { camera, member }),
-                    Ok(false) => {}
+                    Ok(at) if at == Some(epoch) => self.tell(CrewNews::Keys { camera, member }),
+                    Ok(_) => faults.push(CrewFault::KeptBack { member, camera }),
                     Err(error) => {
                         faults.push(CrewFault::LeftBehind { member, camera, why: error.to_string() });
                     }

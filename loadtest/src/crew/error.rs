@@ -52,6 +52,12 @@ pub enum CrewError {
     /// The server named no relay, or one whose address is none.
     #[error("the server gave a grant, but no address of a relay to bring it to")]
     NoDoor,
+    /// A list that the server took from the admin is not what it gives to cameras.
+    #[error("the server took list {version} from an admin and does not give it to cameras")]
+    NoList {
+        /// The list's version.
+        version: u64,
+    },
     /// A Welcome that the server took from a camera did not come to its device.
     #[error("the server keeps back a Welcome that it took from the camera: its device cannot join")]
     NoWelcome,
@@ -81,6 +87,7 @@ impl CrewError {
             | Self::Refused { .. }
             | Self::NotOurs { .. }
             | Self::NoDoor
+            | Self::NoList { .. }
             | Self::NoWelcome => Party::Server,
             Self::Group { .. } | Self::NotMade(_) => Party::Driver,
         }
@@ -141,6 +148,14 @@ pub enum CrewFault {
         /// The household.
         household: u32,
     },
+    /// A device that stays did not get the commit that the server took from the camera.
+    #[error("device {} of household {} stays, and the server keeps back the camera's commit", member.member, member.household)]
+    KeptBack {
+        /// The device.
+        member: MemberRef,
+        /// Of whose group.
+        camera: CameraRef,
+    },
     /// A device that stays could not follow.
     #[error("device {} of household {} stays and could not follow: {why}", member.member, member.household)]
     LeftBehind {
@@ -158,7 +173,7 @@ impl CrewFault {
     #[must_use]
     pub fn party(&self) -> Party {
         match self {
-            Self::StillServed { .. } | Self::NotTold { .. } => Party::Server,
+            Self::StillServed { .. } | Self::NotTold { .. } | Self::KeptBack { .. } => Party::Server,
             Self::KeptKeys { .. } | Self::LeftBehind { .. } => Party::Driver,
         }
     }
@@ -169,6 +184,7 @@ impl CrewFault {
         match self {
             Self::StillServed { .. } => "removed-still-served",
             Self::NotTold { .. } => "list-not-told",
+            Self::KeptBack { .. } => "commit-kept-back",
             Self::KeptKeys { .. } => "removed-kept-keys",
             Self::LeftBehind { .. } => "member-left-behind",
         }

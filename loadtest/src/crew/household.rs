@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use latchkey_api::device_list::ListChain;
 use latchkey_api::group::GroupMessage;
 use latchkey_api::id::GroupId;
-use latchkey_e2ee::group::{CameraGroup, GroupError, KeyPackages, Member, Processed};
+use latchkey_e2ee::group::{CameraGroup, GroupError, KeyPackages, Member};
 use latchkey_e2ee::identity::HouseholdRoot;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::label::LabelKey;
@@ -198,24 +198,23 @@ impl Viewer {
         Ok(())
     }
 
-    /// Takes messages of a camera's group, as the server has them. Returns whether they brought another epoch.
+    /// Takes messages of a camera's group, as the server has them. Returns the epoch that it is in then; none where it is
+    /// in no such group.
     pub(in crate::crew) fn follow(
         &self,
         camera: usize,
         messages: &[GroupMessage],
         lists: &ListChain,
-    ) -> Result<bool, GroupError> {
+    ) -> Result<Option<u64>, GroupError> {
         let mut state = self.state();
-        let Some(place) = &mut state.places[camera] else { return Ok(false) };
-        let mut epochs = false;
+        let Some(place) = &mut state.places[camera] else { return Ok(None) };
         for message in messages {
             if message.seq > place.seq {
-                let processed = place.member.process(message.message.as_slice(), lists)?;
-                epochs |= matches!(processed, Processed::Epoch(_));
+                place.member.process(message.message.as_slice(), lists)?;
                 place.seq = message.seq;
             }
         }
-        Ok(epochs)
+        Ok(Some(place.member.epoch()))
     }
 
     /// Place of the last message of a camera's group that was taken.
