@@ -1,5 +1,6 @@
 //! The command line of `latchkey-loadtest`: what it understands, and what each word of it does.
 
+mod compare;
 mod measured;
 mod output;
 mod report;
@@ -28,6 +29,8 @@ enum Command {
     Run(measured::RunArguments),
     /// Finds how many viewers a server carries: more and more until it is too much, then in halves between.
     Breakpoint(measured::BreakpointArguments),
+    /// Gives the same work to another WHIP and WHEP server, in turn with ours, and sets their figures side by side.
+    Compare(compare::CompareArguments),
     /// Makes a page of one or more runs' --json files.
     Report(report::ReportArguments),
     /// Lists the scenarios that come with the program.
@@ -40,6 +43,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => measured::run(&arguments),
         Command::Breakpoint(arguments) => measured::breakpoint(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Scenarios => list(),
     };
@@ -91,6 +95,8 @@ Examples:
       the same against a server that runs already, with its own figures from its private ops port
   latchkey-loadtest breakpoint --max-p99 100
       how many viewers can this machine carry?
+  latchkey-loadtest compare --with whip=http://h:7080/whip/{id},whep=http://h:7090/whep/{id},name=other
+      the same work for ours and for another server, which gets made-up pictures, unsealed
   latchkey-loadtest run my.toml --set camera.fps=15 --set assert.p99_ms=20
       any key of a scenario, said on the command line
   latchkey-loadtest run churn --print-scenario > my.toml

@@ -49,9 +49,9 @@ pub(super) struct BreakpointArguments {
     shared: Shared,
 }
 
-/// What both are told.
+/// What all of them are told.
 #[derive(Clone, Debug, clap::Args)]
-struct Shared {
+pub(super) struct Shared {
     /// Set a key of the scenario, such as camera.fps=15; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -63,7 +63,7 @@ struct Shared {
     seconds: Option<f64>,
     /// Print the scenario with every key there is, and do nothing else.
     #[arg(long)]
-    print_scenario: bool,
+    pub(super) print_scenario: bool,
     /// Put the server at this address under load; without it a fresh one is started on this machine.
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
@@ -81,9 +81,9 @@ struct Shared {
     invite_code_file: Option<PathBuf>,
     /// Threads that drive viewers; without it one for each processor of the driver but one.
     #[arg(long, value_name = "N")]
-    drivers: Option<usize>,
+    pub(super) drivers: Option<usize>,
     #[command(flatten)]
-    output: OutputArguments,
+    pub(super) output: OutputArguments,
 }
 
 pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
@@ -105,7 +105,7 @@ pub(super) fn breakpoint(arguments: &BreakpointArguments) -> anyhow::Result<u8> 
 }
 
 impl Shared {
-    fn scenario(&self, given: &str, named: Vec<(&str, String)>) -> anyhow::Result<Scenario> {
+    pub(super) fn scenario(&self, given: &str, named: Vec<(&str, String)>) -> anyhow::Result<Scenario> {
         let mut set = Vec::new();
         for given in &self.set {
             let (key, value) =
@@ -154,7 +154,7 @@ impl Shared {
         }
     }
 
-    fn target(&self) -> anyhow::Result<Target> {
+    pub(super) fn target(&self) -> anyhow::Result<Target> {
         let Some(url) = self.server.clone() else { return Ok(Target::Child) };
         let invite_code = match &self.invite_code_file {
             None => None,

@@ -65,6 +65,17 @@ impl Output {
         })
     }
 
+    /// Returns whether tables are wanted on standard output.
+    pub(super) fn shows_tables(&self) -> bool {
+        self.table
+    }
+
+    /// Leaves the runs' own tables out.
+    pub(super) fn without_table(mut self) -> Self {
+        self.table = false;
+        self
+    }
+
     /// Tells that the run could not begin.
     pub(super) fn refused(&mut self, scenario: &Scenario, error: &RunError) {
         let run = RunLine {

@@ -1,6 +1,7 @@
 //! Another server to be measured beside ours: where its WHIP and WHEP are, told as one argument.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 /// What stands in an address for the camera's number.
 const CAMERA: &str = "{id}";
 /// What an argument may name.
-const KEYS: [&str; 6] = ["whip", "whep", "name", "pid", "ops", "bearer-file"];
+const KEYS: [&str; 7] = ["whip", "whep", "name", "pid", "ops", "bearer-file", "local"];
 
 /// Another server. Frames go to it unsealed, so it is never sent anything but made-up pictures.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct Foreign {
     pub pid: Option<u32>,
     /// Base URL of its `/metrics`, if it has any.
     pub ops: Option<Url>,
+    /// Address of this machine to send media from, where the way to `whep` does not tell: some servers here pass loopback by.
+    pub local: Option<IpAddr>,
     /// For the `Authorization` header of both.
     pub bearer: Option<Zeroizing<String>>,
 }
@@ -69,7 +72,7 @@ pub enum ForeignError {
 impl FromStr for Foreign {
     type Err = ForeignError;
 
-    /// Reads `whip=URL,whep=URL[,name=..][,pid=..][,ops=URL][,bearer-file=..]`. A comma inside a value is told from one
+    /// Reads `whip=URL,whep=URL[,name=..][,pid=..][,ops=URL][,local=ADDRESS][,bearer-file=..]`. A comma inside a value is told from one
     /// that parts two by what follows it.
     fn from_str(text: &str) -> Result<Self, ForeignError> {
         let mut parts = Parts::read(text)?;
@@ -81,6 +84,9 @@ impl FromStr for Foreign {
         });
         let ops = parts.take("ops").map(|value| {
             Url::parse(&value).map_err(|_| ForeignError::Value { key: "ops", value, wanted: "http address" })
+        });
+        let local = parts.take("local").map(|value| {
+            value.parse().map_err(|_| ForeignError::Value { key: "local", value, wanted: "IP address" })
         });
         let bearer = parts.take("bearer-file").map(|path| {
             let path = PathBuf::from(path);
@@ -95,6 +101,7 @@ impl FromStr for Foreign {
             whep,
             pid: pid.transpose()?,
             ops: ops.transpose()?,
+            local: local.transpose()?,
             bearer: bearer.transpose()?,
         })
     }
@@ -102,13 +109,14 @@ impl FromStr for Foreign {
 
 impl fmt::Debug for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, whip, whep, pid, ops, bearer: _ } = self;
+        let Self { name, whip, whep, pid, ops, local, bearer: _ } = self;
         f.debug_struct("Foreign")
             .field("name", name)
             .field("whip", whip)
             .field("whep", whep)
             .field("pid", pid)
             .field("ops", ops)
+            .field("local", local)
             .finish_non_exhaustive()
     }
 }
@@ -186,13 +194,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "secret\n").unwrap();
         let text = format!(
-            "whip=http://h:1/whip/{{id}},whep=https://h/whep?app=live,x&stream={{id}},name=Janus 1.1.2,pid=42,ops=http://h:9/,bearer-file={}",
+            "whip=http://h:1/whip/{{id}},whep=https://h/whep?app=live,x&stream={{id}},name=Janus 1.1.2,pid=42,ops=http://h:9/,local=192.0.2.2,bearer-file={}",
             file.path().display()
         );
         let foreign: Foreign = text.parse().unwrap();
         assert_eq!(foreign.whip.of(7).as_str(), "http://h:1/whip/7");
         assert_eq!(foreign.whep.of(0).as_str(), "https://h/whep?app=live,x&stream=0");
         assert_eq!((foreign.name.as_str(), foreign.pid), ("Janus 1.1.2", Some(42)));
+        assert_eq!(foreign.local, Some([192, 0, 2, 2].into()));
         assert_eq!(foreign.bearer.as_ref().unwrap().as_str(), "secret");
         assert!(!format!("{foreign:?}").contains("secret"));
         assert!(foreign.whip.tells_cameras_apart());
@@ -215,6 +224,7 @@ mod tests {
         assert!(said("whip=http://h/,whep=http://h/,pid=me").contains("no process number"));
         assert!(said("whip=http://h/,whep=http://h/,pid=0").contains("no process number"));
         assert!(said("whip=http://h/,whep=http://h/,ops=9").contains("no http address"));
+        assert!(said("whip=http://h/,whep=http://h/,local=h").contains("no IP address"));
         assert!(said("whip=http://h/,whep=http://h/,bearer-file=/no/such").contains("/no/such"));
     }
 }

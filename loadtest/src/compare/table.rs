@@ -120,15 +120,15 @@ impl Row {
     }
 }
 
-/// Returns every figure for every number of viewers, from the steps of both servers.
+/// Returns every figure for every number of viewers, from the steps of all rounds of both servers.
 #[must_use]
-pub fn rows(steps: &[StepLine], ours: &str, theirs: &str) -> Vec<Row> {
-    let mut viewers: Vec<u64> = steps.iter().map(|step| step.viewers).collect();
+pub fn rows(ours: &[StepLine], theirs: &[StepLine]) -> Vec<Row> {
+    let mut viewers: Vec<u64> = ours.iter().chain(theirs).map(|step| step.viewers).collect();
     viewers.sort_unstable();
     viewers.dedup();
-    let spread = |name: &str, viewers: u64, figure: &Figure| {
-        let mine = steps.iter().filter(|step| step.server_name == name && step.viewers == viewers);
-        Spread::of(&mine.filter_map(figure.of).collect::<Vec<_>>())
+    let spread = |steps: &[StepLine], viewers: u64, figure: &Figure| {
+        let these = steps.iter().filter(|step| step.viewers == viewers);
+        Spread::of(&these.filter_map(figure.of).collect::<Vec<_>>())
     };
     let row = |viewers, figure: &Figure| Row {
         viewers,
@@ -206,8 +206,8 @@ mod tests {
     use super::*;
     use crate::measure::line::ServerFigures;
 
-    fn step(name: &str, viewers: u64, p50_ms: f64, us_per_packet: Option<f64>) -> StepLine {
-        let mut step = StepLine { server_name: name.to_owned(), viewers, ..StepLine::default() };
+    fn step(viewers: u64, p50_ms: f64, us_per_packet: Option<f64>) -> StepLine {
+        let mut step = StepLine { viewers, ..StepLine::default() };
         (step.frame_latency.p50_ms, step.frame_latency.count) = (p50_ms, 100);
         step.server = us_per_packet.map(|us_per_packet| ServerFigures {
             us_per_packet,
@@ -226,15 +226,9 @@ mod tests {
 
     #[test]
     fn rows_stand_beside_each_other_and_a_star_tells_a_clear_difference() {
-        let steps = [
-            step("ours", 5, 1.0, Some(4.0)),
-            step("theirs", 5, 2.0, None),
-            step("ours", 5, 1.2, Some(5.0)),
-            step("theirs", 5, 2.4, None),
-            step("ours", 10, 3.0, Some(4.0)),
-            step("theirs", 10, 3.0, Some(20.0)),
-        ];
-        let rows = rows(&steps, "ours", "theirs");
+        let ours = [step(5, 1.0, Some(4.0)), step(5, 1.2, Some(5.0)), step(10, 3.0, Some(4.0))];
+        let theirs = [step(5, 2.0, None), step(5, 2.4, None), step(10, 3.0, Some(20.0))];
+        let rows = rows(&ours, &theirs);
         assert_eq!(rows.len(), 2 * FIGURES.len());
         let find = |viewers, figure: &str| {
             rows.iter().find(|row| row.viewers == viewers && row.figure == figure).unwrap()

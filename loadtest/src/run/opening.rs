@@ -243,7 +243,7 @@ fn local(target: &Target) -> IpAddr {
     match target {
         Target::Child => Ipv4Addr::LOCALHOST.into(),
         Target::Latchkey(running) => local_address(&running.url),
-        Target::Foreign(foreign) => local_address(&foreign.whep.of(0)),
+        Target::Foreign(foreign) => foreign.local.unwrap_or_else(|| local_address(&foreign.whep.of(0))),
     }
 }
 

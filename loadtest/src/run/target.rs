@@ -60,11 +60,23 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Shares out the processors there are: with a server of our own, pinned, its first `shards` are the server's.
+    /// Shares out the processors there are: with a server of our own, pinned, its first `shards` are the server's; with one
+    /// that runs already on some of them only, these.
     pub(crate) fn of(scenario: &Scenario, target: &Target, processors: &[usize]) -> Self {
         let shared = Self { server: Vec::new(), driver: processors.to_vec() };
-        if !matches!(target, Target::Child) || !scenario.server.pin || processors.len() < 2 {
+        if !scenario.server.pin || processors.len() < 2 {
             return shared;
+        }
+        let running = match target {
+            Target::Child => None,
+            Target::Latchkey(running) => Some(cores_of(running.pid)),
+            Target::Foreign(foreign) => Some(cores_of(foreign.pid)),
+        };
+        if let Some(server) = running {
+            // One that somebody pinned leaves the others to the driver.
+            let others = processors.iter().copied().filter(|one| !server.contains(one)).collect::<Vec<_>>();
+            let apart = !server.is_empty() && !others.is_empty() && others.len() < processors.len();
+            return if apart { Self { server, driver: others } } else { shared };
         }
         let (server, driver) =
             processors.split_at((scenario.server.shards as usize).min(processors.len() - 1));

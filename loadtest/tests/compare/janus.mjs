@@ -3,7 +3,7 @@
 //   node janus.mjs FOLDER [CAMERAS [EVENT_LOOPS]]
 //
 // FOLDER is where the two servers were unpacked. Prints one JSON line when all three are ready:
-// {"whip": URL with {id}, "whep": URL with {id}, "pid": of Janus}. Ends, with everything it started, when its standard
+// {"whip": URL with {id}, "whep": URL with {id}, "pid": of Janus, "local": the address that its media has}. Ends, with everything it started, when its standard
 // input ends or on SIGTERM and SIGINT.
 //
 //   camera ── WHIP ──▶ VideoRoom ── RTP over loopback ──▶ Streaming ── WHEP ──▶ viewers      (all but HTTP inside Janus)
@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync, writeFileSync, symlinkSync, mkdirSync } from 'node
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -63,6 +63,9 @@ async function ready(what, url) {
   fail(`${what} was not ready within 30 s`);
 }
 
+// Its ICE passes loopback by; a datagram to another address of this machine takes the same way through the kernel.
+const local = Object.values(networkInterfaces()).flat().find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+if (!local) fail('this machine has no address but loopback, which the ICE of Janus passes by');
 const [socketPort, whipPort, whepPort] = await Promise.all([freeTcp(), freeTcp(), freeTcp()]);
 const numbers = Array.from({ length: cameras }, (_, camera) => camera);
 const ports = await Promise.all(numbers.map(async () => {
@@ -74,7 +77,7 @@ const each = (text) => numbers.map(text).join('\n');
 writeFileSync(join(home, 'janus.jcfg'), `
 general: { debug_level = 2, session_timeout = 0${loops > 0 ? `, event_loops = ${loops}` : ''} }
 media: { slowlink_threshold = 0 }
-nat: { ice_lite = true, ice_enforce_list = "lo", ignore_mdns = true }
+nat: { ice_lite = true, ice_enforce_list = "${local}", ignore_mdns = true }
 plugins: { disable = "libjanus_audiobridge.so,libjanus_duktape.so,libjanus_echotest.so,libjanus_lua.so,libjanus_nosip.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_textroom.so,libjanus_videocall.so,libjanus_voicemail.so" }
 transports: { disable = "libjanus_http.so,libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so" }
 `);
@@ -129,4 +132,5 @@ console.log(JSON.stringify({
   whip: `http://127.0.0.1:${whipPort}/whip/endpoint/{id}`,
   whep: `http://127.0.0.1:${whepPort}/whep/endpoint/{id}`,
   pid: janus.pid,
+  local,
 }));
