@@ -59,8 +59,9 @@ impl Cast {
         Self { cameras, members: of_household, networks: shares, viewers: BTreeMap::new(), next: 0 }
     }
 
-    /// Lets a new viewer join: at the camera with the fewest, as the member with the fewest. None where nobody may watch.
-    pub fn join(&mut self) -> Option<(ViewerId, Part)> {
+    /// Lets a new viewer join: at the camera with the fewest, as the member with the fewest; members that are about to be
+    /// removed only where there is no other. None where nobody may watch.
+    pub fn join(&mut self, pending: &HashSet<MemberRef>) -> Option<(ViewerId, Part)> {
         let mut at_camera = vec![0u32; self.cameras.len()];
         let mut of_member: BTreeMap<MemberRef, u32> = BTreeMap::new();
         for (part, standing) in self.viewers.values() {
@@ -74,7 +75,9 @@ impl Cast {
             (nobody, at_camera[*number as usize])
         })?;
         let members = self.members.get(&reference.household)?;
-        let member = *members.iter().min_by_key(|member| of_member.get(member).copied().unwrap_or(0))?;
+        let member = *members
+            .iter()
+            .min_by_key(|member| (pending.contains(member), of_member.get(member).copied().unwrap_or(0)))?;
         let part = Part { camera: CameraId(camera), member, network: self.next_network() };
         Some((self.enter(part), part))
     }
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn viewers_are_shared_out_over_cameras_and_members() {
         let mut cast = cast(4, 3, &[]);
-        let parts: Vec<Part> = (0..12).map(|_| cast.join().unwrap().1).collect();
+        let parts: Vec<Part> = (0..12).map(|_| cast.join(&HashSet::new()).unwrap().1).collect();
         for household in 0..4 {
             let mut members: Vec<u32> = parts
                 .iter()
@@ -242,7 +245,7 @@ mod tests {
         let mut cast = cast(1, 1, &[("wifi", 50.0), ("cellular", 10.0)]);
         let mut count = BTreeMap::new();
         for _ in 0..100 {
-            let network = cast.join().unwrap().1.network.map_or("none", Profile::name);
+            let network = cast.join(&HashSet::new()).unwrap().1.network.map_or("none", Profile::name);
             *count.entry(network).or_insert(0) += 1;
         }
         assert_eq!(count, BTreeMap::from([("cellular", 10), ("none", 40), ("wifi", 50)]));
@@ -252,7 +255,7 @@ mod tests {
     fn a_removed_member_watches_no_more_and_each_household_keeps_one() {
         let mut cast = cast(2, 2, &[]);
         for _ in 0..4 {
-            let (id, _) = cast.join().unwrap();
+            let (id, _) = cast.join(&HashSet::new()).unwrap();
             assert!(cast.sees(id) && !cast.sees(id));
         }
         let mut pending = HashSet::new();
@@ -265,7 +268,7 @@ mod tests {
         let removed = cast.remove(first);
         assert_eq!(removed.len(), 1);
         assert_eq!(cast.crowd().watching, 3);
-        let (_, part) = cast.join().unwrap();
+        let (_, part) = cast.join(&HashSet::new()).unwrap();
         assert_eq!((part.member.household, part.member != first), (first.household, true));
         cast.remove(second);
         assert_eq!(cast.to_remove(&HashSet::new()), None);
@@ -275,10 +278,10 @@ mod tests {
     fn those_who_leave_came_first_and_a_storm_hits_everywhere() {
         let mut cast = cast(1, 1, &[]);
         for _ in 0..10 {
-            let (id, _) = cast.join().unwrap();
+            let (id, _) = cast.join(&HashSet::new()).unwrap();
             cast.sees(id);
         }
-        cast.join();
+        cast.join(&HashSet::new());
         assert_eq!(cast.first(2), [ViewerId(0), ViewerId(1)]);
         assert_eq!(cast.spread(5), [0, 2, 4, 6, 8].map(ViewerId));
         let (part, _) = cast.leave(ViewerId(0)).unwrap();

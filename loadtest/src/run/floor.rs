@@ -55,6 +55,8 @@ pub(crate) struct Floor {
     pending: HashSet<MemberRef>,
     /// Members that are out and whose viewers are told so with the camera's next keys.
     leaving: HashSet<MemberRef>,
+    /// Viewers of members that are being removed, which the server cut off before.
+    cut_off: HashMap<MemberRef, u32>,
     /// When viewers of removed members are sent away.
     sent_away: Vec<(Instant, ViewerId)>,
     removed: u32,
@@ -97,6 +99,7 @@ impl Floor {
             since: BTreeMap::new(),
             pending: HashSet::new(),
             leaving: HashSet::new(),
+            cut_off: HashMap::new(),
             sent_away: Vec::new(),
             removed: 0,
             camera_faults: HashSet::new(),
@@ -146,7 +149,7 @@ impl Floor {
 
     pub(crate) fn join(&mut self, count: u32) {
         for _ in 0..count {
-            if let Some((id, part)) = self.cast.join() {
+            if let Some((id, part)) = self.cast.join(&self.pending) {
                 self.ask(id, part);
             }
         }
@@ -333,6 +336,7 @@ impl Floor {
             }
             CrewNews::Removed { member } => {
                 self.leaving.insert(member);
+                self.take_out(member);
             }
             CrewNews::Rekey { camera, keys } => {
                 let Some(id) = self.cast.number_of(camera) else { return };
@@ -354,7 +358,6 @@ impl Floor {
         }
     }
 
-    /// The removed member's viewers stay a while, to see that they open nothing; others of the household take their places.
     fn removal_done(&mut self, member: MemberRef, done: Result<Removal, CrewError>, faults: &mut Faults) {
         self.pending.remove(&member);
         match done {
@@ -370,22 +373,28 @@ impl Floor {
                 faults.note(error.party(), "removal-failed", format!("a device was not removed: {error}"))
             }
         }
-        if !self.leaving.remove(&member) {
-            return;
-        }
+        self.leaving.remove(&member);
+    }
+
+    /// A member's viewers are watched for a while, to see that they open nothing; others of the household take their places.
+    fn take_out(&mut self, member: MemberRef) {
         let viewers = self.cast.remove(member);
         let until = Instant::now() + WATCHED_AFTER_REMOVAL;
         self.sent_away.extend(viewers.iter().map(|id| (until, *id)));
         viewers.iter().for_each(|id| {
             self.since.remove(id);
         });
-        self.join(viewers.len() as u32);
+        let cut_off = self.cut_off.remove(&member).unwrap_or(0);
+        self.join(viewers.len() as u32 + cut_off);
     }
 
     fn ended(&mut self, id: ViewerId, reason: &str, faults: &mut Faults) {
         let Some((_, standing)) = self.cast.get(id) else { return };
-        let of_pending = self.cast.get(id).is_some_and(|(part, _)| self.pending.contains(&part.member));
-        if standing != Standing::Removed && !of_pending {
+        let member = self.cast.get(id).map(|(part, _)| part.member).filter(|it| self.pending.contains(it));
+        if let Some(member) = member.filter(|_| standing != Standing::Removed) {
+            // The server was quicker than the news of the removal.
+            *self.cut_off.entry(member).or_default() += 1;
+        } else if standing != Standing::Removed {
             let party = if reason.contains(SERVER_CLOSED) { Party::Server } else { Party::Viewer };
             faults.note(party, "viewer-ended", format!("viewer {} ended: {reason}", id.0));
             if standing == Standing::Joining {
