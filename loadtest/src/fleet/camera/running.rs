@@ -52,6 +52,7 @@ pub(crate) struct Camera {
     key_given: Option<Instant>,
     heard: Heard,
     tally: CameraTally,
+    due: Option<Instant>,
     ended: Option<String>,
 }
 
@@ -83,6 +84,7 @@ impl Camera {
         let NewCamera { peer, sealing, content, shape } = new;
         let shape = content.shape(shape);
         let heard = Heard { connected: peer.is_connected(), ..Heard::default() };
+        let due = Some(peer.due());
         Self {
             id,
             peer,
@@ -98,14 +100,15 @@ impl Camera {
             key_given: None,
             heard,
             tally: CameraTally::default(),
+            due,
             ended: None,
         }
     }
 
-    /// Returns when it is its turn, whatever its socket holds.
-    pub(crate) fn due(&self) -> Instant {
-        let engine = self.peer.due();
-        self.media_due().map_or(engine, |media| media.min(engine))
+    /// Returns when it is its turn, whatever its socket holds; `None` when it has ended. Asked for every camera in every
+    /// round, so it is only looked up.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Takes what its socket holds.
@@ -142,6 +145,7 @@ impl Camera {
         } else if self.held_until.is_some() {
             self.held_until = Some(now);
         }
+        self.look_ahead();
     }
 
     /// Says goodbye to the server.
@@ -326,6 +330,13 @@ impl Camera {
         {
             self.ended = Some(error.to_string());
         }
+        self.look_ahead();
+    }
+
+    fn look_ahead(&mut self) {
+        let engine = self.peer.due();
+        let due = self.media_due().map_or(engine, |media| media.min(engine));
+        self.due = (!self.is_ended()).then_some(due);
     }
 }
 

@@ -101,7 +101,7 @@ impl Driver {
     fn run(&mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let due = self.cameras.iter().filter(|camera| !camera.is_ended()).map(Camera::due).min();
+            let due = self.cameras.iter().filter_map(Camera::due).min();
             let wait = due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(Instant::now()));
             let wait = wait.min(LONGEST_SLEEP);
             let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
@@ -109,10 +109,11 @@ impl Driver {
             // When it is interrupted, nobody is ready.
             let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait));
             // Media first: what came in can wait, a packet that is due cannot.
+            let mut now = Instant::now();
             for camera in &mut self.cameras {
-                let now = Instant::now();
-                if camera.due() <= now {
+                if camera.due().is_some_and(|due| due <= now) {
                     camera.turn(now, &mut self.tools);
+                    now = Instant::now();
                 }
             }
             for event in &events {
