@@ -9,7 +9,7 @@ mod chart;
 mod checks;
 mod figures;
 mod fit;
-mod limit;
+pub(crate) mod limit;
 pub(crate) mod number;
 pub mod page;
 mod plots;

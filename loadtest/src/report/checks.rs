@@ -151,6 +151,7 @@ fn all_well(run: &Run<'_>, checks: &[Check]) -> String {
     };
     match others {
         0 => format!("{held}."),
+        1 => format!("{held}; one fault of others is not held against the server."),
         others => format!("{held}; {} faults of others are not held against the server.", count(others)),
     }
 }

@@ -79,6 +79,7 @@ pub(crate) const GROUPS: [Group; 8] = [
             row("left as asked", |step| Some(count(step.joins.left))),
             row("reconnects", |step| Some(count(step.viewer.reconnects))),
             row("first frame p50, ms", |step| heard(step.first_frame.count, step.first_frame.p50_ms)),
+            row("first frame p95, ms", |step| heard(step.first_frame.count, step.first_frame.p95_ms)),
             row("first frame p99, ms", |step| heard(step.first_frame.count, step.first_frame.p99_ms)),
             row("removals", |step| Some(count(step.removal.count))),
             row("removal p99, ms", |step| heard(step.removal.count, step.removal.p99_ms)),

@@ -1,7 +1,7 @@
 //! How many viewers fit: which steps were well served.
 
 use crate::measure::line::StepLine;
-use crate::report::limit::driver_overloaded;
+use crate::report::limit;
 use crate::report::number::count;
 use crate::report::run::Run;
 
@@ -112,7 +112,7 @@ pub(crate) struct Words {
 /// Returns how many viewers fit, in words; what the driver could not drive is not held against the server.
 pub(crate) fn words(run: &Run<'_>) -> Words {
     let Fit { good, bad } = Fit::of(run);
-    let driver = run.steps.iter().any(|step| Some(step.viewers) == bad && driver_overloaded(run, step));
+    let driver = run.steps.iter().any(|step| Some(step.viewers) == bad && limit::overload(run, step).is_some());
     let (figure, sentence) = match (good, bad) {
         (None, None) => ("–".into(), "No step was measured.".to_owned()),
         (Some(good), None) => {

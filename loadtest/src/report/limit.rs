@@ -6,10 +6,14 @@ use crate::report::fit::{Bounds, Broken, deciding};
 use crate::report::number::{count, percent, rough, seconds, short};
 use crate::report::run::{Run, split};
 
-/// Use of the processors there are, percent, from which on they count as the limit.
+/// Use of the processors that the server may use, percent, from which on they count as the limit.
 pub(crate) const FULL_PCT: f64 = 85.0;
 /// Packets that cameras may send more than 2 ms late, percent, before the driver counts as overloaded.
-pub(crate) const LATE_PCT: f64 = 1.0;
+pub(crate) const LATE_PCT: f64 = 5.0;
+/// Use of the driver's processors, percent, from which on it counts as overloaded.
+pub(crate) const BUSY_PCT: f64 = 90.0;
+/// A step's faults are told so soon after its last second, seconds.
+const TOLD_AFTER_S: f64 = 0.5;
 /// Fewer viewers than these say nothing about many.
 const FEW: u64 = 10;
 /// Profiles that lose nothing.
@@ -80,7 +84,7 @@ impl Kind {
 pub(crate) fn of(lines: &[Line]) -> String {
     let runs = split(lines);
     match runs.as_slice() {
-        [] => untold().sentence,
+        [] => untold(None).sentence,
         [run] => find(run).sentence,
         several => {
             let told = several.iter().map(|run| format!("{}: {}", run.name, find(run).sentence));
@@ -92,7 +96,7 @@ pub(crate) fn of(lines: &[Line]) -> String {
 /// Returns what limits a run. What is the driver's fault goes first, because then nothing else can be told.
 pub(crate) fn find(run: &Run<'_>) -> Limit {
     let Some(step) = deciding(run) else {
-        return server_gone(run).unwrap_or_else(untold);
+        return server_gone(run).unwrap_or_else(|| untold(Some(run)));
     };
     let broken = Bounds::of(run).broken(step);
     let judge = Judge { run, step, broken };
@@ -105,13 +109,36 @@ pub(crate) fn find(run: &Run<'_>) -> Limit {
         .unwrap_or_else(|| judge.nothing())
 }
 
-/// Returns whether a driver had more to do than it could in a step.
-pub(crate) fn driver_overloaded(run: &Run<'_>, step: &StepLine) -> bool {
-    step.driver_cpu_pct >= FULL_PCT * run.driver_cores(step) as f64 || step.driver_late_pct > LATE_PCT
+/// What shows that a driver could not do in time what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overload<'a> {
+    /// Its processors were full.
+    Busy,
+    /// Its cameras sent too late.
+    Late,
+    /// The run said so.
+    Told(&'a str),
 }
 
-fn untold() -> Limit {
-    let sentence = "nothing was measured: the run ended before its first step did";
+/// Returns what shows that a driver was overloaded in a step; none where it had room.
+pub(crate) fn overload<'a>(run: &Run<'a>, step: &StepLine) -> Option<Overload<'a>> {
+    if step.driver_cpu_pct >= BUSY_PCT * run.driver_cores(step) as f64 {
+        Some(Overload::Busy)
+    } else if step.driver_late_pct > LATE_PCT {
+        Some(Overload::Late)
+    } else {
+        let (from, to) = run.time_of(step)?;
+        let told = |at_s: f64| at_s >= from && at_s <= to + TOLD_AFTER_S;
+        let faults = run.faults.iter().filter(|fault| fault.party == Party::Driver);
+        let fault = faults.into_iter().find(|fault| fault.code == "driver-overloaded" && told(fault.at_s))?;
+        Some(Overload::Told(&fault.text))
+    }
+}
+
+/// Returns what there is to tell where no step was measured.
+fn untold(run: Option<&Run<'_>>) -> Limit {
+    let why = run.and_then(|run| run.verdict).map(|verdict| verdict.limit.as_str()).filter(|why| !why.is_empty());
+    let sentence = why.unwrap_or("nothing was measured: the run ended before its first step did");
     Limit { kind: Kind::Untold, sentence: sentence.into() }
 }
 
@@ -129,17 +156,24 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn driver(&self) -> Option<Limit> {
-        if !driver_overloaded(self.run, self.step) {
-            return None;
-        }
         let (viewers, cores) = (count(self.step.viewers), self.run.driver_cores(self.step));
-        let sentence = format!(
-            "the driver, not the server, was the limit at {viewers} viewers: it used {} % of {}, and {} % of the packets \
-             left it more than 2 ms late; give it more processors or ask for fewer viewers",
-            short(self.step.driver_cpu_pct),
-            cores_word(cores),
-            percent(self.step.driver_late_pct),
-        );
+        let (used, late) = (short(self.step.driver_cpu_pct), percent(self.step.driver_late_pct));
+        let sentence = match overload(self.run, self.step)? {
+            // Frames that left late and still were in time hide nothing.
+            Overload::Late if self.broken.is_none() => return None,
+            Overload::Busy => format!(
+                "the driver, not the server, was the limit at {viewers} viewers: it used {used} % of {}, and {late} % of \
+                 the packets left it more than 2 ms late; give it more processors or ask for fewer viewers",
+                cores_word(cores),
+            ),
+            Overload::Late => format!(
+                "the driver, not the server, was the limit at {viewers} viewers: {late} % of the packets left it more than \
+                 2 ms late although it used {used} % of {}; something else kept the machine busy (load average {})",
+                cores_word(cores),
+                short(self.step.load_average),
+            ),
+            Overload::Told(text) => format!("the driver, not the server, was the limit at {viewers} viewers: {text}"),
+        };
         Some(Limit { kind: Kind::Driver, sentence })
     }
 
@@ -293,6 +327,13 @@ impl Judge<'_> {
                 short(cpu),
                 count(rough(viewers as f64 * 100.0 / cpu)),
             ),
+        };
+        let sentence = match overload(self.run, self.step) {
+            Some(Overload::Late) => format!(
+                "{sentence}; the driver sent {} % of its packets late, so latency is no better than it is told",
+                percent(self.step.driver_late_pct)
+            ),
+            _ => sentence,
         };
         Limit { kind: Kind::Nothing, sentence }
     }

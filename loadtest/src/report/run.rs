@@ -108,6 +108,14 @@ impl<'a> Run<'a> {
         names.into_iter().map(part).collect()
     }
 
+    /// Returns when a step was measured: from and to, seconds since the run began; none where no second is told of it.
+    pub(crate) fn time_of(&self, step: &StepLine) -> Option<(f64, f64)> {
+        let number = step.step?;
+        let mut seconds = self.seconds.iter().filter(|second| second.step == Some(number));
+        let first = seconds.next()?;
+        Some((first.at_s - first.seconds, seconds.next_back().unwrap_or(first).at_s))
+    }
+
     /// Returns the processors that the server may use; none where it runs on a machine that is not known.
     pub(crate) fn server_cores(&self) -> Option<u64> {
         let pinned = self.run.server_cores.len() as u64;

@@ -325,7 +325,7 @@ impl Sample {
             server: self.server(viewers),
             driver_cpu_pct: self.driver_each * viewers as f64,
             driver_cores: 1,
-            driver_late_pct: if self.late_pct > 1.0 && viewers < 100 { 0.1 } else { self.late_pct },
+            driver_late_pct: if self.late_pct > 5.0 && viewers < 100 { 0.1 } else { self.late_pct },
             load_average: 2.1,
             cpu_pressure_pct: Some(4.2),
             ..StepLine::default()
@@ -357,7 +357,7 @@ impl Sample {
         let search = self.scenario == "breakpoint";
         VerdictLine {
             verdict: match () {
-                () if self.interrupted || self.late_pct > 1.0 => Verdict::Inconclusive,
+                () if self.interrupted || self.late_pct > 5.0 => Verdict::Inconclusive,
                 () if holds => Verdict::Pass,
                 () => Verdict::Fail,
             },

@@ -114,7 +114,7 @@ fn steps_of(run: &Run<'_>, paint: Paint) -> String {
     for step in run.steps.iter().copied().chain(whole) {
         let broken = bounds.broken(step);
         let bad = |which: Broken| if broken == Some(which) { Tone::Bad } else { Tone::Bare };
-        let driver = if limit::driver_overloaded(run, step) { Tone::Bad } else { Tone::Bare };
+        let driver = if limit::overload(run, step).is_some() { Tone::Bad } else { Tone::Bare };
         let joins = step.first_frame.count;
         grid.row(vec![
             whole_number(step.viewers).into(),
@@ -166,7 +166,7 @@ fn trials_of(run: &Run<'_>, paint: Paint) -> String {
     for (index, step) in run.steps.iter().enumerate() {
         let (word, tone) = match bounds.broken(step) {
             None => ("✓ fits", Tone::Good),
-            Some(_) if limit::driver_overloaded(run, step) => ("? the driver was the limit", Tone::Open),
+            Some(_) if limit::overload(run, step).is_some() => ("? the driver was the limit", Tone::Open),
             Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),
             Some(Broken::Latency) => ("✗ too late", Tone::Bad),
             Some(Broken::Viewers) => ("✗ too few well served", Tone::Bad),

@@ -1,11 +1,42 @@
 //! Reports of every kind of run: they are whole, name the right limit, and fetch nothing.
 
-use crate::measure::line::{Line, LineError, Party, SecondLine, StepLine};
+use crate::measure::line::{FaultLine, Line, LineError, Party, SecondLine, StepLine};
 use crate::report::limit::{Kind, find};
 use crate::report::run::split;
 use crate::report::sample::{Sample, cases};
 use crate::report::table::{self, Paint};
 use crate::report::{ReadError, limit, page, read};
+
+/// A driver that is late where nothing went wrong hides nothing; where something did, nothing can be told.
+#[test]
+fn a_late_driver_counts_where_something_broke() {
+    let late = Sample { late_pct: 8.0, driver_each: 0.05, ..Sample::default() };
+    let well = find(&split(&late.lines())[0]);
+    assert_eq!(well.kind, Kind::Nothing);
+    assert!(well.sentence.contains("the driver sent 8 % of its packets late"), "{}", well.sentence);
+    let broken = find(&split(&Sample { lost: Some((100, 2.0)), ..late }.lines())[0]);
+    assert_eq!(broken.kind, Kind::Driver);
+    assert!(broken.sentence.contains("something else kept the machine busy"), "{}", broken.sentence);
+}
+
+#[test]
+fn what_the_run_says_of_its_driver_is_believed() {
+    let at_s = 4.0 * 17.0;
+    let text = "the threads that drive viewers were busy 97 % of the time".to_owned();
+    let fault = FaultLine { at_s, party: Party::Driver, code: "driver-overloaded".into(), text, count: 1 };
+    let told = Sample { faults: vec![fault.clone()], ..Sample::default() };
+    assert_eq!(find(&split(&told.lines())[0]).kind, Kind::Driver);
+    let of_another_step = Sample { faults: vec![FaultLine { at_s: 3.0, ..fault }], ..Sample::default() };
+    assert_eq!(find(&split(&of_another_step.lines())[0]).kind, Kind::Nothing);
+}
+
+#[test]
+fn a_run_that_could_not_begin_says_why() {
+    let mut lines = Sample { steps: Vec::new(), ..Sample::default() }.lines();
+    let Some(Line::Verdict(verdict)) = lines.last_mut() else { panic!("no verdict") };
+    verdict.limit = "no server answers at this address".into();
+    assert_eq!(limit(&lines), "no server answers at this address");
+}
 
 fn kind(name: &str) -> Kind {
     let cases = cases();

@@ -2,12 +2,8 @@
 
 use crate::measure::line::{Check, Line, Party, StepLine, Verdict, VerdictLine};
 use crate::report;
+use crate::report::limit::{BUSY_PCT, LATE_PCT};
 use crate::scenario::Scenario;
-
-/// Share of the driver's processors from which on it is overloaded, percent.
-pub(crate) const BUSY_PCT: f64 = 90.0;
-/// Packets of its cameras that may be sent late, percent.
-pub(crate) const LATE_PCT: f64 = 5.0;
 
 /// What the verdict depends on beside the figures.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::measure::line::StepLine;
 use crate::report::checks;
-use crate::report::limit::{FULL_PCT, LATE_PCT, driver_overloaded};
+use crate::report::limit::{BUSY_PCT, LATE_PCT, Overload, overload};
 use crate::report::number::{count, percent, seconds, short};
 use crate::report::run::Run;
 
@@ -165,19 +165,24 @@ fn honesty_of(run: &Run<'_>) -> Markup {
     let pressure = steps.iter().filter_map(|step| step.cpu_pressure_pct).fold(None, |most: Option<f64>, pct| {
         Some(most.map_or(pct, |most| most.max(pct)))
     });
-    let overloaded = steps.iter().copied().find(|step| driver_overloaded(run, step));
+    let overloaded = steps.iter().copied().find_map(|step| Some((step, overload(run, step)?)));
     let cores = run.driver_cores(most);
     html! {
-        @if let Some(step) = overloaded {
-            p.warning { strong { "Not all of them. " } "At " (count(step.viewers)) " viewers the driver itself was the limit: what was lost or late there \
-                cannot be held against the server." }
-        } @else {
-            p { strong { "Yes. " } "The driver always had room." }
+        @match overloaded {
+            Some((step, Overload::Late)) => p.warning {
+                strong { "Not all of them. " } "At " (count(step.viewers)) " viewers the driver sent too many packets late: the \
+                machine was busy, and what was lost or late there cannot be held against the server."
+            },
+            Some((step, Overload::Busy | Overload::Told(_))) => p.warning {
+                strong { "Not all of them. " } "At " (count(step.viewers)) " viewers the driver itself was the limit: what was \
+                lost or late there cannot be held against the server."
+            },
+            None => p { strong { "Yes. " } "The driver always had room." }
         }
         dl {
             dt { "Driver CPU, at most" }
             dd { (short(most.driver_cpu_pct)) " % of a core; it may use " (count(cores))
-                span.quiet { " (trusted below " (short(FULL_PCT * cores as f64)) " %)" } }
+                span.quiet { " (trusted below " (short(BUSY_PCT * cores as f64)) " %)" } }
             dt { "Packets sent > 2 ms late, at most" }
             dd { (percent(late)) " %" span.quiet { " (trusted up to " (short(LATE_PCT)) " %)" } }
             dt { "Load average, at most" } dd { (short(largest(|step| step.load_average))) }

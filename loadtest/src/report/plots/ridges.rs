@@ -62,7 +62,13 @@ fn figure<'a>(
         format!("{}: p50 {}, p99 {} ms", row.label, short(row.figures.p50_ms), short(row.figures.p99_ms))
     });
     let says = says.collect::<Vec<_>>().join("; ");
-    let each = if rows.len() > 6 { 23.0 } else { 34.0 };
+    let each = match rows.len() {
+        0..=1 => 100.0,
+        2 => 64.0,
+        3 => 46.0,
+        4..=6 => 34.0,
+        _ => 23.0,
+    };
     let (drawing, height) = if rows.is_empty() { (Err(nothing), 0.0) } else { draw(&rows, each) };
     Figure { id, title, how, says, height, drawing }
 }
