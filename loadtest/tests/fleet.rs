@@ -13,10 +13,11 @@ use latchkey_loadtest::fleet::camera::NewCamera;
 use latchkey_loadtest::fleet::cameras::Cameras;
 use latchkey_loadtest::fleet::content::{Content, Shape};
 use latchkey_loadtest::fleet::network::{Conditions, Profile};
-use latchkey_loadtest::fleet::peer::Way;
+use latchkey_loadtest::fleet::peer::{Peer, PeerOptions, Way};
 use latchkey_loadtest::fleet::viewer::{Frames, NewViewer};
 use latchkey_loadtest::fleet::viewers::{Taken, ViewerState, Viewers};
 use latchkey_loadtest::fleet::{CameraId, ViewerId};
+use latchkey_loadtest::measure::line::Party;
 use latchkey_loadtest::measure::window::Window;
 use latchkey_wire::codec::Codec;
 use latchkey_wire::id::RoomId;
@@ -249,13 +250,51 @@ async fn who_leaves_is_forgotten_and_a_server_that_ends_is_told() {
     let ended = loop {
         assert!(Instant::now() < deadline, "the end is not told");
         let taken = crowd.viewers.take();
-        if let Some(why) = taken.states.into_iter().find_map(|state| state.ended) {
-            break why;
+        if let Some(state) = taken.states.into_iter().find(|state| state.ended.is_some()) {
+            break (state.ended.unwrap(), state.party);
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    assert_eq!(ended, "the server ended the connection");
+    assert_eq!(ended, ("the server closed the connection".to_owned(), Some(Party::Server)));
     assert!(crowd.viewers.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_any_more_is_told() {
+    let mut scene = Scene::new().await;
+    let mut crowd = Crowd::new();
+    let watched = scene.join(&mut crowd, Conditions::default(), 1).await;
+    crowd.until("frames", |crowd| crowd.expected >= 20);
+    // Another one is sent to a media address at which nobody answers.
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let asked = Instant::now();
+    let (mut peer, offer) = Peer::offer(Way::View, &PeerOptions::default()).unwrap();
+    let real = scene.house.relay.addr().to_string();
+    let grant = scene.house.grant(Way::View, ROOM, |_| {});
+    let url = scene.house.url(Way::View, ROOM);
+    let answer = scene.house.door.post(&url, Some(&grant), offer.sdp.clone()).await.unwrap().sdp;
+    let elsewhere = nobody.local_addr().unwrap().port().to_string();
+    let port = real.rsplit(':').next().unwrap();
+    peer.accept(offer, &answer.replace(port, &elsewhere)).unwrap();
+    let frames = Frames::Sealed(scene.household.group.frame_keys().unwrap());
+    let network = Conditions::default();
+    let lonely = ViewerId(77);
+    crowd.viewers.join(lonely, NewViewer { peer, camera: CAMERA, network, opens_one_in: 1, frames, asked });
+    let deadline = Instant::now() + LIMIT;
+    let ended = loop {
+        assert!(Instant::now() < deadline, "the end is not told");
+        let taken = crowd.viewers.take();
+        assert!(taken.states.iter().any(|state| state.id == watched && state.ended.is_none()));
+        if let Some(state) =
+            taken.states.into_iter().find(|state| state.id == lonely && state.ended.is_some())
+        {
+            break state;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!((ended.party, ended.connected, ended.first_frame_at), (Some(Party::Server), false, None));
+    println!("not there: {} ({:?})", ended.ended.unwrap(), asked.elapsed());
+    scene.house.relay.shutdown().await;
 }
 
 /// `cargo test --release -p latchkey-loadtest --test fleet -- --ignored --nocapture`
@@ -263,10 +302,10 @@ async fn who_leaves_is_forgotten_and_a_server_that_ends_is_told() {
 #[ignore = "a measurement: three hundred viewers for ten seconds"]
 async fn what_three_hundred_viewers_cost_their_driver() {
     let mut scene = Scene::new().await;
-    for opens_one_in in [1, 10] {
+    for (opens_one_in, profile) in [(1, Profile::Fair), (10, Profile::Fair), (1, Profile::Wifi)] {
         let mut crowd = Crowd::new();
-        for _ in 0..300 {
-            scene.join(&mut crowd, Conditions::default(), opens_one_in).await;
+        for seed in 0..300 {
+            scene.join(&mut crowd, profile.conditions(seed), opens_one_in).await;
         }
         crowd.until("all watch", |crowd| crowd.window.viewers == 300);
         (crowd.window, crowd.expected, crowd.opened) = (Window::default(), 0, 0);
@@ -274,7 +313,7 @@ async fn what_three_hundred_viewers_cost_their_driver() {
             std::thread::sleep(Duration::from_secs(1));
             crowd.take();
         }
-        crowd.told(&format!("300 viewers, one frame in {opens_one_in} opened"));
+        crowd.told(&format!("300 viewers, one frame in {opens_one_in} opened, network {}", profile.name()));
         let share = crowd.window.driver_cpu.as_secs_f64() / crowd.window.length.as_secs_f64();
         println!("  the driver used {:.1} % of a core", share * 100.0);
         assert!(crowd.window.viewer.received > 0);

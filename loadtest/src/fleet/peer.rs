@@ -20,6 +20,8 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
+use crate::measure::line::Party;
+
 /// Which way media goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -74,14 +76,32 @@ pub enum PeerError {
     #[error("the client gave up: {0}")]
     Engine(#[from] RtcError),
     /// The server ended the connection.
-    #[error("the server ended the connection")]
+    #[error("the server closed the connection")]
     Closed,
     /// The server has not answered for so long that the client gives up.
     #[error("the server does not answer any more")]
     Lost,
+    /// ICE or DTLS were not done in time: the server's fault, or that of the network between.
+    #[error("no connection within {} s: no answer from the server's media address, or DTLS does not come about", .0.as_secs())]
+    NotConnected(Duration),
     /// Nothing is written before the answer came, or by a client that views: the caller's fault.
     #[error("this client does not send")]
     NotSending,
+}
+
+impl PeerError {
+    /// Returns whose fault it is, as far as the client can tell.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        match self {
+            Self::Socket(_) => Party::Driver,
+            Self::Codec(_) | Self::NotSending => Party::Caller,
+            Self::Answer(_) | Self::NoMedia | Self::Closed | Self::Lost | Self::NotConnected(_) => {
+                Party::Server
+            }
+            Self::Engine(_) => Party::Viewer,
+        }
+    }
 }
 
 /// What happens at a client.

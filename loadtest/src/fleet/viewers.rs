@@ -20,6 +20,7 @@ use latchkey_e2ee::key_schedule::EpochKeys;
 use crate::fleet::viewer::NewViewer;
 use crate::fleet::viewers::driver::{Command, Driver, Told};
 use crate::fleet::{CameraId, ViewerId};
+use crate::measure::line::Party;
 use crate::measure::window::Window;
 
 /// Viewers with the threads that drive them. Dropped, they all leave.
@@ -57,6 +58,8 @@ pub struct ViewerState {
     pub frames_opened: u64,
     /// Why it watches no more, one sentence; never of one that was told to leave.
     pub ended: Option<String>,
+    /// Whose fault that is.
+    pub party: Option<Party>,
 }
 
 impl Viewers {
@@ -151,6 +154,7 @@ impl Viewers {
             frames_expected: 0,
             frames_opened: 0,
             ended: Some("the thread that drove it has ended: a fault of this program".to_owned()),
+            party: Some(Party::Driver),
         })
     }
 }

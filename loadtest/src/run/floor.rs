@@ -205,7 +205,7 @@ impl Floor {
                 self.window.joins.seen += 1;
             }
             if let Some(reason) = state.ended {
-                self.ended(state.id, &reason, faults);
+                self.ended(state.id, state.party.unwrap_or(Party::Viewer), &reason, faults);
             }
         }
         let late: Vec<ViewerId> = self
@@ -388,14 +388,13 @@ impl Floor {
         self.join(viewers.len() as u32 + cut_off);
     }
 
-    fn ended(&mut self, id: ViewerId, reason: &str, faults: &mut Faults) {
+    fn ended(&mut self, id: ViewerId, party: Party, reason: &str, faults: &mut Faults) {
         let Some((_, standing)) = self.cast.get(id) else { return };
         let member = self.cast.get(id).map(|(part, _)| part.member).filter(|it| self.pending.contains(it));
         if let Some(member) = member.filter(|_| standing != Standing::Removed) {
             // The server was quicker than the news of the removal.
             *self.cut_off.entry(member).or_default() += 1;
         } else if standing != Standing::Removed {
-            let party = if reason.contains(SERVER_CLOSED) { Party::Server } else { Party::Viewer };
             faults.note(party, "viewer-ended", format!("viewer {} ended: {reason}", id.0));
             if standing == Standing::Joining {
                 self.window.joins.failed += 1;

@@ -224,8 +224,9 @@ impl Wheel {
                 }
             }
             Err(error) => {
+                let party = self.viewers[slot].as_ref().map(|viewer| viewer.blames(&error));
                 if let Some(mut state) = self.take_out(slot) {
-                    state.ended = Some(error.to_string());
+                    (state.ended, state.party) = (Some(error.to_string()), party);
                     self.ended.push(state);
                 }
             }
@@ -311,6 +312,7 @@ fn state(viewer: &Viewer, tally: &ViewerTally) -> ViewerState {
         frames_expected: tally.frames_expected,
         frames_opened: tally.frames_opened,
         ended: None,
+        party: None,
     }
 }
 
