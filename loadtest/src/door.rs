@@ -75,6 +75,8 @@ impl Door {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .no_proxy()
+            // A storm of offers opens many connections; few of them are worth keeping.
+            .pool_max_idle_per_host(IDLE)
             .build()
             .map_err(|error| DoorError::NoClient(error.to_string()))?;
         Ok(Self { http, limit: ANSWER_LIMIT })
@@ -186,6 +188,8 @@ struct Problem {
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a whole answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Connections to one server that are kept for the next offers.
+const IDLE: usize = 64;
 /// Characters of a server's sentence that are kept.
 const MAX_DETAIL: usize = 200;
 

@@ -35,7 +35,7 @@ impl Hints {
         let _ = timeout(OPENING, opened).await;
     }
 
-    /// Waits for the hint that the list has this version; returns whether it came within 5 s.
+    /// Waits for the hint that the list has this version, or for a reason to look; returns whether one came within 5 s.
     pub(in crate::crew) async fn list(&self, version: u64) -> bool {
         let mut socket = self.socket.lock().await;
         let Some(events) = socket.as_mut() else { return false };
@@ -43,6 +43,8 @@ impl Hints {
             loop {
                 match events.next().await {
                     Some(SignalUpdate::Event(Event::List { version: now })) if now >= version => return true,
+                    // It was cut off and is back: who comes back reads once what was missed.
+                    Some(SignalUpdate::Connected) => return true,
                     Some(_) => {}
                     None => return false,
                 }
