@@ -10,6 +10,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Between two lines where there is no terminal; a little less than twice the time between two snapshots.
 const LINE_EVERY: Duration = Duration::from_millis(1900);
 
+/// Letters of a name at most, where bars stand beside it.
+const NAME: usize = 20;
+
 /// The state of a run, about once a second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
@@ -135,9 +138,9 @@ struct Bars {
 impl Bars {
     fn start(name: &str, target: ProgressDrawTarget) -> Self {
         let all = MultiProgress::with_draw_target(target);
-        let step = all.add(ProgressBar::new(1).with_style(bar("{prefix:<24.bold} {bar:30} {msg}")));
-        step.set_prefix(words::clipped(name, 24));
-        let viewers = all.add(ProgressBar::new(1).with_style(bar("{prefix:<24} {bar:30.green} {pos}/{len} {msg}")));
+        let step = all.add(ProgressBar::new(1).with_style(bar("{prefix:<20.bold} {bar:24} {wide_msg}")));
+        step.set_prefix(words::clipped(name, NAME));
+        let viewers = all.add(ProgressBar::new(1).with_style(bar("{prefix:<20} {bar:24.green} {wide_msg}")));
         Self { all, step, viewers, figures: None, name: name.to_owned() }
     }
 
@@ -149,7 +152,7 @@ impl Bars {
     }
 
     fn show(&mut self, snapshot: &Snapshot) {
-        self.step.set_prefix(words::clipped(&self.name, 24));
+        self.step.set_prefix(words::clipped(&self.name, NAME));
         let (passed, whole) = words::passed(snapshot);
         self.step.set_length(whole);
         self.step.set_position(passed);
@@ -160,7 +163,7 @@ impl Bars {
         self.viewers.set_message(words::joins(snapshot));
         let all = &self.all;
         let lines = self.figures.get_or_insert_with(|| {
-            [0; 2].map(|_| all.add(ProgressBar::new(1).with_style(bar("{msg}"))))
+            [0; 2].map(|_| all.add(ProgressBar::new(1).with_style(bar("{wide_msg}"))))
         });
         for (line, told) in lines.iter().zip([words::media(snapshot), words::load(snapshot)]) {
             line.set_message(told);

@@ -76,7 +76,7 @@ fn a_state_is_told_in_words() {
     let words = [words::phase(&snapshot(5)), words::joins(&snapshot(5)), words::load(&snapshot(5))];
     let expected = [
         "measuring, step 2 of 4, 35 s left",
-        "· joined 50, failed 0",
+        "50/50 · joined 50, failed 0",
         "CPU of one core: server 12.5 % · driver 31 %",
     ];
     assert_eq!(words, expected);

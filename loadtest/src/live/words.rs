@@ -32,13 +32,14 @@ pub(super) fn joins(snapshot: &Snapshot) -> String {
         1 => " · 1 fault".into(),
         faults => format!(" · {faults} faults"),
     };
-    format!("· joined {}, failed {}{faults}", snapshot.joins_ok, snapshot.joins_failed)
+    let (here, asked) = (snapshot.viewers, snapshot.viewers_asked);
+    format!("{here}/{asked} · joined {}, failed {}{faults}", snapshot.joins_ok, snapshot.joins_failed)
 }
 
 /// Returns rates, loss and latency.
 pub(super) fn media(snapshot: &Snapshot) -> String {
     plain(format!(
-        "in {:>6}  out {:>6} Mbit/s · lost {} % ({} % before repair) · p50 {} p99 {} ms",
+        "in {:>5}  out {:>5} Mbit/s · lost {} %, at first {} % · p50 {} p99 {} ms",
         short(snapshot.mbit_in),
         short(snapshot.mbit_out),
         percent(snapshot.loss_pct),
