@@ -114,10 +114,14 @@ impl Account {
         lines
     }
 
-    /// Returns the line of the whole run: its measured steps, and all joins, intruders and removals there were.
-    pub(crate) fn whole(&self, around: Surroundings) -> StepLine {
-        let mut window = self.whole.clone();
-        add_asides(&mut window, &self.before);
+    /// Returns the line of the whole run: its measured steps, and all joins, intruders and removals there were. Stopped before
+    /// its first step, it tells of the time before that. `well` viewers are well served now.
+    pub(crate) fn whole(&self, around: Surroundings, well: u64) -> StepLine {
+        let measured = !self.steps.is_empty() || self.step.is_some();
+        let mut window = if measured { self.whole.clone() } else { self.before.clone() };
+        if measured {
+            add_asides(&mut window, &self.before);
+        }
         if let Some(step) = &self.step {
             // Stopped within a step: what was measured of it counts.
             window.then(&step.window);
@@ -127,7 +131,11 @@ impl Account {
         let base = self.whole_base.as_ref().or(self.first.as_ref());
         let server = base.zip(self.last.as_ref()).and_then(|(base, last)| last.since(base, window.viewers));
         let last = self.steps.last();
-        let (viewers, viewers_ok) = last.map_or((window.viewers, 0), |step| (step.viewers, step.viewers_ok));
+        let (viewers, viewers_ok) = match (&self.step, last) {
+            (Some(step), _) => (step.viewers, well),
+            (None, Some(step)) => (step.viewers, step.viewers_ok),
+            (None, None) => (window.viewers, well),
+        };
         let mut line = self.line(&window, None, (viewers, viewers_ok), around);
         line.server = server.map(|server| self.counted(server, &window, seconds));
         line.driver_cpu_pct = percent_of(cpu, seconds);

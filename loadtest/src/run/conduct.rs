@@ -369,8 +369,8 @@ impl Conductor<'_> {
         for fault in faults.tell(at_s) {
             book.write(Line::Fault(fault));
         }
+        let whole = account.whole(around, floor.well());
         floor.close(CLOSE_LIMIT).await;
-        let whole = account.whole(around);
         if plan.adds_up() {
             book.write(Line::Step(Box::new(whole.clone())));
         }
