@@ -7,11 +7,16 @@
 //! It drives nothing by itself: whoever owns it reads its socket, lets its time pass and sends what it hands out. Only
 //! `mid` is offered as a header extension, so that packets of different servers have one size.
 
+mod error;
+mod outlet;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use latchkey_relay::batch::{Receiver, Route, SendArena, Socket, SocketOptions};
+use latchkey_relay::batch::{Receiver, SendArena, Socket, SocketOptions};
 use latchkey_wire::codec::Codec;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::error::RtcError;
@@ -20,7 +25,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
-use crate::measure::line::Party;
+pub use crate::fleet::peer::error::PeerError;
+pub use crate::fleet::peer::outlet::Outlet;
+use crate::fleet::peer::outlet::PATIENCE;
 
 /// Which way media goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,54 +63,6 @@ pub struct Offer {
     pending: SdpPendingOffer,
 }
 
-/// Why a client is of no use (any more).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PeerError {
-    /// The system gave no socket, or took it away: this machine's fault.
-    #[error("the client's socket: {0}")]
-    Socket(#[from] io::Error),
-    /// The fleet speaks VP8 and H.264 only: the caller's fault.
-    #[error("clients of the fleet speak VP8 and H.264, not {0}")]
-    Codec(Codec),
-    /// The door's answer is no SDP, or does not fit the offer: the server's fault.
-    #[error("the server's answer cannot be used: {0}")]
-    Answer(String),
-    /// The answer takes no media: the server's fault.
-    #[error("the server's answer names no payload type for video")]
-    NoMedia,
-    /// The client's engine gave up, such as on DTLS that does not fit.
-    #[error("the client gave up: {0}")]
-    Engine(#[from] RtcError),
-    /// The server ended the connection.
-    #[error("the server closed the connection")]
-    Closed,
-    /// The server has not answered for so long that the client gives up.
-    #[error("the server does not answer any more")]
-    Lost,
-    /// ICE or DTLS were not done in time: the server's fault, or that of the network between.
-    #[error("no connection within {} s: no answer from the server's media address, or DTLS does not come about", .0.as_secs())]
-    NotConnected(Duration),
-    /// Nothing is written before the answer came, or by a client that views: the caller's fault.
-    #[error("this client does not send")]
-    NotSending,
-}
-
-impl PeerError {
-    /// Returns whose fault it is, as far as the client can tell.
-    #[must_use]
-    pub fn party(&self) -> Party {
-        match self {
-            Self::Socket(_) => Party::Driver,
-            Self::Codec(_) | Self::NotSending => Party::Caller,
-            Self::Answer(_) | Self::NoMedia | Self::Closed | Self::Lost | Self::NotConnected(_) => {
-                Party::Server
-            }
-            Self::Engine(_) => Party::Viewer,
-        }
-    }
-}
-
 /// What happens at a client.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are packets, and a box for each costs more")]
@@ -122,24 +81,6 @@ pub enum PeerEvent {
     Packet(RtpPacket, SystemTime),
     /// So many NACK messages went out (a client that views) or came in (one that publishes) since this was told last.
     Nacks(u64),
-}
-
-/// Where a client's datagrams go.
-pub trait Outlet {
-    /// Takes one datagram to `remote`; `socket` is the client's.
-    fn send(&mut self, socket: &Socket, remote: SocketAddr, bytes: &[u8]);
-}
-
-/// Collects them; [`Peer::send`] gives them to the kernel. A full arena is given to the kernel at once.
-impl Outlet for SendArena {
-    fn send(&mut self, socket: &Socket, remote: SocketAddr, bytes: &[u8]) {
-        if self.is_full() {
-            self.flush(socket, PATIENCE);
-        }
-        if let Some(room) = self.reserve(&Route { remote, local: None }, bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-    }
 }
 
 /// One packet to be sent.
@@ -463,7 +404,5 @@ fn bind(local: IpAddr, send_offload: bool) -> io::Result<Socket> {
     Socket::bind((local, 0).into(), &options)
 }
 
-/// How long a flush may wait for room in the send buffer.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// How often the engine tells its counts of NACKs.
 const TELLS_EVERY: Duration = Duration::from_secs(1);

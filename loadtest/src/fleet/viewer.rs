@@ -9,6 +9,7 @@
 //! 130 ms apart. A browser asks sooner and for longer: on a bad network a viewer of the fleet loses and freezes rather more.
 
 mod assembly;
+mod desk;
 mod ledger;
 mod numbers;
 mod opening;
@@ -20,7 +21,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_e2ee::key_schedule::EpochKeys;
-use latchkey_relay::batch::{Receiver, SendArena};
+use latchkey_relay::batch::Receiver;
 use latchkey_wire::rtp::{RtpHeader, RtpView, is_rtcp};
 use str0m::rtp::RtpPacket;
 
@@ -28,8 +29,8 @@ use crate::fleet::content::Stamp;
 use crate::fleet::network::{Conditions, Path};
 use crate::fleet::peer::{Outlet as _, Peer, PeerError, PeerEvent};
 use crate::fleet::viewer::assembly::{Assembly, Piece, Whole};
+pub(crate) use crate::fleet::viewer::desk::{Bench, Desk};
 use crate::fleet::viewer::ledger::Ledger;
-pub(crate) use crate::fleet::viewer::opening::Bench;
 pub use crate::fleet::viewer::opening::Frames;
 use crate::fleet::viewer::opening::{Opening, Outcome};
 use crate::fleet::viewer::playout::Playout;
@@ -52,15 +53,6 @@ pub struct NewViewer {
     pub frames: Frames,
     /// When its join began.
     pub asked: Instant,
-}
-
-/// What the viewers of one thread share: buffers, counts.
-pub(crate) struct Desk {
-    arena: SendArena,
-    events: Vec<PeerEvent>,
-    pub(crate) bench: Bench,
-    /// The longest that a datagram lay in its socket since this was taken.
-    pub(crate) lag: Duration,
 }
 
 /// One viewer.
@@ -86,12 +78,6 @@ pub(crate) struct Viewer {
     /// No key frame is asked for before.
     may_ask_at: Instant,
     moves: Option<(Duration, Instant)>,
-}
-
-impl Desk {
-    pub(crate) fn new() -> Self {
-        Self { arena: SendArena::new(), events: Vec::new(), bench: Bench::default(), lag: Duration::ZERO }
-    }
 }
 
 impl Viewer {

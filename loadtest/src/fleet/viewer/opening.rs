@@ -10,9 +10,9 @@ use latchkey_wire::{envelope, payload};
 
 use crate::fleet::content::Stamp;
 use crate::fleet::viewer::assembly::Whole;
+use crate::fleet::viewer::desk::Bench;
 use crate::fleet::viewer::numbers::Numbers;
 use crate::measure::tally::ViewerTally;
-use crate::measure::window::Window;
 
 /// How frames come.
 pub enum Frames {
@@ -29,15 +29,6 @@ impl std::fmt::Debug for Frames {
             Self::Plain => "Plain",
         })
     }
-}
-
-/// Buffers and counts that the viewers of one thread share.
-#[derive(Default)]
-pub(crate) struct Bench {
-    pub(crate) window: Window,
-    wire: Vec<u8>,
-    scratch: Vec<u8>,
-    picture: Vec<u8>,
 }
 
 /// What became of a frame.

@@ -7,7 +7,8 @@ use latchkey_wire::payload::{self, Payloads};
 
 use crate::fleet::content::Stamp;
 use crate::fleet::viewer::assembly::{Assembly, Piece, Whole};
-use crate::fleet::viewer::opening::{Bench, Frames, Opening, Outcome};
+use crate::fleet::viewer::desk::Bench;
+use crate::fleet::viewer::opening::{Frames, Opening, Outcome};
 use crate::measure::tally::ViewerTally;
 
 const PACKETS: u16 = 10;
