@@ -55,15 +55,23 @@ fn without_a_terminal_every_other_second_is_told_and_the_last() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "crowd");
     assert_eq!(lines.iter().filter(|line| line.starts_with("enrolling")).count(), 11, "{text}");
-    let told: Vec<&str> = lines.iter().filter_map(|line| line.split_once("s measuring").map(|it| it.0.trim())).collect();
+    let told: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once("s measuring").map(|it| it.0.trim())).collect();
     assert_eq!(told, ["1", "3", "5", "6"], "{text}");
     assert!(lines.contains(&"a viewer [2J ended"), "{text}");
-    assert!(text.contains("viewers 50/50  out 132 Mbit/s  lost 0%  p50 1.25 p99 4.5 ms  server 12.5%  driver 31%"));
+    assert!(
+        text.contains(
+            "viewers 50/50  out 132 Mbit/s  lost 0%  p50 1.25 p99 4.5 ms  server 12.5%  driver 31%"
+        )
+    );
 }
 
 #[test]
 fn bars_survive_every_state() {
-    let mut live = Live(Screen::Bars(Bars::start("a name that is far too long for a bar", ProgressDrawTarget::hidden())));
+    let mut live = Live(Screen::Bars(Bars::start(
+        "a name that is far too long for a bar",
+        ProgressDrawTarget::hidden(),
+    )));
     live.prepare("enrolling", 3, 0);
     live.show(&Snapshot::default());
     live.show(&Snapshot { p99_ms: f64::NAN, viewers: u64::MAX, ..snapshot(3) });

@@ -21,7 +21,8 @@ pub(super) fn phase(snapshot: &Snapshot) -> String {
         (step, 0) => format!(", step {step}"),
         (step, steps) => format!(", step {step} of {steps}"),
     };
-    let left = snapshot.left.map_or(String::new(), |left| format!(", {} left", seconds(left.as_secs_f64().ceil())));
+    let left =
+        snapshot.left.map_or(String::new(), |left| format!(", {} left", seconds(left.as_secs_f64().ceil())));
     format!("{}{step}{left}", snapshot.phase)
 }
 
@@ -63,8 +64,11 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
         (step, steps) => format!(" {step}/{steps}"),
     };
     let server = snapshot.server_cpu_pct.map_or("–".into(), |pct| format!("{}%", short(pct)));
-    let failed =
-        if snapshot.joins_failed > 0 { format!("  joins failed {}", snapshot.joins_failed) } else { String::new() };
+    let failed = if snapshot.joins_failed > 0 {
+        format!("  joins failed {}", snapshot.joins_failed)
+    } else {
+        String::new()
+    };
     let faults = if snapshot.faults > 0 { format!("  faults {}", snapshot.faults) } else { String::new() };
     plain(format!(
         "{:>4}s {}{step}  viewers {}/{}  out {} Mbit/s  lost {}%  p50 {} p99 {} ms  server {server}  driver {}%{failed}{faults}",

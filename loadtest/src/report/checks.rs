@@ -1,7 +1,7 @@
 //! Assertions and what failed, in words.
 
 use crate::measure::line::{Check, FaultLine, Party, StepLine};
-use crate::report::fit::{Bounds, Broken};
+use crate::report::fit::{Broken, broken};
 use crate::report::number::{count, percent, short};
 use crate::report::run::Run;
 
@@ -126,9 +126,8 @@ fn sentence(check: &Check) -> String {
 
 /// Returns the steps that were not well served, by viewers, and why.
 fn broken_steps(run: &Run<'_>) -> Vec<(u64, String)> {
-    let bounds = Bounds::of(run);
     let why = |step: &StepLine| {
-        let broken = bounds.broken(step)?;
+        let broken = broken(run, step)?;
         let why = match broken {
             Broken::Loss => format!("{} % of the packets lost for good", percent(step.loss_pct)),
             Broken::Latency => format!("p99 {} ms", short(step.frame_latency.p99_ms)),

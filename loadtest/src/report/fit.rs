@@ -19,6 +19,8 @@ pub(crate) struct Bounds {
     pub(crate) loss_pct: f64,
     /// p99 of the frames' latency, milliseconds.
     pub(crate) p99_ms: f64,
+    /// Whether the run's own assertions set the latter.
+    pub(crate) p99_asked: bool,
 }
 
 /// How many viewers fit.
@@ -41,16 +43,11 @@ impl Bounds {
         Self {
             loss_pct: asked("loss_pct").unwrap_or(LOSS_PCT),
             p99_ms: asked("p99_ms").unwrap_or(P99_MS),
+            p99_asked: asked("p99_ms").is_some(),
         }
     }
 
-    /// Returns whether a step was well served.
-    pub(crate) fn hold(&self, step: &StepLine) -> bool {
-        self.broken(step).is_none()
-    }
-
-    /// Returns what a step broke, in words.
-    pub(crate) fn broken(&self, step: &StepLine) -> Option<Broken> {
+    fn broken(&self, step: &StepLine) -> Option<Broken> {
         if step.loss_pct > self.loss_pct {
             Some(Broken::Loss)
         } else if step.frame_latency.p99_ms > self.p99_ms {
@@ -74,12 +71,29 @@ pub(crate) enum Broken {
     Viewers,
 }
 
+/// Returns what a step broke; none where it was well served. A search has bounds of its own, and its word on what it found
+/// goes before.
+pub(crate) fn broken(run: &Run<'_>, step: &StepLine) -> Option<Broken> {
+    let broken = Bounds::of(run).broken(step);
+    let Some(verdict) = run.verdict.filter(|_| step.step.is_some()) else { return broken };
+    if verdict.last_good.is_some_and(|good| step.viewers <= good) {
+        return None;
+    }
+    if broken.is_some() || verdict.first_bad.is_none_or(|bad| step.viewers < bad) {
+        return broken;
+    }
+    Some(match (step.loss_pct / LOSS_PCT, step.frame_latency.p99_ms / P99_MS) {
+        _ if step.joins.failed > 0 => Broken::Viewers,
+        (lost, late) if lost > late => Broken::Loss,
+        _ => Broken::Latency,
+    })
+}
+
 impl Fit {
     /// Returns how many viewers fit by a run's steps; a search's own verdict goes before.
     pub(crate) fn of(run: &Run<'_>) -> Self {
-        let bounds = Bounds::of(run);
         let viewers = |good: bool| {
-            let steps = run.steps.iter().filter(move |step| bounds.hold(step) == good);
+            let steps = run.steps.iter().filter(move |step| broken(run, step).is_none() == good);
             steps.map(|step| step.viewers)
         };
         let bad = viewers(false).min();
@@ -95,8 +109,8 @@ impl Fit {
 
 /// Returns the step that decides: the smallest that was not well served, else the largest.
 pub(crate) fn deciding<'a>(run: &Run<'a>) -> Option<&'a StepLine> {
-    let bounds = Bounds::of(run);
-    let bad = run.steps.iter().copied().filter(|step| !bounds.hold(step)).min_by_key(|step| step.viewers);
+    let bad =
+        run.steps.iter().copied().filter(|step| broken(run, step).is_some()).min_by_key(|step| step.viewers);
     bad.or_else(|| run.steps.iter().copied().max_by_key(|step| step.viewers)).or(run.whole)
 }
 
@@ -112,7 +126,8 @@ pub(crate) struct Words {
 /// Returns how many viewers fit, in words; what the driver could not drive is not held against the server.
 pub(crate) fn words(run: &Run<'_>) -> Words {
     let Fit { good, bad } = Fit::of(run);
-    let driver = run.steps.iter().any(|step| Some(step.viewers) == bad && limit::overload(run, step).is_some());
+    let driver =
+        run.steps.iter().any(|step| Some(step.viewers) == bad && limit::overload(run, step).is_some());
     let (figure, sentence) = match (good, bad) {
         (None, None) => ("–".into(), "No step was measured.".to_owned()),
         (Some(good), None) => {
@@ -133,9 +148,21 @@ pub(crate) fn words(run: &Run<'_>) -> Words {
         (None, Some(bad)) if driver => {
             ("–".into(), format!("Already with {} the driver was the limit.", count(bad)))
         }
-        (None, Some(bad)) => {
-            (format!("< {}", count(bad)), format!("Not even {} were well served; fewer were not tried.", count(bad)))
-        }
+        (None, Some(bad)) => (
+            format!("< {}", count(bad)),
+            format!("Not even {} were well served; fewer were not tried.", count(bad)),
+        ),
     };
-    Words { figure, sentence }
+    let found =
+        run.verdict.map(|verdict| verdict.limit.as_str()).filter(|told| run.is_search() && !told.is_empty());
+    Words { figure, sentence: found.map_or(sentence, |told| sentence_of(told)) }
+}
+
+/// Returns a sentence with a capital at its beginning and a full stop; its figures are not torn from their units.
+pub(crate) fn sentence_of(text: &str) -> String {
+    let text = text.trim_end_matches('.').replace(" %", "\u{a0}%").replace(" ms", "\u{a0}ms");
+    let text = text.replace("<= ", "≤\u{a0}").replace(">= ", "≥\u{a0}");
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).chain(['.']).collect()
 }

@@ -2,7 +2,7 @@
 //! latency, joins, or nothing that was reached.
 
 use crate::measure::line::{Line, Party, StepLine};
-use crate::report::fit::{Bounds, Broken, deciding};
+use crate::report::fit::{Bounds, Broken, broken, deciding};
 use crate::report::number::{count, percent, rough, seconds, short};
 use crate::report::run::{Run, split};
 
@@ -98,7 +98,7 @@ pub(crate) fn find(run: &Run<'_>) -> Limit {
     let Some(step) = deciding(run) else {
         return server_gone(run).unwrap_or_else(|| untold(Some(run)));
     };
-    let broken = Bounds::of(run).broken(step);
+    let broken = broken(run, step);
     let judge = Judge { run, step, broken };
     judge
         .driver()
@@ -137,7 +137,8 @@ pub(crate) fn overload<'a>(run: &Run<'a>, step: &StepLine) -> Option<Overload<'a
 
 /// Returns what there is to tell where no step was measured.
 fn untold(run: Option<&Run<'_>>) -> Limit {
-    let why = run.and_then(|run| run.verdict).map(|verdict| verdict.limit.as_str()).filter(|why| !why.is_empty());
+    let why =
+        run.and_then(|run| run.verdict).map(|verdict| verdict.limit.as_str()).filter(|why| !why.is_empty());
     let sentence = why.unwrap_or("nothing was measured: the run ended before its first step did");
     Limit { kind: Kind::Untold, sentence: sentence.into() }
 }
@@ -172,7 +173,9 @@ impl Judge<'_> {
                 cores_word(cores),
                 short(self.step.load_average),
             ),
-            Overload::Told(text) => format!("the driver, not the server, was the limit at {viewers} viewers: {text}"),
+            Overload::Told(text) => {
+                format!("the driver, not the server, was the limit at {viewers} viewers: {text}")
+            }
         };
         Some(Limit { kind: Kind::Driver, sentence })
     }
@@ -271,8 +274,8 @@ impl Judge<'_> {
     fn latency(&self) -> Limit {
         let bound = Bounds::of(self.run).p99_ms;
         let forward = self.step.server.as_ref().map(|server| server.forward_p99_ms).filter(|ms| *ms > 0.0);
-        let forward =
-            forward.map_or(String::new(), |ms| format!(", of which the server says it took {} ms", short(ms)));
+        let forward = forward
+            .map_or(String::new(), |ms| format!(", of which the server says it took {} ms", short(ms)));
         let networks = self.networks().map_or(String::new(), |names| format!(" over {names}"));
         let sentence = format!(
             "latency: 1 % of the frames took longer than {} ms at {} viewers{networks} (asked: at most {}){forward}, with \
@@ -291,8 +294,7 @@ impl Judge<'_> {
         let head = format!("{} of {} viewers were not well served", count(missing), count(step.viewers));
         let server = format!("with the server's CPU at {}", self.cpu());
         if step.joins.failed > 0 {
-            let sentence =
-                format!("joins: {} failed, so {head}, {server}", count(step.joins.failed));
+            let sentence = format!("joins: {} failed, so {head}, {server}", count(step.joins.failed));
             return Limit { kind: Kind::Joins, sentence };
         }
         if tally.frames_refused > 0 {
@@ -317,9 +319,15 @@ impl Judge<'_> {
             if viewers == 1 { "viewer" } else { "viewers" }
         );
         let sentence = match self.step.server.as_ref().map(|server| server.cpu_pct) {
-            None => format!("{head} were served; the server's CPU could not be watched, so no more can be told"),
+            None => {
+                format!("{head} were served; the server's CPU could not be watched, so no more can be told")
+            }
             Some(cpu) if !cpu.is_finite() || cpu <= 0.0 || viewers < FEW => {
-                let used = if cpu > 0.0 { format!("{} % of a core", short(cpu)) } else { "no CPU to speak of".into() };
+                let used = if cpu > 0.0 {
+                    format!("{} % of a core", short(cpu))
+                } else {
+                    "no CPU to speak of".into()
+                };
                 format!("{head} used {used}, too little to say how many would fit")
             }
             Some(cpu) => format!(
@@ -342,9 +350,14 @@ impl Judge<'_> {
     fn what_broke(&self) -> String {
         match self.broken {
             None => ", and everything still held".into(),
-            Some(Broken::Loss) => format!(", and {} % of the packets never came", percent(self.step.loss_pct)),
+            Some(Broken::Loss) => {
+                format!(", and {} % of the packets never came", percent(self.step.loss_pct))
+            }
             Some(Broken::Latency) => {
-                format!(", and 1 % of the frames took longer than {} ms", short(self.step.frame_latency.p99_ms))
+                format!(
+                    ", and 1 % of the frames took longer than {} ms",
+                    short(self.step.frame_latency.p99_ms)
+                )
             }
             Some(Broken::Viewers) => format!(
                 ", and only {} of {} viewers were well served",

@@ -94,8 +94,7 @@ impl<'a> Run<'a> {
             return vec![self];
         }
         let part = |name: &str| {
-            let steps: Vec<_> =
-                self.steps.iter().copied().filter(|step| step.server_name == name).collect();
+            let steps: Vec<_> = self.steps.iter().copied().filter(|step| step.server_name == name).collect();
             let has = |second: &&SecondLine| steps.iter().any(|step| step.step == second.step);
             Self {
                 name: name.to_owned(),

@@ -2,7 +2,8 @@
 
 use crate::measure::latency::Latency;
 use crate::measure::line::{
-    Check, FaultLine, Line, Machine, Party, RunLine, SecondLine, ServerFigures, StepLine, Verdict, VerdictLine,
+    Check, FaultLine, Line, Machine, Party, RunLine, SecondLine, ServerFigures, StepLine, Verdict,
+    VerdictLine,
 };
 use crate::measure::tally::{CameraTally, JoinTally, ViewerTally};
 
@@ -93,7 +94,13 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<Vec<Line>>)> {
         driver_each: 1.15,
         late_pct: 6.2,
         lost: Some((100, 1.1)),
-        faults: vec![fault(46.0, Party::Driver, "driver-overloaded", "6.2 % of the packets left more than 2 ms late", 9)],
+        faults: vec![fault(
+            46.0,
+            Party::Driver,
+            "driver-overloaded",
+            "6.2 % of the packets left more than 2 ms late",
+            9,
+        )],
         ..Sample::default()
     };
     let lossy = Sample {
@@ -111,7 +118,8 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<Vec<Line>>)> {
         ..Sample::default()
     };
     let huge = Sample {
-        scenario: "a scenario whose name goes on for rather longer than anyone would think wise <b>&amp;</b>".into(),
+        scenario: "a scenario whose name goes on for rather longer than anyone would think wise <b>&amp;</b>"
+            .into(),
         server: "a-server-with-a-very-long-name-indeed 17.4.2-rc1+build.20261122".into(),
         steps: vec![20_000, 150_000, 1_250_000],
         seconds: 4,
@@ -130,7 +138,13 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<Vec<Line>>)> {
         checks: Vec::new(),
         ..Sample::default()
     };
-    let many = Sample { driver_each: 0.15, steps: (1..=40).map(|step| step * 10).collect(), seconds: 30, checks: Vec::new(), ..Sample::default() };
+    let many = Sample {
+        driver_each: 0.15,
+        steps: (1..=40).map(|step| step * 10).collect(),
+        seconds: 30,
+        checks: Vec::new(),
+        ..Sample::default()
+    };
     vec![
         ("ramp", one(Sample::default())),
         ("failing", one(failing)),
@@ -239,7 +253,8 @@ impl Sample {
     }
 
     fn server(&self, viewers: u64) -> Option<ServerFigures> {
-        let cpu_pct = (self.cpu_each * viewers as f64 + 1.5).min(100.0 * self.server_cores.len().max(1) as f64);
+        let cpu_pct =
+            (self.cpu_each * viewers as f64 + 1.5).min(100.0 * self.server_cores.len().max(1) as f64);
         let packets = viewers as f64 * PACKETS;
         self.watched.then(|| ServerFigures {
             cpu_pct,
@@ -317,8 +332,17 @@ impl Sample {
             opened_pct: tally.opened_pct(),
             frozen_pct: tally.frozen_pct(),
             viewer: tally,
-            camera: CameraTally { frames: 30 * self.seconds, packets: 300 * self.seconds, ..CameraTally::default() },
-            joins: JoinTally { begun: viewers, seen: viewers, failed: if viewers < 100 { 0 } else { self.faults.len() as u64 }, left: 0 },
+            camera: CameraTally {
+                frames: 30 * self.seconds,
+                packets: 300 * self.seconds,
+                ..CameraTally::default()
+            },
+            joins: JoinTally {
+                begun: viewers,
+                seen: viewers,
+                failed: if viewers < 100 { 0 } else { self.faults.len() as u64 },
+                left: 0,
+            },
             frame_latency: latency.figures(true),
             packet_latency: latency.figures(false),
             first_frame: joins.figures(true),

@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 
 use crate::measure::line::{Line, ServerFigures, StepLine, Verdict};
 use crate::report::checks::{self, Failed};
-use crate::report::fit::{self, Bounds, Broken};
+use crate::report::fit::{self, Broken};
 use crate::report::limit;
 use crate::report::number::{count, percent, short, tick};
 use crate::report::run::{Run, split};
@@ -77,9 +77,14 @@ fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
     for (name, head, sentence) in [
         ("Viewers that fit", fit.figure, fit.sentence),
         ("What failed", failed.head, failed.items.join("; ")),
-        ("What limits it", limit.kind.word().to_owned(), limit.sentence),
+        ("What limits it", limit.kind.word().to_owned(), fit::sentence_of(&limit.sentence)),
     ] {
-        let _ = writeln!(text, "{} {}", Tone::Quiet.paint(&format!("{name:<17}"), paint), Tone::Strong.paint(&head, paint));
+        let _ = writeln!(
+            text,
+            "{} {}",
+            Tone::Quiet.paint(&format!("{name:<17}"), paint),
+            Tone::Strong.paint(&head, paint)
+        );
         let _ = writeln!(text, "{:18}{}", "", wrapped(&sentence, 18));
     }
     let (word, tone) = match run.verdict.map(|verdict| verdict.verdict) {
@@ -88,13 +93,13 @@ fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
         Some(Verdict::Inconclusive) => ("INCONCLUSIVE", Tone::Open),
         None => ("NOT FINISHED", Tone::Open),
     };
-    let stopped = if run.verdict.is_some_and(|verdict| verdict.interrupted) { " (stopped early)" } else { "" };
+    let stopped =
+        if run.verdict.is_some_and(|verdict| verdict.interrupted) { " (stopped early)" } else { "" };
     let _ = writeln!(text, "\n{}{stopped}", tone.paint(word, paint));
     text
 }
 
 fn steps_of(run: &Run<'_>, paint: Paint) -> String {
-    let bounds = Bounds::of(run);
     let mut grid = Grid::new(vec![
         number("viewers", 0),
         number("well\nserved", 1),
@@ -112,7 +117,7 @@ fn steps_of(run: &Run<'_>, paint: Paint) -> String {
     ]);
     let whole = run.whole.filter(|_| run.steps.is_empty());
     for step in run.steps.iter().copied().chain(whole) {
-        let broken = bounds.broken(step);
+        let broken = fit::broken(run, step);
         let bad = |which: Broken| if broken == Some(which) { Tone::Bad } else { Tone::Bare };
         let driver = if limit::overload(run, step).is_some() { Tone::Bad } else { Tone::Bare };
         let joins = step.first_frame.count;
@@ -151,7 +156,6 @@ fn checks_of(run: &Run<'_>, paint: Paint) -> String {
 }
 
 fn trials_of(run: &Run<'_>, paint: Paint) -> String {
-    let bounds = Bounds::of(run);
     let mut grid = Grid::new(vec![
         number("trial", 0),
         number("viewers", 0),
@@ -164,7 +168,7 @@ fn trials_of(run: &Run<'_>, paint: Paint) -> String {
         words(""),
     ]);
     for (index, step) in run.steps.iter().enumerate() {
-        let (word, tone) = match bounds.broken(step) {
+        let (word, tone) = match fit::broken(run, step) {
             None => ("✓ fits", Tone::Good),
             Some(_) if limit::overload(run, step).is_some() => ("? the driver was the limit", Tone::Open),
             Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),
@@ -188,8 +192,12 @@ fn trials_of(run: &Run<'_>, paint: Paint) -> String {
 
 fn faults_of(run: &Run<'_>, paint: Paint) -> String {
     let groups = checks::grouped(&run.faults);
-    let mut grid =
-        Grid::new(vec![words("fault of"), words("what"), number("how often", 0), words("seen, the first time")]);
+    let mut grid = Grid::new(vec![
+        words("fault of"),
+        words("what"),
+        number("how often", 0),
+        words("seen, the first time"),
+    ]);
     for fault in groups.iter().take(FAULTS) {
         grid.row(vec![
             checks::party(fault.party).to_owned().into(),

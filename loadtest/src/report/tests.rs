@@ -65,7 +65,10 @@ fn each_case_is_told_its_limit() {
 fn what_is_extrapolated_says_so() {
     let told = limit(&Sample::default().lines());
     // 100 viewers, 9.5 % of a core: one core would carry 1052.
-    assert!(told.contains("100 viewers used 9.5 % of a core; by that figure about 1100 would fill one core"), "{told}");
+    assert!(
+        told.contains("100 viewers used 9.5 % of a core; by that figure about 1100 would fill one core"),
+        "{told}"
+    );
     assert!(told.contains("extrapolated, not measured"), "{told}");
     assert!(!limit(&Sample { steps: vec![2], ..Sample::default() }.lines()).contains("extrapolated"));
 }
@@ -122,9 +125,14 @@ fn the_first_screen_answers() {
     let failing = page("failing");
     assert!(failing.contains(">75</p>"), "75 viewers fit");
     assert!(failing.contains(">5 of 6 checks</p>") && failing.contains(">Server CPU</p>"));
-    assert!(failing.contains("<code>join-refused</code></td><td class=\"n\">7</td>"), "faults of one kind are one");
+    assert!(
+        failing.contains("<code>join-refused</code></td><td class=\"n\">7</td>"),
+        "faults of one kind are one"
+    );
     let ramp = page("ramp");
-    assert!(ramp.contains(">≥ 100</p>") && ramp.contains(">Nothing</p>") && ramp.contains(">Nothing yet</p>"));
+    assert!(
+        ramp.contains(">≥ 100</p>") && ramp.contains(">Nothing</p>") && ramp.contains(">Nothing yet</p>")
+    );
     let driver = page("driver");
     assert!(driver.contains(">The driver</p>") && driver.contains("cannot be held against the server"));
 }

@@ -28,8 +28,8 @@ impl Scale {
     /// three of these apart.
     pub(crate) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
         let values = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
-        let (low, high) = values
-            .fold((f64::INFINITY, 0f64), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) =
+            values.fold((f64::INFINITY, 0f64), |(low, high), value| (low.min(value), high.max(value)));
         if high == 0.0 {
             return Self::new(1.0, 10.0, true);
         }
@@ -137,7 +137,10 @@ mod tests {
     fn a_logarithmic_scale_holds_its_values() {
         for values in [vec![0.3, 45.0], vec![7.0], vec![1.0, 1e6], vec![1e-3], vec![5.0, 10.0]] {
             let scale = Scale::logarithmic(values.clone()).onto(0.0, 100.0);
-            assert!(scale.low() <= values[0] && scale.high() >= *values.last().unwrap(), "{values:?} {scale:?}");
+            assert!(
+                scale.low() <= values[0] && scale.high() >= *values.last().unwrap(),
+                "{values:?} {scale:?}"
+            );
             let ticks = scale.ticks(6);
             assert!((2..=8).contains(&ticks.len()), "{values:?} {ticks:?}");
             assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
@@ -149,7 +152,10 @@ mod tests {
     #[test]
     fn places_stay_within_the_axis() {
         let scale = Scale::between(10.0, 20.0).onto(100.0, 0.0);
-        assert_eq!([10.0, 15.0, 20.0, 25.0, 0.0].map(|value| scale.place(value)), [100.0, 50.0, 0.0, 0.0, 100.0]);
+        assert_eq!(
+            [10.0, 15.0, 20.0, 25.0, 0.0].map(|value| scale.place(value)),
+            [100.0, 50.0, 0.0, 0.0, 100.0]
+        );
         assert_eq!(Scale::between(5.0, 5.0).onto(0.0, 1.0).place(5.0), 0.0);
         assert_eq!(Scale::between(0.0, 1.0).whole().ticks(6), [0.0, 1.0]);
     }

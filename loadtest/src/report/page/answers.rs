@@ -102,7 +102,7 @@ fn one(run: &Run<'_>) -> Markup {
             div.answer {
                 h2 { "What limits it" }
                 p.word { (limit.kind.word()) }
-                p { (capital(&limit.sentence)) "." }
+                p { (fit::sentence_of(&limit.sentence)) }
             }
         }
     }
@@ -144,7 +144,7 @@ fn side_by_side(runs: &[Run<'_>]) -> Markup {
                             }
                             td { p.figure { (fit.figure) } p { (fit.sentence) } }
                             td { p.word { (failed.head) } (items(&failed)) }
-                            td { p.word { (limit.kind.word()) } p { (capital(&limit.sentence)) "." } }
+                            td { p.word { (limit.kind.word()) } p { (fit::sentence_of(&limit.sentence)) } }
                         }
                     } }
                 }
@@ -157,7 +157,8 @@ fn side_by_side(runs: &[Run<'_>]) -> Markup {
 fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
     let has = |run: &Run<'_>, viewers: u64| run.steps.iter().any(|step| step.viewers == viewers);
     let first = runs.first().map(|run| run.steps.as_slice()).unwrap_or_default();
-    let common = first.iter().map(|step| step.viewers).filter(|viewers| runs.iter().all(|run| has(run, *viewers)));
+    let common =
+        first.iter().map(|step| step.viewers).filter(|viewers| runs.iter().all(|run| has(run, *viewers)));
     let Some(viewers) = common.max() else {
         return html! { p.quiet { "No step had the same number of viewers with every server." } };
     };
@@ -206,11 +207,4 @@ fn key(number: usize) -> Markup {
             line class={ "line " (series(number)) } x1="1" x2="25" y1="4" y2="4" {}
         }
     }
-}
-
-/// Returns a sentence with a capital at its beginning; its figures are not torn from their units.
-fn capital(sentence: &str) -> String {
-    let sentence = sentence.trim_end_matches('.').replace(" %", "\u{a0}%").replace(" ms", "\u{a0}ms");
-    let mut letters = sentence.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -111,9 +111,16 @@ pub(super) fn machine(run: &Run<'_>) -> Markup {
 fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let it = run.run;
     let networks = it.networks.iter().map(|(name, share)| format!("{name} {} %", short(*share)));
-    let networks = networks.collect::<Vec<_>>().join(", ");
+    let mut networks = networks.collect::<Vec<_>>().join(", ");
+    if (0.01..99.99).contains(&it.networks.iter().map(|(_, share)| share).sum::<f64>()) {
+        networks.push_str(", the others as it is");
+    }
     let steps: Vec<String> = run.steps.iter().map(|step| count(step.viewers)).collect();
-    let each = if it.opens_one_in > 1 { format!(", one frame in {} opened", it.opens_one_in) } else { String::new() };
+    let each = if it.opens_one_in > 1 {
+        format!(", one frame in {} opened", it.opens_one_in)
+    } else {
+        String::new()
+    };
     let sealed = if it.sealed { "sealed end to end" } else { "not sealed end to end" };
     vec![
         ("Server", run.name.clone()),
@@ -131,9 +138,13 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
         (
             "Media",
             format!(
-                "{} frames/s × {} packets × {} bytes, {}; {} Mbit/s each; key frame every {}",
+                "{} frames/s × {} × {} bytes, {}; {} Mbit/s each; key frame every {}",
                 short(it.fps),
-                short(it.packets_per_frame),
+                if it.packets_per_frame == 1.0 {
+                    "1 packet".into()
+                } else {
+                    format!("{} packets", short(it.packets_per_frame))
+                },
                 count(it.packet_bytes),
                 it.shape,
                 short(it.mbit_per_camera),
@@ -150,21 +161,31 @@ fn step_list(steps: &[String], each: f64) -> String {
     let told = match steps {
         [] => "none was measured".to_owned(),
         few if few.len() <= 8 => few.join(", "),
-        many => format!("{}, {}, {}, … {} ({} steps)", many[0], many[1], many[2], many[many.len() - 1], many.len()),
+        many => format!(
+            "{}, {}, {}, … {} ({} steps)",
+            many[0],
+            many[1],
+            many[2],
+            many[many.len() - 1],
+            many.len()
+        ),
     };
     format!("{told}; {} each", seconds(each))
 }
 
 fn honesty_of(run: &Run<'_>) -> Markup {
-    let steps: Vec<&StepLine> = if run.steps.is_empty() { run.whole.into_iter().collect() } else { run.steps.clone() };
-    let Some(most) = steps.iter().copied().max_by(|a, b| a.driver_cpu_pct.total_cmp(&b.driver_cpu_pct)) else {
+    let steps: Vec<&StepLine> =
+        if run.steps.is_empty() { run.whole.into_iter().collect() } else { run.steps.clone() };
+    let Some(most) = steps.iter().copied().max_by(|a, b| a.driver_cpu_pct.total_cmp(&b.driver_cpu_pct))
+    else {
         return html! { p.quiet { "Nothing was measured." } };
     };
     let largest = |of: fn(&StepLine) -> f64| steps.iter().map(|step| of(step)).fold(0.0, f64::max);
     let late = largest(|step| step.driver_late_pct);
-    let pressure = steps.iter().filter_map(|step| step.cpu_pressure_pct).fold(None, |most: Option<f64>, pct| {
-        Some(most.map_or(pct, |most| most.max(pct)))
-    });
+    let pressure = steps
+        .iter()
+        .filter_map(|step| step.cpu_pressure_pct)
+        .fold(None, |most: Option<f64>, pct| Some(most.map_or(pct, |most| most.max(pct))));
     let overloaded = steps.iter().copied().find_map(|step| Some((step, overload(run, step)?)));
     let cores = run.driver_cores(most);
     html! {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::measure::line::StepLine;
 use crate::report::figures::{GROUPS, Group};
-use crate::report::fit::Bounds;
+use crate::report::fit::broken;
 use crate::report::number::count;
 use crate::report::run::Run;
 
@@ -31,27 +31,26 @@ pub(super) fn tables(runs: &[Run<'_>]) -> Markup {
 fn tables_of(run: &Run<'_>) -> Markup {
     let mut columns: Vec<&StepLine> = run.steps.clone();
     columns.extend(run.whole.filter(|_| run.steps.len() != 1));
-    let bounds = Bounds::of(run);
     let parts = columns.len().div_ceil(BESIDE).max(1);
     let beside = columns.len().div_ceil(parts).max(1);
     html! {
         @if columns.is_empty() { p.quiet { "No step was measured." } }
         @if (1..=HALF).contains(&columns.len()) && columns.iter().all(|step| step.viewers < WIDE) {
             @let (left, right) = GROUPS.split_at(GROUPS.len() / 2);
-            div.pair { (table(left, &columns, bounds)) (table(right, &columns, bounds)) }
+            div.pair { (table(left, &columns, run)) (table(right, &columns, run)) }
         } @else {
-            @for part in columns.chunks(beside) { (table(&GROUPS, part, bounds)) }
+            @for part in columns.chunks(beside) { (table(&GROUPS, part, run)) }
         }
     }
 }
 
-fn table(groups: &[Group], steps: &[&StepLine], bounds: Bounds) -> Markup {
+fn table(groups: &[Group], steps: &[&StepLine], run: &Run<'_>) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Every figure of these steps" {
             table.steps {
                 thead { tr {
                     th scope="col" { "Viewers" }
-                    @for step in steps { (heading(step, bounds)) }
+                    @for step in steps { (heading(step, run)) }
                 } }
                 @for group in groups { (rows(group, steps)) }
             }
@@ -59,12 +58,12 @@ fn table(groups: &[Group], steps: &[&StepLine], bounds: Bounds) -> Markup {
     }
 }
 
-fn heading(step: &StepLine, bounds: Bounds) -> Markup {
+fn heading(step: &StepLine, run: &Run<'_>) -> Markup {
     html! {
         th.n scope="col" {
             @if step.step.is_none() { "all" } @else {
                 (count(step.viewers))
-                @if bounds.hold(step) { " " span.pass title="well served" { "✓" } }
+                @if broken(run, step).is_none() { " " span.pass title="well served" { "✓" } }
                 @else { " " span.fail title="not well served" { "✗" } }
             }
         }

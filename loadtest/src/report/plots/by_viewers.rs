@@ -33,7 +33,9 @@ pub(super) fn cpu(runs: &[Run<'_>]) -> Figure {
     }
     let says = told(&lines, "µs");
     let how = match runs.len() {
-        1 => "Microseconds of CPU for each packet sent to a viewer; the server's is kernel and user code together. Against viewers.",
+        1 => {
+            "Microseconds of CPU for each packet sent to a viewer; the server's is kernel and user code together. Against viewers."
+        }
         _ => "Microseconds of the server's CPU for each packet sent to a viewer. Against viewers.",
     };
     figure("cpu", "CPU for each packet", how, says, &lines, 1.0)
@@ -56,7 +58,9 @@ pub(super) fn memory(runs: &[Run<'_>]) -> Figure {
     let lines: Vec<Line> = runs.iter().enumerate().map(line).collect();
     let says = told(&lines, "MB");
     let how = match runs.len() {
-        1 => "Resident memory of the server, megabytes, against viewers. “Each” is its growth since before the first viewer, for each viewer.",
+        1 => {
+            "Resident memory of the server, megabytes, against viewers. “Each” is its growth since before the first viewer, for each viewer."
+        }
         _ => "Resident memory of the server, megabytes, against viewers.",
     };
     figure("memory", "Memory", how, says, &lines, 10.0)
@@ -85,7 +89,8 @@ fn figure(
         let space = Space::with_labels(letters, 14.0, 182.0);
         let x = Scale::between(0.0, there.iter().map(|point| point.0).fold(1.0, f64::max)).whole();
         let panel = Panel::new(space, x, Scale::from_zero(there.iter().map(|point| point.1), least));
-        let ends = lines.iter().filter_map(|line| Some((*line.points.last()?, line.name.clone(), line.class)));
+        let ends =
+            lines.iter().filter_map(|line| Some((*line.points.last()?, line.name.clone(), line.class)));
         Ok(html! {
             (panel.rows(5))
             @for line in lines { @if line.filled { (panel.between(&line.points, &[], line.class)) } }

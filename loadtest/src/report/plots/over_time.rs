@@ -42,9 +42,16 @@ pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
             lines.push(Line { points: p50(run), class: series(1), name: name("p50"), filled: Filled::No });
         }
     }
-    let bound = runs.first().map(|run| Bounds::of(run).p99_ms);
-    let bound = bound.map(|ms| (ms, format!("asked: p99 at most {} ms", short(ms))));
-    let what = if alone { "p50 and p99 of each second's frames, milliseconds" } else { "p99 of each second's frames, milliseconds" };
+    let bound = runs.first().filter(|run| !run.is_search()).map(|run| {
+        let Bounds { p99_ms, p99_asked, .. } = Bounds::of(run);
+        let word = if p99_asked { "asked" } else { "well served" };
+        (p99_ms, format!("{word}: p99 ≤ {} ms", short(p99_ms)))
+    });
+    let what = if alone {
+        "p50 and p99 of each second's frames, milliseconds"
+    } else {
+        "p99 of each second's frames, milliseconds"
+    };
     let worst = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     Figure {
         id: "latency-over-time",
@@ -66,8 +73,10 @@ pub(super) fn loss(runs: &[Run<'_>]) -> Figure {
     let mut lines: Vec<Line> = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         if runs.len() == 1 {
-            let repaired = Line { points: first(run), class: series(1), name: "before".into(), filled: Filled::No };
-            let lost = Line { points: last(run), class: series(0), name: "after".into(), filled: Filled::Down };
+            let repaired =
+                Line { points: first(run), class: series(1), name: "before".into(), filled: Filled::No };
+            let lost =
+                Line { points: last(run), class: series(0), name: "after".into(), filled: Filled::Down };
             lines.extend([repaired, lost]);
         } else {
             let (class, name) = (series(number), clipped(&run.name));
@@ -102,7 +111,8 @@ pub(super) fn rates(runs: &[Run<'_>]) -> Figure {
         runs.iter().enumerate().map(line).collect()
     };
     let (into, out) = (of(|second| second.mbit_in), of(|second| second.mbit_out));
-    let top = |lines: &[Line]| lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
+    let top =
+        |lines: &[Line]| lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     let says = format!("At most {} Mbit/s in and {} Mbit/s out.", short(top(&into)), short(top(&out)));
     let drawing = if into.iter().all(|line| line.points.is_empty()) {
         Err(NOTHING)
@@ -126,7 +136,8 @@ pub(super) fn cpu(runs: &[Run<'_>]) -> Figure {
     let alone = runs.len() == 1;
     let mut lines: Vec<Line> = Vec::new();
     for (number, run) in runs.iter().enumerate() {
-        let watched = run.seconds.iter().filter_map(|second| Some((second.at_s, second.server.as_ref()?.cpu_pct)));
+        let watched =
+            run.seconds.iter().filter_map(|second| Some((second.at_s, second.server.as_ref()?.cpu_pct)));
         let name = if alone { "server".into() } else { clipped(&run.name) };
         let filled = if alone { Filled::Down } else { Filled::No };
         lines.push(Line { points: thinned(watched.collect()), class: series(number), name, filled });
@@ -252,7 +263,8 @@ fn borders(run: &Run<'_>, panel: &Panel, worded: bool) -> Markup {
     for second in &run.seconds {
         let Some(step) = second.step.filter(|step| begun != Some(*step)) else { continue };
         begun = Some(step);
-        let asked = run.steps.iter().find(|line| line.step == Some(step)).map_or(second.viewers, |s| s.viewers);
+        let asked =
+            run.steps.iter().find(|line| line.step == Some(step)).map_or(second.viewers, |s| s.viewers);
         let from = (second.at_s - second.seconds).max(0.0);
         let place = panel.place((from, 0.0)).0;
         let word = count(asked);

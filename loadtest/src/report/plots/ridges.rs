@@ -57,7 +57,9 @@ fn figure<'a>(
     } else {
         String::new()
     };
-    let how = format!("{what}. Each row is a step; ● half took at most so long, ┃ 99 %, the thin line ends at the longest.{part}");
+    let how = format!(
+        "{what}. Each row is a step; ● half took at most so long, ┃ 99 %, the thin line ends at the longest.{part}"
+    );
     let says = rows.iter().map(|row| {
         format!("{}: p50 {}, p99 {} ms", row.label, short(row.figures.p50_ms), short(row.figures.p99_ms))
     });
@@ -87,7 +89,9 @@ fn rows<'a>(runs: &[Run<'a>], of: fn(&StepLine) -> &LatencyFigures) -> Vec<Row<'
         rows.extend(whole.map(|whole| Row { over: None, label: "all".into(), figures: of(whole), class }));
         let thin = thinned(rows.split_off(first), ROWS / runs.len().clamp(1, 4));
         rows.extend(thin);
-        if runs.len() > 1 && let Some(row) = rows.get_mut(first) {
+        if runs.len() > 1
+            && let Some(row) = rows.get_mut(first)
+        {
             row.over = Some(clipped(&run.name));
         }
     }

@@ -72,7 +72,10 @@ impl Cell {
     /// Returns a field.
     pub(super) fn new(text: impl Into<String>, tone: Tone) -> Self {
         // A narrow space is no wider than others on a terminal, and not in every font.
-        Self { text: text.into().replace(['\u{202f}', '\u{a0}'], " ").replace(['\n', '\r', '\t', '\u{1b}'], " "), tone }
+        Self {
+            text: text.into().replace(['\u{202f}', '\u{a0}'], " ").replace(['\n', '\r', '\t', '\u{1b}'], " "),
+            tone,
+        }
     }
 }
 
@@ -137,7 +140,8 @@ impl Grid {
             if place > 0 {
                 text.push_str(&" ".repeat(GAP));
             }
-            let (before, after) = if self.columns[*index].words { ("", room.as_str()) } else { (room.as_str(), "") };
+            let (before, after) =
+                if self.columns[*index].words { ("", room.as_str()) } else { (room.as_str(), "") };
             text.extend([before, painted.as_str(), after]);
         }
         text.truncate(start + text[start..].trim_end().len());
@@ -200,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_table_is_no_wider_than_a_terminal() {
-        let mut grid = Grid::new(vec![column("name", true, 0), column("a\nb", false, 0), column("spare", false, 1)]);
+        let mut grid =
+            Grid::new(vec![column("name", true, 0), column("a\nb", false, 0), column("spare", false, 1)]);
         grid.row(vec!["x".repeat(140).into(), "12".to_owned().into(), "7".to_owned().into()]);
         let text = grid.text(Paint::Plain);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
