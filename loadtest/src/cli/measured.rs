@@ -1,5 +1,6 @@
 //! `run` and `breakpoint`: a scenario is put together, run, told and judged.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -126,7 +127,6 @@ impl Shared {
 
     fn measure(&self, scenario: Scenario, plan: &mut dyn Plan) -> anyhow::Result<u8> {
         if self.print_scenario {
-            use std::io::Write as _;
             write!(std::io::stdout(), "{}", scenario.to_toml())?;
             return Ok(0);
         }
@@ -146,7 +146,6 @@ impl Shared {
             Err(error) => {
                 output.refused(&order.scenario, &error);
                 output.finish()?;
-                use std::io::Write as _;
                 // There is nobody else to tell.
                 let _ = writeln!(std::io::stderr(), "latchkey-loadtest: {error}");
                 Ok(COULD_NOT_RUN)
