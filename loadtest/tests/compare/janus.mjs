@@ -3,8 +3,8 @@
 //   node janus.mjs FOLDER [CAMERAS [EVENT_LOOPS]]
 //
 // FOLDER is where the two servers were unpacked. Prints one JSON line when all three are ready:
-// {"whip": URL with {id}, "whep": URL with {id}, "pid": of Janus, "local": the address that its media has}. Ends, with everything it started, when its standard
-// input ends or on SIGTERM and SIGINT.
+// {"whip": URL with {id}, "whep": URL with {id}, "pid": of Janus, "local": address that its media has}. Ends, with all that
+// it started, when its standard input ends or on SIGTERM and SIGINT.
 //
 //   camera ── WHIP ──▶ VideoRoom ── RTP over loopback ──▶ Streaming ── WHEP ──▶ viewers      (all but HTTP inside Janus)
 import { spawn } from 'node:child_process';
