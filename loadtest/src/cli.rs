@@ -26,11 +26,11 @@ pub struct Arguments {
 enum Command {
     /// Runs a scenario and judges it: exit code 0 when every assertion holds, 1 when one does not, 2 when it could not be run, 3
     /// when it cannot be told.
-    Run(measured::RunArguments),
+    Run(Box<measured::RunArguments>),
     /// Finds how many viewers a server carries: more and more until it is too much, then in halves between.
-    Breakpoint(measured::BreakpointArguments),
+    Breakpoint(Box<measured::BreakpointArguments>),
     /// Gives the same work to another WHIP and WHEP server, in turn with ours, and sets their figures side by side.
-    Compare(compare::CompareArguments),
+    Compare(Box<compare::CompareArguments>),
     /// Makes a page of one or more runs' --json files.
     Report(report::ReportArguments),
     /// Lists the scenarios that come with the program.

@@ -30,14 +30,23 @@ pub enum Standing {
     Removed,
 }
 
+/// A network that some of the viewers meet.
+#[derive(Clone, Copy, Debug)]
+struct Network {
+    profile: Option<Profile>,
+    /// 0 to 1.
+    share: f64,
+    /// How many met it so far.
+    met: u32,
+}
+
 /// Everybody who watches a run, and those who may.
 #[derive(Clone, Debug)]
 pub struct Cast {
     cameras: Vec<CameraRef>,
     /// The members of each household that may still watch.
     members: BTreeMap<u32, Vec<MemberRef>>,
-    /// Each network, its share (0 to 1), and how many got it so far.
-    networks: Vec<(Option<Profile>, f64, u32)>,
+    networks: Vec<Network>,
     viewers: BTreeMap<ViewerId, (Part, Standing)>,
     next: u32,
 }
@@ -50,12 +59,13 @@ impl Cast {
         for member in members {
             of_household.entry(member.household).or_default().push(member);
         }
-        let mut shares: Vec<_> = networks
+        let network = |profile, share| Network { profile, share, met: 0 };
+        let mut shares: Vec<Network> = networks
             .iter()
-            .map(|given| (Profile::from_name(&given.profile), given.share.0 / 100.0, 0))
+            .map(|given| network(Profile::from_name(&given.profile), given.share.0 / 100.0))
             .collect();
-        let rest = 1.0 - shares.iter().map(|(_, share, _)| share).sum::<f64>();
-        shares.push((None, rest.max(0.0), 0));
+        let rest = 1.0 - shares.iter().map(|network| network.share).sum::<f64>();
+        shares.push(network(None, rest.max(0.0)));
         Self { cameras, members: of_household, networks: shares, viewers: BTreeMap::new(), next: 0 }
     }
 
@@ -196,14 +206,11 @@ impl Cast {
 
     /// The network that has the fewest viewers for its share.
     fn next_network(&mut self) -> Option<Profile> {
-        let given: u32 = self.networks.iter().map(|(_, _, given)| given).sum();
-        let debt = |(_, share, got): &(_, f64, u32)| share * f64::from(given + 1) - f64::from(*got);
-        let next = self.networks.iter_mut().max_by(|a, b| {
-            let (a, b): (&(Option<Profile>, f64, u32), &(Option<Profile>, f64, u32)) = (a, b);
-            debt(a).total_cmp(&debt(b))
-        })?;
-        next.2 += 1;
-        next.0
+        let all: u32 = self.networks.iter().map(|network| network.met).sum();
+        let debt = |network: &Network| network.share * f64::from(all + 1) - f64::from(network.met);
+        let next = self.networks.iter_mut().max_by(|a, b| debt(a).total_cmp(&debt(b)))?;
+        next.met += 1;
+        next.profile
     }
 }
 

@@ -370,7 +370,7 @@ impl Floor {
                 }
             }
             Err(error) => {
-                faults.note(error.party(), "removal-failed", format!("a device was not removed: {error}"))
+                faults.note(error.party(), "removal-failed", format!("a device was not removed: {error}"));
             }
         }
         self.leaving.remove(&member);

@@ -260,7 +260,7 @@ fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, ca
         server: stand.name.clone(),
         server_is_child: matches!(order.target, Target::Child),
         transport: "webrtc".to_owned(),
-        srtp: "SRTP".to_owned(),
+        srtp: if matches!(order.target, Target::Child) { OF_OURS.to_owned() } else { "SRTP".to_owned() },
         sealed: !foreign,
         households: if foreign { 0 } else { u64::from(scenario.households.count) },
         cameras: cameras as u64,
@@ -282,6 +282,8 @@ fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, ca
     }
 }
 
+/// What a server of ours picks of the profiles that clients of the fleet offer.
+const OF_OURS: &str = "SRTP AEAD_AES_128_GCM";
 /// The clip that comes with the program.
 const DOORBELL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell-vp8.ivf"));
 /// Cameras that ask for entrance at the same time.

@@ -11,6 +11,7 @@ use crate::server::{Server, Setup};
 
 /// What is to be put under load.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 pub enum Target {
     /// A fresh `latchkey-server`, as a child of this process, on this machine.
     Child,

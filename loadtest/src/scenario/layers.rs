@@ -388,6 +388,27 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_described() {
+        let guide = include_str!("../../docs/scenarios.md");
+        let all: toml::Table = toml::from_str(&Scenario::default().to_toml()).unwrap();
+        let sections = all.iter().filter_map(|(name, value)| Some((name, value.as_table()?)));
+        for (name, section) in sections {
+            let described = guide.split(&format!("**`[{name}]`**")).nth(1);
+            let described = described.unwrap_or_else(|| panic!("[{name}] is not described"));
+            let here = described.split("**`[").next().unwrap();
+            for key in section.keys().filter(|_| name != "assert") {
+                assert!(here.contains(&format!("`{key}`")), "{name}.{key} is not described");
+            }
+        }
+        for key in crate::scenario::assert::Assert::KEYS {
+            assert!(guide.contains(&format!("`{key}`")), "assert.{key} is not described");
+        }
+        for profile in crate::fleet::network::Profile::ALL {
+            assert!(guide.contains(&format!("`{}`", profile.name())), "{profile:?} is not described");
+        }
+    }
+
+    #[test]
     fn a_scenario_that_is_nowhere_is_said_so() {
         let sentence = Source::find("no-such").unwrap_err().to_string();
         assert!(sentence.contains("\"no-such\"") && sentence.contains("doorbell-evening"), "{sentence}");
