@@ -155,7 +155,7 @@ pub(crate) fn words(run: &Run<'_>) -> Words {
     };
     let found =
         run.verdict.map(|verdict| verdict.limit.as_str()).filter(|told| run.is_search() && !told.is_empty());
-    Words { figure, sentence: found.map_or(sentence, |told| sentence_of(told)) }
+    Words { figure, sentence: found.map_or(sentence, sentence_of) }
 }
 
 /// Returns a sentence with a capital at its beginning and a full stop; its figures are not torn from their units.

@@ -70,7 +70,7 @@ pub(crate) fn seconds(value: f64) -> String {
         _ if !value.is_finite() => "–".into(),
         _ if value > 0.0 && value < 1.0 => format!("{} ms", short(value * 1000.0)),
         0..120 => format!("{} s", if value < 10.0 { short(value) } else { whole.to_string() }),
-        120..7200 if whole % 60 == 0 => format!("{} min", whole / 60),
+        120..7200 if whole.is_multiple_of(60) => format!("{} min", whole / 60),
         120..7200 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }

@@ -24,11 +24,14 @@ pub(crate) struct Run<'a> {
     pub(crate) faults: Vec<&'a FaultLine>,
     /// The judgement; none where the run ended before it.
     pub(crate) verdict: Option<&'a VerdictLine>,
+    /// All runs of which this is the middle one, itself among them; empty where it stands alone. See [`split_all`].
+    pub(crate) rounds: Vec<Run<'a>>,
 }
 
-/// Returns the runs of several files; no two have the same name.
+/// Returns the runs of several files; no two have the same name. Runs of one server in one file are rounds of one
+/// comparison: of them the middle one stands for all.
 pub(crate) fn split_all(files: &[Vec<Line>]) -> Vec<Run<'_>> {
-    let mut runs: Vec<Run<'_>> = files.iter().flat_map(|lines| split(lines)).collect();
+    let mut runs: Vec<Run<'_>> = files.iter().flat_map(|lines| middle_of_rounds(split(lines))).collect();
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (index, run) in runs.iter_mut().enumerate() {
         let same = |range: &[String]| range.iter().filter(|name| **name == run.name).count();
@@ -37,6 +40,35 @@ pub(crate) fn split_all(files: &[Vec<Line>]) -> Vec<Run<'_>> {
         }
     }
     runs
+}
+
+/// Returns the middle one of the runs of each server, by the CPU for each packet with the most viewers, or by p99 where no
+/// CPU is told.
+fn middle_of_rounds(runs: Vec<Run<'_>>) -> Vec<Run<'_>> {
+    let mut servers: Vec<Vec<Run<'_>>> = Vec::new();
+    for run in runs {
+        let known = servers.iter_mut().find(|rounds| {
+            rounds.iter().any(|other| other.name == run.name && other.run.scenario == run.run.scenario)
+        });
+        match known {
+            Some(rounds) => rounds.push(run),
+            None => servers.push(vec![run]),
+        }
+    }
+    servers.into_iter().map(middle_of).collect()
+}
+
+fn middle_of(mut rounds: Vec<Run<'_>>) -> Run<'_> {
+    let cost = |run: &Run<'_>| {
+        let most = run.steps.iter().max_by_key(|step| step.viewers)?;
+        Some(most.server.as_ref().map_or(most.frame_latency.p99_ms, |server| server.us_per_packet))
+    };
+    rounds.sort_by(|a, b| cost(a).partial_cmp(&cost(b)).unwrap_or(std::cmp::Ordering::Equal));
+    let mut middle = rounds[(rounds.len() - 1) / 2].clone();
+    if rounds.len() > 1 {
+        middle.rounds = rounds;
+    }
+    middle
 }
 
 /// Returns the runs of one file's lines, at least one where there are lines.
@@ -68,7 +100,13 @@ impl<'a> Run<'a> {
             whole: None,
             faults: Vec::new(),
             verdict: None,
+            rounds: Vec::new(),
         }
+    }
+
+    /// Returns all rounds that it stands for, or itself alone.
+    pub(crate) fn all_rounds(&self) -> &[Self] {
+        if self.rounds.is_empty() { std::slice::from_ref(self) } else { &self.rounds }
     }
 
     fn take(&mut self, line: &'a Line) {
@@ -138,6 +176,7 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::latency::LatencyFigures;
 
     fn step(number: u64, server: &str) -> Line {
         let step = StepLine { step: Some(number), server_name: server.into(), ..Default::default() };
@@ -160,6 +199,22 @@ mod tests {
         let files = [file.clone(), file];
         let names: Vec<String> = split_all(&files).into_iter().map(|run| run.name).collect();
         assert_eq!(names, ["s 1 (run 1)", "s 1 (run 2)"]);
+    }
+
+    #[test]
+    fn of_the_rounds_of_a_server_the_middle_one_is_told() {
+        let round = |p99_ms: f64| {
+            let run = Line::Run(Box::new(RunLine { server: "a".into(), ..Default::default() }));
+            let frame_latency = LatencyFigures { p99_ms, ..Default::default() };
+            [run, Line::Step(Box::new(StepLine { step: Some(0), frame_latency, ..Default::default() }))]
+        };
+        let file: Vec<Line> = [9.0, 5.0, 7.0].into_iter().flat_map(round).collect();
+        let files = [file];
+        let [run] = &split_all(&files)[..] else { panic!("more than one") };
+        assert_eq!(
+            (run.name.as_str(), run.steps[0].frame_latency.p99_ms, run.all_rounds().len()),
+            ("a", 7.0, 3)
+        );
     }
 
     #[test]

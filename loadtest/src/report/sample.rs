@@ -151,6 +151,18 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<Vec<Line>>)> {
         ("driver", one(driver)),
         ("lossy", one(lossy)),
         ("compare", vec![Sample::default().lines(), peer.lines()]),
+        (
+            "rounds",
+            vec![
+                (0..3)
+                    .flat_map(|round| {
+                        let cost = 0.08 + 0.01 * f64::from(round);
+                        let ours = Sample { cpu_each: cost, ..Sample::default() };
+                        [ours.lines(), Sample { cpu_each: cost * 4.0, ..peer.clone() }.lines()].concat()
+                    })
+                    .collect(),
+            ],
+        ),
         ("one-viewer", one(Sample { steps: vec![1], seconds: 2, ..Sample::default() })),
         ("empty", one(Sample { steps: Vec::new(), interrupted: true, ..Sample::default() })),
         ("unfinished", vec![Sample::default().lines().into_iter().take(20).collect()]),

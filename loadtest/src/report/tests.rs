@@ -133,6 +133,11 @@ fn the_first_screen_answers() {
     assert!(
         ramp.contains(">≥ 100</p>") && ramp.contains(">Nothing</p>") && ramp.contains(">Nothing yet</p>")
     );
+    let rounds = page("rounds");
+    assert!(
+        rounds.contains("the middle one of 3 rounds") && rounds.contains("3.17 to 3.83"),
+        "rounds are told as one"
+    );
     let driver = page("driver");
     assert!(driver.contains(">The driver</p>") && driver.contains("cannot be held against the server"));
 }

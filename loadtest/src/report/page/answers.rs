@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::measure::line::{Check, Verdict};
+use crate::measure::line::{Check, StepLine, Verdict};
 use crate::report::chart::series;
 use crate::report::checks::{self, Failed};
 use crate::report::fit;
@@ -140,6 +140,7 @@ fn side_by_side(runs: &[Run<'_>]) -> Markup {
                             th scope="row" {
                                 (key(number)) (run.name)
                                 (badge(run))
+                                @if run.rounds.len() > 1 { p.quiet { (rounds(run)) } }
                                 @if !run.run.sealed { p.quiet { "frames not sealed end to end" } }
                             }
                             td { p.figure { (fit.figure) } p { (fit.sentence) } }
@@ -162,19 +163,24 @@ fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
     let Some(viewers) = common.max() else {
         return html! { p.quiet { "No step had the same number of viewers with every server." } };
     };
-    let told = runs.iter().enumerate().filter_map(|(number, run)| {
-        let step = run.steps.iter().rev().find(|step| step.viewers == viewers)?;
-        let server = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+    let told = runs.iter().enumerate().map(|(number, run)| {
+        let of = |value: fn(&StepLine) -> Option<f64>, word: fn(f64) -> String| {
+            let steps = run
+                .all_rounds()
+                .iter()
+                .filter_map(|round| round.steps.iter().rev().find(|step| step.viewers == viewers).copied());
+            middle_and_span(steps.filter_map(value).collect(), word)
+        };
         let figures = [
-            percent(step.loss_pct),
-            short(step.frame_latency.p50_ms),
-            short(step.frame_latency.p99_ms),
-            server(step.server.as_ref().map(|it| short(it.cpu_pct))),
-            server(step.server.as_ref().map(|it| short(it.us_per_packet))),
-            server(step.server.as_ref().map(|it| short(it.kb_per_viewer))),
-            short(step.driver_cpu_pct),
+            of(|step| Some(step.loss_pct), percent),
+            of(|step| Some(step.frame_latency.p50_ms), short),
+            of(|step| Some(step.frame_latency.p99_ms), short),
+            of(|step| Some(step.server.as_ref()?.cpu_pct), short),
+            of(|step| Some(step.server.as_ref()?.us_per_packet), short),
+            of(|step| Some(step.server.as_ref()?.kb_per_viewer), short),
+            of(|step| Some(step.driver_cpu_pct), short),
         ];
-        Some((number, run.name.as_str(), figures))
+        (number, run.name.as_str(), figures)
     });
     let heads = [
         "lost, %",
@@ -188,6 +194,9 @@ fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
     html! {
         section {
             h2 { "All with " (count(viewers)) " viewers" }
+            @if runs.iter().any(|run| run.rounds.len() > 1) {
+                p.quiet { "The middle one of all rounds; below it the smallest and the largest." }
+            }
             div.scroll tabindex="0" role="region" aria-label="The same step, server by server" {
                 table {
                     thead { tr { th scope="col" { "Server" } @for head in heads { th.n scope="col" { (head) } } } }
@@ -198,6 +207,25 @@ fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
             }
         }
     }
+}
+
+/// Returns the middle of a figure's rounds, and the smallest and largest where they differ.
+fn middle_and_span(mut values: Vec<f64>, word: fn(f64) -> String) -> Markup {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let Some(middle) = values.get(values.len().saturating_sub(1) / 2).copied().map(word) else {
+        return html! { "–" };
+    };
+    let (low, high) = (word(values[0]), word(values[values.len() - 1]));
+    html! { (middle) @if low != high { br; small.quiet { (low) " to " (high) } } }
+}
+
+/// Returns what a row of several rounds stands for, and how the others ended where they ended otherwise.
+fn rounds(run: &Run<'_>) -> String {
+    let verdict = |run: &Run<'_>| run.verdict.map(|verdict| verdict.verdict);
+    let others = run.rounds.iter().filter(|round| verdict(round) != verdict(run)).count();
+    let told = format!("the middle one of {} rounds", run.rounds.len());
+    if others == 0 { told } else { format!("{told}; {others} of them ended otherwise") }
 }
 
 /// Returns the sample of a server's line, as it is drawn in the figures.

@@ -37,7 +37,11 @@ pub(super) fn faults(runs: &[Run<'_>]) -> Markup {
     let several = runs.len() > 1;
     let told: Vec<_> = runs
         .iter()
-        .flat_map(|run| checks::grouped(&run.faults).into_iter().map(move |fault| (run.name.as_str(), fault)))
+        .flat_map(|run| {
+            let faults: Vec<_> =
+                run.all_rounds().iter().flat_map(|round| round.faults.iter().copied()).collect();
+            checks::grouped(&faults).into_iter().map(move |fault| (run.name.as_str(), fault))
+        })
         .collect();
     html! {
         section {
