@@ -160,14 +160,9 @@ mod tests {
     fn server_and_driver_share_the_processors_where_there_are_enough() {
         let mut scenario = Scenario::default();
         let layout = |scenario: &Scenario, processors: &[usize]| {
-            let Layout { server, driver } = Layout::with(scenario, true, &[], processors);
+            let Layout { server, driver } = Layout::of(scenario, &Target::Child, processors);
             (server, driver)
         };
-        let beside = |taken: &[usize]| Layout::with(&Scenario::default(), false, taken, &[0, 1, 2, 3]).driver;
-        assert_eq!(
-            (beside(&[0]), beside(&[0, 1, 2, 3]), beside(&[])),
-            (vec![1, 2, 3], vec![0, 1, 2, 3], vec![0, 1, 2, 3])
-        );
         assert_eq!(layout(&scenario, &[0]), (vec![], vec![0]));
         assert_eq!(layout(&scenario, &[0, 1]), (vec![0], vec![1]));
         assert_eq!(layout(&scenario, &[2, 3, 5, 7]), (vec![2], vec![3, 5, 7]));
