@@ -130,7 +130,7 @@ async fn ffmpeg_decodes_every_stamped_frame() {
         let decoded = Command::new("ffmpeg")
             .args(["-v", "error", "-xerror", "-i"])
             .arg(&path)
-            .args(["-f", "framecrc", "-vsync", "passthrough", "-"])
+            .args(["-f", "framecrc", "-fps_mode", "passthrough", "-"])
             .output()
             .unwrap();
         let complaints = String::from_utf8_lossy(&decoded.stderr).into_owned();
