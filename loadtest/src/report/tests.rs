@@ -80,7 +80,7 @@ fn limits_that_no_processor_explains_are_told_apart() {
     assert_eq!(kind(&lossy), Kind::Loss);
     assert_eq!(kind(&Sample { socket_drops: 400, ..lossy.clone() }), Kind::SocketBuffers);
     assert_eq!(kind(&Sample { base_ms: 60.0, ..Sample::default() }), Kind::Latency);
-    let one_thread = Sample { cpu_each: 1.0, server_cores: vec![0, 1, 2], driver_each: 0.1, ..lossy.clone() };
+    let one_thread = Sample { cpu_each: 1.0, server_cores: vec![0, 1, 2], driver_each: 0.1, ..lossy };
     assert_eq!(kind(&one_thread), Kind::ServerThread);
     let mut refused = Sample::default().lines();
     for line in &mut refused {

@@ -143,9 +143,9 @@ fn side_by_side(runs: &[Run<'_>]) -> Markup {
                                 @if run.rounds.len() > 1 { p.quiet { (rounds(run)) } }
                                 @if !run.run.sealed { p.quiet { "frames not sealed end to end" } }
                             }
-                            td { p.figure { (fit.figure) } p { (fit.sentence) } }
-                            td { p.word { (failed.head) } (items(&failed)) }
-                            td { p.word { (limit.kind.word()) } p { (fit::sentence_of(&limit.sentence)) } }
+                            td data-head="Viewers that fit" { p.figure { (fit.figure) } p { (fit.sentence) } }
+                            td data-head="What failed" { p.word { (failed.head) } (items(&failed)) }
+                            td data-head="What limits it" { p.word { (limit.kind.word()) } p { (fit::sentence_of(&limit.sentence)) } }
                         }
                     } }
                 }
