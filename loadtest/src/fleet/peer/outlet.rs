@@ -11,7 +11,7 @@ pub trait Outlet {
     fn send(&mut self, socket: &Socket, remote: SocketAddr, bytes: &[u8]);
 }
 
-/// Collects them; [`Peer::send`] gives them to the kernel. A full arena is given to the kernel at once.
+/// Collects them; [`Peer::send`](crate::fleet::peer::Peer::send) gives them to the kernel. A full arena is given to the kernel at once.
 impl Outlet for SendArena {
     fn send(&mut self, socket: &Socket, remote: SocketAddr, bytes: &[u8]) {
         if self.is_full() {
