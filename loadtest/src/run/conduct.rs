@@ -306,9 +306,9 @@ impl Conductor<'_> {
 
     fn server_is_gone(&mut self) -> bool {
         if let Some(words) = self.stand.last_words() {
-            let words =
-                words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned();
-            self.gone(&format!("it ended by itself; its last words: {words}"));
+            let last = words.lines().rev().find(|line| !line.trim().is_empty());
+            let words = last.map_or(" without a word".to_owned(), |last| format!("; its last words: {last}"));
+            self.gone(&format!("it ended by itself{words}"));
         }
         self.circumstances.server_gone
     }
