@@ -93,7 +93,7 @@ impl Fit {
     /// Returns how many viewers fit by a run's steps; a search's own verdict goes before.
     pub(crate) fn of(run: &Run<'_>) -> Self {
         let viewers = |good: bool| {
-            let steps = run.steps.iter().filter(move |step| broken(run, step).is_none() == good);
+            let steps = run.measured().into_iter().filter(move |step| broken(run, step).is_none() == good);
             steps.map(|step| step.viewers)
         };
         let bad = viewers(false).min();
@@ -130,6 +130,10 @@ pub(crate) fn words(run: &Run<'_>) -> Words {
         run.steps.iter().any(|step| Some(step.viewers) == bad && limit::overload(run, step).is_some());
     let (figure, sentence) = match (good, bad) {
         (None, None) => ("–".into(), "No step was measured.".to_owned()),
+        (Some(good), None) if run.verdict.is_some_and(|verdict| verdict.interrupted) => (
+            format!("≥ {}", count(good)),
+            "All that were there were well served; then the run was stopped.".into(),
+        ),
         (Some(good), None) => {
             let sentence = match good {
                 1 => "The one that was tried was well served; more were not tried.".into(),

@@ -73,8 +73,8 @@ fn head(runs: &[Run<'_>], first: &Run<'_>) -> Markup {
                     @if runs.len() == 1 { " of " (first.name) }
                     @if first.run.started_at > 0 { " · " (moment(first.run.started_at)) }
                 }
-                h1 { (scenario(first)) }
-                @if !first.run.about.is_empty() { p.about { (first.run.about) } }
+                h1 { (scenarios(runs)) }
+                @if !first.run.about.is_empty() && runs.iter().all(|run| run.run.about == first.run.about) { p.about { (first.run.about) } }
             }
             @if let [run] = runs { (answers::badge(run)) }
         }
@@ -83,6 +83,17 @@ fn head(runs: &[Run<'_>], first: &Run<'_>) -> Markup {
 
 fn scenario<'a>(run: &Run<'a>) -> &'a str {
     if run.run.scenario.is_empty() { "a run without a name" } else { &run.run.scenario }
+}
+
+/// Returns the names of the scenarios, each once.
+fn scenarios(runs: &[Run<'_>]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for run in runs {
+        if !names.contains(&scenario(run)) {
+            names.push(scenario(run));
+        }
+    }
+    names.join(", ")
 }
 
 fn title(runs: &[Run<'_>]) -> String {

@@ -32,12 +32,17 @@ pub(crate) struct Run<'a> {
 /// comparison: of them the middle one stands for all.
 pub(crate) fn split_all(files: &[Vec<Line>]) -> Vec<Run<'_>> {
     let mut runs: Vec<Run<'_>> = files.iter().flat_map(|lines| middle_of_rounds(split(lines))).collect();
-    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    let names: Vec<(String, &str)> =
+        runs.iter().map(|run| (run.name.clone(), run.run.scenario.as_str())).collect();
     for (index, run) in runs.iter_mut().enumerate() {
-        let same = |range: &[String]| range.iter().filter(|name| **name == run.name).count();
-        if same(&names) > 1 {
-            run.name = format!("{} (run {})", run.name, same(&names[..=index]));
-        }
+        let (name, scenario) = &names[index];
+        let same = |range: &[(String, &str)]| range.iter().filter(|other| other.0 == *name).count();
+        let twice = |range: &[(String, &str)]| range.iter().filter(|other| *other == &names[index]).count();
+        run.name = match (same(&names), twice(&names)) {
+            (1, _) => continue,
+            (_, 1) => format!("{name} ({scenario})"),
+            _ => format!("{name} (run {})", same(&names[..=index])),
+        };
     }
     runs
 }
@@ -145,6 +150,11 @@ impl<'a> Run<'a> {
         names.into_iter().map(part).collect()
     }
 
+    /// Returns what was measured: the steps, or where the run ended before the first was over, what there is of it.
+    pub(crate) fn measured(&self) -> Vec<&'a StepLine> {
+        if self.steps.is_empty() { self.whole.into_iter().collect() } else { self.steps.clone() }
+    }
+
     /// Returns when a step was measured: from and to, seconds since the run began; none where no second is told of it.
     pub(crate) fn time_of(&self, step: &StepLine) -> Option<(f64, f64)> {
         let number = step.step?;
@@ -199,6 +209,9 @@ mod tests {
         let files = [file.clone(), file];
         let names: Vec<String> = split_all(&files).into_iter().map(|run| run.name).collect();
         assert_eq!(names, ["s 1 (run 1)", "s 1 (run 2)"]);
+        let other = RunLine { server: "s 1".into(), scenario: "churn".into(), ..Default::default() };
+        let files = [files[0].clone(), vec![Line::Run(Box::new(other))]];
+        assert_eq!(split_all(&files)[1].name, "s 1 (churn)");
     }
 
     #[test]

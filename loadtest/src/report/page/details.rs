@@ -178,8 +178,7 @@ fn step_list(steps: &[String], each: f64) -> String {
 }
 
 fn honesty_of(run: &Run<'_>) -> Markup {
-    let steps: Vec<&StepLine> =
-        if run.steps.is_empty() { run.whole.into_iter().collect() } else { run.steps.clone() };
+    let steps = run.measured();
     let Some(most) = steps.iter().copied().max_by(|a, b| a.driver_cpu_pct.total_cmp(&b.driver_cpu_pct))
     else {
         return html! { p.quiet { "Nothing was measured." } };
