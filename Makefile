@@ -5,6 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DEMO_SECONDS ?=
 FUZZ_SECONDS ?= 60
+LOAD_FLAGS ?=
 
 # What Debian must provide. Each name is only installed where its probe (see `need`) fails.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -55,6 +56,12 @@ bench: toolchain ## forwarding against the kernel floor, then sealing and groups
 	$(CARGO) bench --locked -p latchkey-relay --bench forward
 	$(CARGO) bench --locked -p latchkey-e2ee --bench e2ee
 
+load: toolchain ## how many viewers this machine carries: a release build, then a search with a report in target/load
+	$(CARGO) build --release --locked -p latchkey-signaling -p latchkey-loadtest --bins
+	@mkdir -p target/load
+	@target=$${CARGO_TARGET_DIR:-target}; $$target/release/latchkey-loadtest breakpoint $(LOAD_FLAGS) --json target/load/breakpoint.jsonl --html target/load/breakpoint.html; \
+		code=$$?; echo "latchkey: the report is target/load/breakpoint.html"; exit $$code
+
 soak: test-tools ## the long runs: 100 restarts, property tests with many cases
 	$(CARGO) build --locked --workspace --bins
 	PROPTEST_CASES=10000 LATCHKEY_SOAK=1 $(CARGO) test --locked --workspace --release -- --include-ignored
@@ -71,4 +78,4 @@ deny: toolchain ## licences, advisories and banned crates (needs cargo-deny)
 clean: ## remove what was built
 	$(CARGO) clean
 
-.PHONY: help toolchain test-tools demo test lint bench soak fuzz deny clean
+.PHONY: help toolchain test-tools demo test lint bench load soak fuzz deny clean
