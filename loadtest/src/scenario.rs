@@ -97,6 +97,7 @@ pub struct Viewers {
     /// How many in the last step.
     pub count: u32,
     /// Numbers of viewers to measure one after the other; empty: `count` only. Its last is `count`.
+    #[serde(deserialize_with = "units::one_or_more")]
     pub steps: Vec<u32>,
     /// Every so many frames of a viewer one is opened and read; 1: all of them. All packets are counted in any case.
     pub opens_one_in: u32,

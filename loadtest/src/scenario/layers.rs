@@ -319,6 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn a_single_step_needs_no_list() {
+        let (_dir, mut layers) = file("[viewers]\nsteps = [25, 50]\ncount = 50\n");
+        for said in ["5", "[5]", "5,"] {
+            layers.set = pairs(&[("viewers.steps", said)]);
+            let viewers = layers.resolve().unwrap().viewers;
+            assert_eq!((viewers.steps.as_slice(), viewers.count), ([5].as_slice(), 5), "{said}");
+        }
+        let (_dir, layers) = file("[viewers]\nsteps = 7\n");
+        assert_eq!(layers.resolve().unwrap().viewers.steps, [7]);
+        for wrong in ["-5", "many", "5.5"] {
+            let (_dir, mut layers) = file("");
+            layers.set = pairs(&[("viewers.steps", wrong)]);
+            let sentence = layers.resolve().unwrap_err().to_string();
+            assert!(sentence.contains("viewers.steps") && sentence.contains("25,50,100"), "{sentence}");
+        }
+    }
+
+    #[test]
     fn more_or_fewer_viewers_keep_the_steps_below() {
         let (_dir, mut layers) = file("[viewers]\nsteps = [25, 50, 100]\ncount = 100\n");
         layers.set = pairs(&[("viewers.count", "60")]);

@@ -168,6 +168,39 @@ reads_and_writes!(Span, BitRate, Percent);
 /// Longer than any run; a larger number is a slip of the pen.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Reads whole numbers, of which a single one needs no list around it.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    struct OneOrMore;
+
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<u32>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("whole numbers such as 25,50,100")
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            let refused = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+            Ok(vec![u32::try_from(number).map_err(refused)?])
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            let refused = |_| E::invalid_value(de::Unexpected::Signed(number), &self);
+            Ok(vec![u32::try_from(number).map_err(refused)?])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut numbers = Vec::new();
+            while let Some(number) = list.next_element()? {
+                numbers.push(number);
+            }
+            Ok(numbers)
+        }
+    }
+
+    deserializer.deserialize_any(OneOrMore)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
