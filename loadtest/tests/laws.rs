@@ -6,6 +6,8 @@ use std::process::Command;
 
 /// Packages of the two servers' wings.
 const RELAY: &[&str] = &["latchkey-wire", "latchkey-relay-core", "latchkey-relay"];
+/// What the relay is measured against: kernel and cipher, nothing of ours.
+const FLOOR: &str = "latchkey-relay-floor";
 const SIGNALING: &[&str] = &["latchkey-api", "latchkey-signaling-core", "latchkey-signaling"];
 /// Packages that must stay free of I/O and clocks.
 const SANS_IO: &[&str] =
@@ -52,6 +54,16 @@ fn servers_cannot_contain_decryption() {
     // The same question must be able to fail: the client does reach them.
     let client = reach("latchkey");
     assert!(client.contains("sframe") && client.contains("mls-rs"), "the client seals frames");
+}
+
+#[test]
+fn the_floor_has_no_crate_of_ours_in_it_and_no_server_has_the_floor() {
+    let ours: Vec<_> =
+        reach(FLOOR).into_iter().filter(|name| name.starts_with("latchkey") && name != FLOOR).collect();
+    assert!(ours.is_empty(), "{FLOOR} reaches {ours:?}: it would measure us by ourselves");
+    for package in RELAY.iter().chain(SIGNALING) {
+        assert!(!reach(package).contains(FLOOR), "{package} ships what only measures it");
+    }
 }
 
 #[test]
@@ -208,8 +220,13 @@ fn dashmap_stays_off_the_packet_path() {
 
 #[test]
 fn unsafe_code_lives_in_named_places_only() {
-    // System calls for batches of datagrams, and the bench's kernel floor with what it asks of the system.
-    let allowed = ["relay/src/batch", "relay/benches/forward/kernel", "relay/benches/forward/cores"];
+    // System calls for batches of datagrams, and the kernel floor; clocks of whoever measures.
+    let allowed = [
+        "relay/src/batch",
+        "relay/floor/src/kernel",
+        "relay/benches/forward/cores",
+        "loadtest/src/observe/cores",
+    ];
     for (path, text) in sources() {
         let speaks = text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();

@@ -11,8 +11,13 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Lets the calling thread, and what it starts from now on, run on the first `count` processors only: where relay and floor
 /// are measured.
 pub(crate) fn measured(count: usize) {
+    pin(of_measured(count));
+}
+
+/// Returns the first `count` processors: where relay and floor are measured.
+pub(crate) fn of_measured(count: usize) -> &'static [usize] {
     let all = allowed();
-    pin(&all[..count.clamp(1, all.len())]);
+    &all[..count.clamp(1, all.len())]
 }
 
 /// Lets the calling thread, and what it starts from now on, run on the processors where nothing is measured; when `count`
@@ -36,11 +41,6 @@ pub(crate) fn allow_sockets(sockets: u64) {
             "forward: {wanted} open files are needed and this process may not have them: ulimit -n {wanted}"
         );
     }
-}
-
-/// Returns the CPU time that the calling thread has used.
-pub(crate) fn thread_cpu() -> Duration {
-    clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default()
 }
 
 /// Returns the CPU time that all threads of a process have used, those that ended included: the sum of what their

@@ -1,22 +1,18 @@
-//! The kernel floor: the least that a fan-out can cost on this machine, with no crate of ours in it.
-//!
-//! One thread receives plain packets and, for each viewer, copies them, rewrites the SSRC, seals with AES-128-GCM under
-//! that viewer's key and sends: one UDP_SEGMENT train per frame and viewer for a burst, one `sendto` per packet when
-//! they come spread. Viewers are sockets with UDP_GRO that other threads drain.
+//! The kernel floor under a workload of the bench: publisher and viewers are here, what lies between is `latchkey-relay-floor`.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use hdrhistogram::Histogram;
+use latchkey_relay_floor::viewer::{self, Reader};
+use latchkey_relay_floor::{self as floor, Leaving, Spent, TAG};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::workload::{Births, PACKET_BYTES, PACKETS_PER_FRAME, Shape, Workload};
-use crate::{DRIVERS, cores, kernel};
+use crate::{DRIVERS, cores};
 
-const HEADER: usize = 12;
-const TAG: usize = 16;
+/// Bytes of a packet as viewers get it.
 const SEALED: usize = PACKET_BYTES + TAG;
 
 /// What the floor cost.
@@ -31,25 +27,24 @@ pub(crate) struct Floor {
 
 /// Runs the floor under `workload` and returns what it cost.
 pub(crate) fn run(workload: &Workload) -> std::io::Result<Floor> {
-    let door = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    kernel::widen(&door);
-    let viewers =
-        (0..workload.viewers).map(|_| kernel::viewer_socket()).collect::<std::io::Result<Vec<_>>>()?;
+    let viewers = (0..workload.viewers).map(|_| viewer::socket()).collect::<std::io::Result<Vec<_>>>()?;
     let addresses = viewers.iter().map(address_of).collect::<std::io::Result<Vec<_>>>()?;
-    let to = door.local_addr()?;
+    let leaving = match workload.shape {
+        Shape::Burst => Leaving::Trains,
+        Shape::Spread => Leaving::Packets,
+    };
+    let floor = floor::Floor::start(leaving, addresses, cores::of_measured(1))?;
     let births = Births::new(workload.frames());
-    let (stop_forward, stop_receive) = (AtomicBool::new(false), AtomicBool::new(false));
+    let stop_receive = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let forwarder = scope.spawn(|| forward(&door, &addresses, workload, &stop_forward));
         // As many readers as the relay's viewers have.
         let receivers: Vec<_> = viewers
             .chunks(viewers.len().div_ceil(DRIVERS))
             .map(|some| scope.spawn(|| receive(some, workload, &births, &stop_receive)))
             .collect();
-        let published = publish(workload, to, &births);
+        let published = publish(workload, &floor, &births);
         std::thread::sleep(Duration::from_millis(300));
-        stop_forward.store(true, Ordering::Relaxed);
-        let (cpu, sent) = forwarder.join().expect("the forwarder does not panic");
+        let spent = floor.stop();
         std::thread::sleep(Duration::from_millis(100));
         stop_receive.store(true, Ordering::Relaxed);
         let (mut latency, mut received) = (empty_histogram(), 0);
@@ -58,26 +53,31 @@ pub(crate) fn run(workload: &Workload) -> std::io::Result<Floor> {
             latency.add(&some).expect("all have the same bounds");
             received += packets;
         }
-        published?;
+        let before = published?;
         let expected = u64::from(workload.frames() - workload.warm_up_frames())
             * u64::from(PACKETS_PER_FRAME)
             * workload.viewers as u64;
         Ok(Floor {
-            us_per_packet: cpu.as_secs_f64() * 1e6 / sent.max(1) as f64,
+            us_per_packet: (spent.cpu - before.cpu).as_secs_f64() * 1e6
+                / (spent.sent - before.sent).max(1) as f64,
             latency,
             loss_pct: 100.0 * (1.0 - received as f64 / expected as f64),
         })
     })
 }
 
-/// Sends every frame at its time.
-fn publish(workload: &Workload, to: SocketAddr, births: &Births) -> std::io::Result<()> {
+/// Sends every frame at its time; returns what the floor had spent before the first measured one.
+fn publish(workload: &Workload, floor: &floor::Floor, births: &Births) -> std::io::Result<Spent> {
     cores::driver(1);
+    let (to, mut before) = (floor.door(), Spent::default());
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let mut packet = [0xA5u8; PACKET_BYTES];
     packet[0] = 0x80;
     let begin = Instant::now();
     for frame in 0..workload.frames() {
+        if frame == workload.warm_up_frames() {
+            before = floor.spent();
+        }
         for index in 0..PACKETS_PER_FRAME {
             let due = begin + workload.due(frame, index);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -93,67 +93,7 @@ fn publish(workload: &Workload, to: SocketAddr, births: &Births) -> std::io::Res
             socket.send_to(&packet, to)?;
         }
     }
-    Ok(())
-}
-
-/// Forwards until told to stop; returns CPU time and packets sent, both of the measured window.
-fn forward(
-    door: &UdpSocket,
-    viewers: &[SocketAddrV4],
-    workload: &Workload,
-    stop: &AtomicBool,
-) -> (Duration, u64) {
-    cores::measured(1);
-    let keys: Vec<LessSafeKey> = (0..viewers.len() as u64)
-        .map(|viewer| {
-            let mut key = [7u8; 16];
-            key[..8].copy_from_slice(&viewer.to_be_bytes());
-            LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).expect("16 bytes are a key"))
-        })
-        .collect();
-    let mut frame: Vec<[u8; PACKET_BYTES]> = Vec::with_capacity(kernel::BATCH);
-    let mut arena = vec![0u8; SEALED * kernel::BATCH];
-    let (mut begin, mut sent) = (None, 0u64);
-    while !stop.load(Ordering::Relaxed) {
-        kernel::receive_batch(door, &mut frame);
-        let Some(newest) = frame.last() else { continue };
-        // A burst leaves as one train, so it waits for its last packet.
-        if workload.shape == Shape::Burst && newest[1] & 0x80 == 0 && frame.len() < kernel::BATCH {
-            continue;
-        }
-        let number = u32::from_be_bytes([newest[4], newest[5], newest[6], newest[7]]);
-        if begin.is_none() && number >= workload.warm_up_frames() {
-            (begin, sent) = (Some(cores::thread_cpu()), 0);
-        }
-        for (viewer, (address, key)) in viewers.iter().zip(&keys).enumerate() {
-            for (packet, out) in frame.iter().zip(arena.chunks_exact_mut(SEALED)) {
-                seal(packet, viewer as u32, key, out);
-            }
-            let bytes = &arena[..frame.len() * SEALED];
-            match workload.shape {
-                Shape::Burst => kernel::send_train(door, bytes, SEALED, *address),
-                Shape::Spread => bytes.chunks_exact(SEALED).for_each(|packet| {
-                    let _ = door.send_to(packet, address);
-                }),
-            }
-        }
-        sent += (frame.len() * viewers.len()) as u64;
-        frame.clear();
-    }
-    (begin.map_or(Duration::ZERO, |begin| cores::thread_cpu() - begin), sent)
-}
-
-fn seal(packet: &[u8; PACKET_BYTES], viewer: u32, key: &LessSafeKey, out: &mut [u8]) {
-    out[..PACKET_BYTES].copy_from_slice(packet);
-    out[8..12].copy_from_slice(&(viewer + 1).to_be_bytes());
-    let mut nonce = [0u8; 12];
-    nonce[..6].copy_from_slice(&packet[2..8]);
-    let (header, rest) = out.split_at_mut(HEADER);
-    let (body, tag) = rest.split_at_mut(PACKET_BYTES - HEADER);
-    let sealed = key
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&*header), body)
-        .expect("a packet is short enough to seal");
-    tag.copy_from_slice(sealed.as_ref());
+    Ok(before)
 }
 
 /// Drains viewers; returns the age of frames and the packets of the measured window.
@@ -168,25 +108,25 @@ fn receive(
     let mut polled: Vec<PollFd<'_>> =
         viewers.iter().map(|viewer| PollFd::new(viewer, PollFlags::IN)).collect();
     let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-    let mut buffer = vec![0u8; 1 << 16];
+    let mut reader = Reader::default();
     while !stop.load(Ordering::Relaxed) {
         // When it is interrupted, nobody is ready.
         let _ = poll(&mut polled, Some(&patience));
         for (viewer, _) in viewers.iter().zip(&polled).filter(|(_, polled)| !polled.revents().is_empty()) {
-            while let Some((length, arrival)) = kernel::receive_train(viewer, &mut buffer) {
-                for packet in buffer[..length].chunks_exact(SEALED) {
+            while reader.read(viewer, |train| {
+                for packet in train.packets().filter(|packet| packet.len() == SEALED) {
                     let frame = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
                     if frame < workload.warm_up_frames() {
                         continue;
                     }
                     received += 1;
                     if packet[1] & 0x80 != 0
-                        && let Some(age) = births.age(frame, arrival)
+                        && let Some(age) = births.age(frame, train.arrival)
                     {
                         latency.saturating_record(age);
                     }
                 }
-            }
+            }) {}
         }
     }
     (latency, received)

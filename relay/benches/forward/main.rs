@@ -12,7 +12,6 @@
 
 mod cores;
 mod floor;
-mod kernel;
 mod keys;
 mod peer;
 mod publisher;
