@@ -1,5 +1,7 @@
 //! Real processes under the demo and the tests: started in a directory of their own, watched line by line, always ended.
 
+mod starter;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -47,7 +49,7 @@ pub enum ProcessError {
     },
 }
 
-/// A running program; dropped, it is killed and reaped.
+/// A running program; dropped, it is killed and reaped. It is killed, too, when this process ends without that.
 pub struct Process {
     name: String,
     child: std::process::Child,
@@ -106,8 +108,8 @@ impl Process {
         let failed = |source| ProcessError::NotStarted { name: name.to_owned(), source };
         let log = dir.join(format!("{name}.log"));
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
-        let mut child = place
-            .command(path)
+        let mut command = place.command(path);
+        command
             .args(args)
             // The keyring of whoever runs this is theirs.
             .env("LATCHKEY_VAULT", "keyfile")
@@ -116,9 +118,8 @@ impl Process {
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .map_err(failed)?;
+            .stderr(stderr);
+        let mut child = starter::start(command).map_err(failed)?;
         let stdout = child.stdout.take().expect("stdout was asked for as a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
