@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::compare::foreign::Foreign;
 use crate::compare::table::Row;
 use crate::live::Snapshot;
-use crate::measure::line::{Line, StepLine, Verdict};
+use crate::measure::line::{Line, Party, StepLine};
 use crate::observe::cores;
 use crate::run::stage::Steps;
 use crate::run::target::Target;
@@ -49,10 +49,16 @@ pub struct Compared {
     pub theirs: String,
     /// Every figure, for every number of viewers.
     pub rows: Vec<Row>,
-    /// Runs that cannot be judged, because the driver was the limit or they were stopped.
-    pub inconclusive: u32,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
+}
+
+impl Compared {
+    /// Returns whether medians rest on rounds in which the driver was the limit: then they say little of the servers.
+    #[must_use]
+    pub fn rests_on_driver(&self) -> bool {
+        self.rows.iter().any(Row::rests_on_driver)
+    }
 }
 
 /// Why nothing was compared.
@@ -119,13 +125,8 @@ pub fn compare(
     let _pinned = pin.then(|| Pinned::both(comparison, scenario.server.shards as usize)).transpose()?;
     let foreign = Target::Foreign(Box::new(theirs.clone()));
     let mut sides = [Side::new(ours.clone()), Side::new(foreign)];
-    let mut compared = Compared {
-        ours: String::new(),
-        theirs: theirs.name.clone(),
-        rows: Vec::new(),
-        inconclusive: 0,
-        interrupted: false,
-    };
+    let mut compared =
+        Compared { ours: String::new(), theirs: theirs.name.clone(), rows: Vec::new(), interrupted: false };
     'rounds: for round in 1..=*rounds {
         for side in &mut sides {
             let order = Order { scenario: scenario.clone(), target: side.target.clone(), drivers: *drivers };
@@ -133,7 +134,6 @@ pub fn compare(
             let mut heard = Hearing { inner: &mut *witness, side };
             match run::run(&order, &mut steps, &mut heard, stop) {
                 Ok(verdict) => {
-                    compared.inconclusive += u32::from(verdict.verdict == Verdict::Inconclusive);
                     compared.interrupted |= verdict.interrupted;
                 }
                 Err(RunError::Stopped) => compared.interrupted = true,
@@ -147,6 +147,9 @@ pub fn compare(
     let [ours, theirs] = sides;
     compared.ours = ours.name();
     compared.rows = table::rows(&ours.steps, &theirs.steps);
+    for row in &mut compared.rows {
+        (row.overloaded, row.rounds) = ours.overloaded(row.viewers).max(theirs.overloaded(row.viewers));
+    }
     Ok(compared)
 }
 
@@ -156,11 +159,20 @@ struct Side {
     /// As its runs call it.
     server: Option<String>,
     steps: Vec<StepLine>,
+    /// Of which of these steps the driver was the limit.
+    overloaded: Vec<bool>,
 }
 
 impl Side {
     fn new(target: Target) -> Self {
-        Self { target, server: None, steps: Vec::new() }
+        Self { target, server: None, steps: Vec::new(), overloaded: Vec::new() }
+    }
+
+    /// Returns in how many rounds with so many viewers the driver was the limit, and how many there were.
+    fn overloaded(&self, viewers: u64) -> (usize, usize) {
+        let these = self.steps.iter().zip(&self.overloaded).filter(|(step, _)| step.viewers == viewers);
+        let (limited, all): (Vec<_>, Vec<_>) = these.partition(|(_, overloaded)| **overloaded);
+        (limited.len(), limited.len() + all.len())
     }
 
     fn name(&self) -> String {
@@ -182,7 +194,16 @@ impl Witness for Hearing<'_> {
     fn line(&mut self, line: &Line) {
         match line {
             Line::Run(run) => self.side.server = Some(run.server.clone()),
-            Line::Step(step) if step.step.is_some() => self.side.steps.push((**step).clone()),
+            Line::Step(step) if step.step.is_some() => {
+                self.side.steps.push((**step).clone());
+                self.side.overloaded.push(false);
+            }
+            // It is told right after the step that it is about.
+            Line::Fault(fault) if fault.party == Party::Driver && fault.code == "driver-overloaded" => {
+                if let Some(last) = self.side.overloaded.last_mut() {
+                    *last = true;
+                }
+            }
             _ => {}
         }
         self.inner.line(line);

@@ -65,13 +65,6 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
             comparison.rounds
         )?;
         write!(out, "{text}")?;
-        if compared.inconclusive > 0 {
-            writeln!(
-                out,
-                "\n{} of the runs cannot be judged: the driver was the limit. Its figures say little about the servers.",
-                compared.inconclusive
-            )?;
-        }
     }
-    Ok(if compared.interrupted || compared.inconclusive > 0 { INCONCLUSIVE } else { 0 })
+    Ok(if compared.interrupted || compared.rests_on_driver() { INCONCLUSIVE } else { 0 })
 }

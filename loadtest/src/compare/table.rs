@@ -48,6 +48,10 @@ pub struct Row {
     pub ours: Option<Spread>,
     /// Theirs.
     pub theirs: Option<Spread>,
+    /// Rounds with so many viewers in which the driver was the limit, of the server that had more of them.
+    pub overloaded: usize,
+    /// All rounds of that server with so many viewers.
+    pub rounds: usize,
 }
 
 /// Everything that is compared, in the order of the table.
@@ -109,6 +113,12 @@ impl Row {
         (ours.abs() > f64::EPSILON).then(|| theirs / ours)
     }
 
+    /// Returns whether a median may be one of a round in which the driver was the limit: where these are half or more.
+    #[must_use]
+    pub fn rests_on_driver(&self) -> bool {
+        self.overloaded > 0 && self.overloaded * 2 >= self.rounds
+    }
+
     /// Returns whether every round of one server was better than every round of the other; only then the difference is
     /// more than the scatter of the rounds.
     #[must_use]
@@ -136,6 +146,8 @@ pub fn rows(ours: &[StepLine], theirs: &[StepLine]) -> Vec<Row> {
         better: figure.better,
         ours: spread(ours, viewers, figure),
         theirs: spread(theirs, viewers, figure),
+        overloaded: 0,
+        rounds: 0,
     };
     viewers.iter().flat_map(|viewers| FIGURES.iter().map(move |figure| row(*viewers, figure))).collect()
 }
@@ -170,10 +182,25 @@ pub fn render(rows: &[Row], ours: &str, theirs: &str) -> String {
             viewers = Some(row.viewers);
             let head = format!("{} viewers", row.viewers);
             line([&head, heads[1], heads[2], heads[3]]);
+            if let Some(remark) = remark(row) {
+                line([&remark, "", "", ""]);
+            }
         }
         line(cells.each_ref().map(String::as_str));
     }
     text
+}
+
+/// What is to be known of a number of viewers before its figures are read.
+fn remark(row: &Row) -> Option<String> {
+    let Row { overloaded, rounds, .. } = row;
+    let says = if row.rests_on_driver() {
+        "these figures say little of the servers"
+    } else {
+        "the medians do not rest on it"
+    };
+    (*overloaded > 0)
+        .then(|| format!("! the driver was the limit in {overloaded} of {rounds} rounds: {says}"))
 }
 
 fn told(spread: Option<Spread>) -> String {
@@ -247,5 +274,23 @@ mod tests {
         assert!(line.contains("1.10 (1.00…1.20)") && line.contains("2.20 (2.00…2.40)"), "{line}");
         assert!(line.ends_with("2.00 *"), "{line}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn rounds_of_an_overloaded_driver_are_told_and_weighed() {
+        let steps = [step(5, 1.0, None), step(5, 1.2, None), step(5, 9.0, None)];
+        let told = |overloaded| {
+            let mut rows = rows(&steps, &steps);
+            rows.iter_mut().for_each(|row| (row.overloaded, row.rounds) = (overloaded, 3));
+            (rows[0].rests_on_driver(), render(&rows, "ours", "theirs"))
+        };
+        assert!(!told(0).0 && !told(0).1.contains("driver"));
+        let (rests, text) = told(1);
+        assert!(
+            !rests && text.contains("the driver was the limit in 1 of 3 rounds: the medians do not"),
+            "{text}"
+        );
+        let (rests, text) = told(2);
+        assert!(rests && text.contains("in 2 of 3 rounds: these figures say little"), "{text}");
     }
 }
