@@ -155,6 +155,10 @@ impl Plan for Search {
         false
     }
 
+    fn bounds(&self) -> Option<Bounds> {
+        Some(self.bounds)
+    }
+
     fn judge(&self, verdict: VerdictLine) -> VerdictLine {
         let found = match (verdict.verdict, self.last_good) {
             // What must never be outweighs what is carried; what a scenario asserts of its own run is not asked here.

@@ -50,6 +50,8 @@ pub struct CameraState {
     pub id: CameraId,
     /// Whether ICE and DTLS are done, the server is still heard of, and it lives.
     pub connected: bool,
+    /// SRTP suite that it and the server agreed on; none before it is connected.
+    pub srtp: Option<&'static str>,
     /// Frames that it has sent: the next one has this number.
     pub frames: u64,
     /// Epoch whose keys seal its frames; none where they are not sealed.

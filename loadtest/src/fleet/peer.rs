@@ -8,7 +8,9 @@
 //! `mid` is offered as a header extension, so that packets of different servers have one size.
 
 mod error;
+mod event;
 mod outlet;
+mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +24,11 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::error::RtcError;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, ExtensionMap, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 pub use crate::fleet::peer::error::PeerError;
+pub use crate::fleet::peer::event::{Outgoing, PeerEvent};
 pub use crate::fleet::peer::outlet::Outlet;
 use crate::fleet::peer::outlet::PATIENCE;
 
@@ -63,39 +66,6 @@ pub struct Offer {
     pending: SdpPendingOffer,
 }
 
-/// What happens at a client.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "nearly all of them are packets, and a box for each costs more")]
-pub enum PeerEvent {
-    /// ICE and DTLS are done.
-    Connected,
-    /// The way to the server is lost; ICE may still find it again.
-    Disconnected,
-    /// The way to the server was found again.
-    Reconnected,
-    /// The server ended the connection.
-    Closed,
-    /// The server wants a key frame.
-    KeyFrameWanted,
-    /// An authentic RTP packet. One that came as a retransmission has its first number, SSRC and payload type here.
-    Packet(RtpPacket, SystemTime),
-    /// So many NACK messages went out (a client that views) or came in (one that publishes) since this was told last.
-    Nacks(u64),
-}
-
-/// One packet to be sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// Sequence number, counted on beyond 16 bits.
-    pub sequence: u64,
-    /// RTP timestamp, ticks of 90 kHz.
-    pub timestamp: u32,
-    /// Last packet of its frame.
-    pub marker: bool,
-    /// Payload, packetised.
-    pub payload: &'a [u8],
-}
-
 /// A client with a socket of its own; the caller drives it.
 pub struct Peer {
     rtc: Rtc,
@@ -108,6 +78,7 @@ pub struct Peer {
     local: SocketAddr,
     payload_type: Option<Pt>,
     connected: bool,
+    srtp: Option<&'static str>,
     due: Instant,
     nacks: u64,
 }
@@ -124,6 +95,7 @@ impl Peer {
         let mut extensions = ExtensionMap::empty();
         extensions.set(1, Extension::RtpMid);
         let config = RtcConfig::new()
+            .set_crypto_provider(suite::provider())
             .set_rtp_mode(true)
             .set_extension_map(extensions)
             .clear_codecs()
@@ -153,6 +125,7 @@ impl Peer {
             local,
             payload_type: None,
             connected: false,
+            srtp: None,
             due: now,
             nacks: 0,
         };
@@ -196,6 +169,12 @@ impl Peer {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Returns the SRTP suite that it and the server agreed on, by its registered name; none before DTLS is done.
+    #[must_use]
+    pub fn srtp(&self) -> Option<&'static str> {
+        self.srtp
     }
 
     /// Returns whether it still lives: a closed client does nothing more.
@@ -342,6 +321,9 @@ impl Peer {
             match self.rtc.poll_output()? {
                 Output::Timeout(due) => {
                     self.due = due;
+                    if self.srtp.is_none() {
+                        self.srtp = suite::asked();
+                    }
                     return Ok(());
                 }
                 Output::Transmit(transmit) => {

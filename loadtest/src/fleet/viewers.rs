@@ -56,6 +56,10 @@ pub struct ViewerState {
     pub frames_expected: u64,
     /// Of these, opened.
     pub frames_opened: u64,
+    /// Packets whose time was over since this was told last, see [`ViewerTally`](crate::measure::tally::ViewerTally).
+    pub expected: u64,
+    /// Of these, not received in their first transmission.
+    pub lost_first: u64,
     /// Why it watches no more, one sentence; never of one that was told to leave.
     pub ended: Option<String>,
     /// Whose fault that is.
@@ -153,6 +157,8 @@ impl Viewers {
             first_frame_at: None,
             frames_expected: 0,
             frames_opened: 0,
+            expected: 0,
+            lost_first: 0,
             ended: Some("the thread that drove it has ended: a fault of this program".to_owned()),
             party: Some(Party::Driver),
         })

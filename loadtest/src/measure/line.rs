@@ -39,7 +39,8 @@ pub struct RunLine {
     pub server_is_child: bool,
     /// `webrtc`.
     pub transport: String,
-    /// How media is sealed on the way to a viewer, such as `SRTP AEAD_AES_128_GCM`.
+    /// How media is sealed between client and server, such as `SRTP AEAD_AES_128_GCM`: what the first camera's connection
+    /// came to; viewers offer the same suites.
     pub srtp: String,
     /// Whether frames are sealed end to end.
     pub sealed: bool,
@@ -71,6 +72,12 @@ pub struct RunLine {
     pub networks: Vec<(String, f64)>,
     /// Seconds that a step measures.
     pub step_seconds: f64,
+    /// `breakpoint` only: packets that may be lost where viewers count as carried, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_loss_pct: Option<f64>,
+    /// `breakpoint` only: p99 of the frames' latency at the most where viewers count as carried, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_p99_ms: Option<f64>,
     /// Processors that the server may use; empty: all.
     pub server_cores: Vec<u64>,
     /// Processors that the driver may use; empty: all.

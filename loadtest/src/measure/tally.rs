@@ -30,7 +30,7 @@ pub struct ViewerTally {
     pub frames_refused: u64,
     /// Frames that a device opened although a removal had taken it out of their epoch. Always a fault.
     pub opened_by_removed: u64,
-    /// Packets asked for again.
+    /// Messages that ask for packets again (NACKs); each may ask for several.
     pub nacks: u64,
     /// Key frames asked for.
     pub plis: u64,
@@ -55,7 +55,7 @@ pub struct CameraTally {
     pub bytes: u64,
     /// Of these packets, sent more than 2 ms after their time: the driver was too slow.
     pub late: u64,
-    /// Packets that the server asked for again.
+    /// Messages of the server that ask for packets again (NACKs); each may ask for several.
     pub nacks: u64,
     /// Key frames that the server asked for.
     pub plis: u64,

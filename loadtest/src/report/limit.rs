@@ -272,17 +272,18 @@ impl Judge<'_> {
     }
 
     fn latency(&self) -> Limit {
-        let bound = Bounds::of(self.run).p99_ms;
+        let bound = Bounds::of(self.run)
+            .p99_ms
+            .map_or(String::new(), |bound| format!(" (asked: at most {})", short(bound)));
         let forward = self.step.server.as_ref().map(|server| server.forward_p99_ms).filter(|ms| *ms > 0.0);
         let forward = forward
             .map_or(String::new(), |ms| format!(", of which the server says it took {} ms", short(ms)));
         let networks = self.networks().map_or(String::new(), |names| format!(" over {names}"));
         let sentence = format!(
-            "latency: 1 % of the frames took longer than {} ms at {} viewers{networks} (asked: at most {}){forward}, with \
+            "latency: 1 % of the frames took longer than {} ms at {} viewers{networks}{bound}{forward}, with \
              the server's CPU at {}",
             short(self.step.frame_latency.p99_ms),
             count(self.step.viewers),
-            short(bound),
             self.cpu(),
         );
         Limit { kind: Kind::Latency, sentence }

@@ -178,7 +178,8 @@ impl<'a> Run<'a> {
 
     /// Returns whether the run searched for the largest number of viewers.
     pub(crate) fn is_search(&self) -> bool {
-        self.run.scenario == "breakpoint"
+        self.run.max_p99_ms.is_some()
+            || self.run.scenario == "breakpoint"
             || self.verdict.is_some_and(|v| v.last_good.is_some() || v.first_bad.is_some())
     }
 }

@@ -227,6 +227,8 @@ impl Sample {
             opens_one_in: 1,
             networks: self.networks.clone(),
             step_seconds: self.seconds as f64,
+            max_loss_pct: None,
+            max_p99_ms: None,
             server_cores: self.server_cores.clone(),
             driver_cores: vec![2],
             machine: Machine {
@@ -352,7 +354,11 @@ impl Sample {
             joins: JoinTally {
                 begun: viewers,
                 seen: viewers,
-                failed: if viewers < 100 { 0 } else { self.faults.len() as u64 },
+                failed: if viewers < 100 {
+                    0
+                } else {
+                    self.faults.iter().filter(|fault| fault.party == Party::Server).count() as u64
+                },
                 left: 0,
             },
             frame_latency: latency.figures(true),

@@ -5,7 +5,7 @@ use crate::report::limit::{Kind, find};
 use crate::report::run::split;
 use crate::report::sample::{Sample, cases};
 use crate::report::table::{self, Paint};
-use crate::report::{ReadError, limit, page, read};
+use crate::report::{ReadError, fit, limit, page, read};
 
 /// A driver that is late where nothing went wrong hides nothing; where something did, nothing can be told.
 #[test]
@@ -36,6 +36,39 @@ fn a_run_that_could_not_begin_says_why() {
     let Some(Line::Verdict(verdict)) = lines.last_mut() else { panic!("no verdict") };
     verdict.limit = "no server answers at this address".into();
     assert_eq!(limit(&lines), "no server answers at this address");
+}
+
+/// Half of the frames of a lossy network may be late where the scenario asks for nothing of the kind.
+#[test]
+fn steps_are_judged_by_what_the_scenario_asserts() {
+    let late = Sample { base_ms: 60.0, checks: vec![("loss_pct", 1.0)], ..Sample::default() };
+    let lines = late.lines();
+    let words = fit::words(&split(&lines)[0]);
+    assert_eq!(words.figure, "≥ 100");
+    assert!(words.sentence.contains("Judged by what the scenario asserts: loss"), "{}", words.sentence);
+    assert!(words.sentence.contains("p99, of which it asserts nothing, was"), "{}", words.sentence);
+    assert_eq!(find(&split(&lines)[0]).kind, Kind::Nothing);
+
+    let unasked = Sample { checks: Vec::new(), ..late.clone() }.lines();
+    let words = fit::words(&split(&unasked)[0]);
+    assert!(words.figure.starts_with('<'), "{words:?}");
+    assert!(words.sentence.contains("The scenario asserts nothing of it"), "{}", words.sentence);
+}
+
+/// What a search asks for stands in its first line.
+#[test]
+fn a_search_brings_its_bounds() {
+    let cases = cases();
+    let (_, files) = cases.iter().find(|(case, _)| *case == "search").unwrap();
+    let mut lines = files[0].clone();
+    let bounds = |lines: &[Line]| {
+        let bounds = fit::Bounds::of(&split(lines)[0]);
+        (bounds.loss_pct, bounds.p99_ms)
+    };
+    assert_eq!(bounds(&lines), (Some(0.5), Some(100.0)));
+    let Some(Line::Run(run)) = lines.first_mut() else { panic!("no run") };
+    (run.max_loss_pct, run.max_p99_ms) = (Some(2.0), Some(20.0));
+    assert_eq!(bounds(&lines), (Some(2.0), Some(20.0)));
 }
 
 fn kind(name: &str) -> Kind {

@@ -54,7 +54,9 @@ async fn go(
         opened = opening::open(order, stand, layout, witness) => opened?,
         () = stop.cancelled() => return Err(RunError::Stopped),
     };
-    let Opened { crew, entrance, cameras, exits, intruders, cast, line } = opened;
+    let Opened { crew, entrance, cameras, exits, intruders, cast, mut line } = opened;
+    line.max_loss_pct = plan.bounds().map(|bounds| bounds.loss_pct);
+    line.max_p99_ms = plan.bounds().map(|bounds| bounds.p99_ms);
     let threads = order.drivers.unwrap_or_else(|| layout.driver.len().saturating_sub(1)).max(1);
     let viewers = Viewers::start(threads, &layout.driver)?;
     let opens_one_in = order.scenario.viewers.opens_one_in;
@@ -84,6 +86,7 @@ async fn go(
         own_cpu: process::own_cpu(),
         joins: (0, 0),
         viewer_cpu: Duration::ZERO,
+        waits: [Duration::ZERO; 2],
         circumstances: Circumstances::default(),
         saw_process: false,
     };
@@ -109,6 +112,8 @@ struct Conductor<'a> {
     joins: (u64, u64),
     /// CPU of the viewers' threads since the step's figures count.
     viewer_cpu: Duration,
+    /// The two longest that a datagram waited for these threads since then, of different seconds, the longest first.
+    waits: [Duration; 2],
     circumstances: Circumstances,
     saw_process: bool,
 }
@@ -213,8 +218,8 @@ impl Conductor<'_> {
                 Do::Measure => {
                     let Stage { number, viewers, .. } = schedule.stage();
                     self.cut(Mark::Begins { step: number, viewers: u64::from(viewers) }, sampler);
-                    self.floor.health.begin();
-                    self.viewer_cpu = Duration::ZERO;
+                    self.floor.begin();
+                    (self.viewer_cpu, self.waits) = (Duration::ZERO, [Duration::ZERO; 2]);
                 }
                 Do::End => self.cut(Mark::Ends { viewers_ok: 0 }, sampler),
             }
@@ -228,8 +233,10 @@ impl Conductor<'_> {
     fn cut(&mut self, mark: Mark, sampler: &mut Sampler) {
         let now = Instant::now();
         self.looked_at = now;
-        let (mut window, viewer_cpu) = self.floor.take(now, &mut self.faults);
-        self.viewer_cpu += viewer_cpu;
+        let (mut window, drive) = self.floor.take(now, &mut self.faults);
+        self.viewer_cpu += drive.cpu;
+        let [longest, second] = self.waits;
+        self.waits = [longest.max(drive.longest_wait), second.max(longest.min(drive.longest_wait))];
         window.length = now - self.cut_at;
         self.cut_at = now;
         let own_cpu = process::own_cpu();
@@ -281,24 +288,27 @@ impl Conductor<'_> {
     /// Notes what is nobody's fault but the driver's or the network's.
     fn note_surroundings(&mut self, step: &StepLine) {
         let busy = 100.0 * self.viewer_cpu.as_secs_f64() / (step.seconds * self.threads as f64).max(1e-3);
-        if let Some(text) = court::overload(step, busy) {
+        let shown = court::overload(step, busy).or_else(|| court::stalled(step, self.waits));
+        if let Some(text) = shown {
             self.circumstances.driver_overloaded = true;
             self.faults.note(Party::Driver, "driver-overloaded", text);
         }
-        let networks: Vec<String> = self
-            .order
-            .scenario
-            .network
+        let lost: Vec<String> = self
+            .floor
+            .networks
             .iter()
-            .filter(|network| network.profile != "fair")
-            .map(|network| format!("{} ({})", network.profile, network.share))
+            .filter(|(_, (_, lost))| *lost > 0)
+            .map(|(profile, (expected, lost))| {
+                format!(
+                    "{profile} {:.2} % ({lost} of {expected})",
+                    100.0 * *lost as f64 / (*expected).max(1) as f64
+                )
+            })
             .collect();
-        if !networks.is_empty() && step.viewer.lost_first > 0 {
+        if !lost.is_empty() {
             let text = format!(
-                "{} of {} packets did not come at first: the scenario has viewers on {}, which lose some",
-                step.viewer.lost_first,
-                step.viewer.expected,
-                networks.join(", ")
+                "packets that did not come at first, as the scenario asks for these networks: {}",
+                lost.join(", ")
             );
             self.faults.note(Party::Network, "network-loss", text);
         }

@@ -1,5 +1,7 @@
 //! The verdict: the scenario's assertions, and whether the figures may be held against the server at all.
 
+use std::time::Duration;
+
 use crate::measure::line::{Check, Line, Party, StepLine, Verdict, VerdictLine};
 use crate::report;
 use crate::report::limit::{BUSY_PCT, LATE_PCT};
@@ -37,6 +39,20 @@ pub(crate) fn overload(line: &StepLine, viewer_threads_pct: f64) -> Option<Strin
         format!(
             "{:.1} % of the packets left the cameras more than 2 ms late: the driver is the limit, not the server",
             line.driver_late_pct
+        )
+    })
+}
+
+/// Returns what shows that the viewers' threads did not get to their packets in time; none where they did. `waits` are the
+/// two longest that a datagram waited, of different seconds: one moment in which something else had the processor is none.
+pub(crate) fn stalled(line: &StepLine, waits: [Duration; 2]) -> Option<String> {
+    let [longest, second] = waits;
+    (second > LONGEST_WAIT).then(|| {
+        format!(
+            "packets lay in the driver's sockets for up to {} ms with {} viewers before a thread came to read them: the \
+             driver is the limit, not the server",
+            longest.as_millis(),
+            line.viewers
         )
     })
 }
@@ -115,6 +131,9 @@ fn limit_of(verdict: Verdict, circumstances: Circumstances, lines: &[Line]) -> S
     report::limit(lines)
 }
 
+/// A datagram may wait so long for the thread that reads it.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +170,14 @@ mod tests {
         assert_eq!(verdict(&Scenario::default(), &breach, stopped), Verdict::Fail);
         let gone = Circumstances { server_gone: true, ..stopped };
         assert_eq!(verdict(&Scenario::default(), &StepLine::default(), gone), Verdict::Fail);
+    }
+
+    #[test]
+    fn one_stall_is_no_overload() {
+        let ms = Duration::from_millis;
+        let line = StepLine { viewers: 9, ..StepLine::default() };
+        assert_eq!(stalled(&line, [ms(400), ms(50)]), None);
+        assert!(stalled(&line, [ms(400), ms(51)]).unwrap().contains("up to 400 ms with 9 viewers"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fleets of a run and everybody in them: lets viewers join and leave, has devices removed, and passes keys on.
 
+mod removals;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -38,8 +40,10 @@ pub(crate) struct Floor {
     pub(crate) health: Health,
     /// What joins and removals counted since it was taken last, and what the fleets counted by then.
     window: Window,
-    /// CPU of the threads that drive viewers, since it was taken last.
-    viewer_cpu: Duration,
+    /// How its threads did, since it was taken last.
+    drive: Drive,
+    /// Packets expected and lost at first by viewers on each network, since [`Floor::begin`].
+    pub(crate) networks: BTreeMap<&'static str, (u64, u64)>,
     entrance: Entrance,
     crew: Option<Crew>,
     intruders: Option<Intruders>,
@@ -61,6 +65,15 @@ pub(crate) struct Floor {
     sent_away: Vec<(Instant, ViewerId)>,
     removed: u32,
     camera_faults: HashSet<u32>,
+}
+
+/// How the threads that drive viewers did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drive {
+    /// CPU that they used.
+    pub(crate) cpu: Duration,
+    /// The longest that a datagram lay in its socket before it was read.
+    pub(crate) longest_wait: Duration,
 }
 
 /// What a floor is made of.
@@ -85,7 +98,8 @@ impl Floor {
             cast,
             health: Health::default(),
             window: Window::default(),
-            viewer_cpu: Duration::ZERO,
+            drive: Drive::default(),
+            networks: BTreeMap::new(),
             entrance,
             crew,
             intruders,
@@ -192,14 +206,20 @@ impl Floor {
 
     /// Looks at everybody: who has seen a first frame, who has ended, who was given its time.
     pub(crate) fn look(&mut self, now: Instant, faults: &mut Faults) {
-        let Taken { mut window, states, .. } = self.viewers.take();
-        self.viewer_cpu += window.driver_cpu;
+        let Taken { mut window, states, longest_wait } = self.viewers.take();
+        self.drive.cpu += window.driver_cpu;
+        self.drive.longest_wait = self.drive.longest_wait.max(longest_wait);
         // Joins are counted here: the fleet does not know of those that the server refused.
         window.joins = crate::measure::tally::JoinTally::default();
         window.length = Duration::ZERO;
         self.window.then(&window);
         for state in states {
             self.health.add(state.id, state.frames_expected, state.frames_opened);
+            if let Some(profile) = self.cast.get(state.id).and_then(|(part, _)| part.network) {
+                let (expected, lost) = self.networks.entry(profile.name()).or_default();
+                *expected += state.expected;
+                *lost += state.lost_first;
+            }
             if state.first_frame_at.is_some() && self.cast.sees(state.id) {
                 self.since.remove(&state.id);
                 self.window.joins.seen += 1;
@@ -230,8 +250,14 @@ impl Floor {
         self.look_at_cameras(faults);
     }
 
-    /// Returns what was counted since this was asked last, cameras too, and the CPU of the viewers' threads.
-    pub(crate) fn take(&mut self, now: Instant, faults: &mut Faults) -> (Window, Duration) {
+    /// What is told of the viewers themselves counts from now on.
+    pub(crate) fn begin(&mut self) {
+        self.health.begin();
+        self.networks.clear();
+    }
+
+    /// Returns what was counted since this was asked last, cameras too, and how the viewers' threads did.
+    pub(crate) fn take(&mut self, now: Instant, faults: &mut Faults) -> (Window, Drive) {
         self.look(now, faults);
         let mut cameras = self.cameras.take();
         // Who is there is what this floor says; the window of the cameras knows of none.
@@ -252,7 +278,7 @@ impl Floor {
         }
         window.viewers = u64::from(self.crowd().watching);
         window.cameras = cameras.cameras;
-        (window, std::mem::take(&mut self.viewer_cpu))
+        (window, std::mem::take(&mut self.drive))
     }
 
     /// Returns how many of those who watch are well served.
@@ -322,72 +348,6 @@ impl Floor {
         }
     }
 
-    fn hear(&mut self, news: CrewNews) {
-        match news {
-            CrewNews::Hold { camera } => {
-                if let Some(id) = self.cast.number_of(camera) {
-                    self.cameras.hold(id, true);
-                }
-            }
-            CrewNews::Release { camera } => {
-                if let Some(id) = self.cast.number_of(camera) {
-                    self.cameras.hold(id, false);
-                }
-            }
-            CrewNews::Removed { member } => {
-                self.leaving.insert(member);
-                self.take_out(member);
-            }
-            CrewNews::Rekey { camera, keys } => {
-                let Some(id) = self.cast.number_of(camera) else { return };
-                self.cameras.rekey(id, keys);
-                let out = self.leaving.iter().filter(|member| member.household == camera.household);
-                for viewer in out.flat_map(|member| self.cast.at(id, *member)) {
-                    self.viewers.removed(viewer);
-                }
-            }
-            CrewNews::Keys { camera, member } => {
-                let (Some(crew), Some(id)) = (&self.crew, self.cast.number_of(camera)) else { return };
-                for viewer in self.cast.at(id, member) {
-                    // One that was removed meanwhile has no keys to be given.
-                    if let Ok(keys) = crew.keys(camera, member) {
-                        self.viewers.keys(viewer, keys);
-                    }
-                }
-            }
-        }
-    }
-
-    fn removal_done(&mut self, member: MemberRef, done: Result<Removal, CrewError>, faults: &mut Faults) {
-        self.pending.remove(&member);
-        match done {
-            Ok(removal) => {
-                for (_, took) in &removal.took {
-                    self.window.removal.record(took.as_micros() as u64);
-                }
-                for fault in &removal.faults {
-                    faults.note(fault.party(), fault.code(), fault.to_string());
-                }
-            }
-            Err(error) => {
-                faults.note(error.party(), "removal-failed", format!("a device was not removed: {error}"));
-            }
-        }
-        self.leaving.remove(&member);
-    }
-
-    /// A member's viewers are watched for a while, to see that they open nothing; others of the household take their places.
-    fn take_out(&mut self, member: MemberRef) {
-        let viewers = self.cast.remove(member);
-        let until = Instant::now() + WATCHED_AFTER_REMOVAL;
-        self.sent_away.extend(viewers.iter().map(|id| (until, *id)));
-        viewers.iter().for_each(|id| {
-            self.since.remove(id);
-        });
-        let cut_off = self.cut_off.remove(&member).unwrap_or(0);
-        self.join(viewers.len() as u32 + cut_off);
-    }
-
     fn ended(&mut self, id: ViewerId, party: Party, reason: &str, faults: &mut Faults) {
         let Some((_, standing)) = self.cast.get(id) else { return };
         let member = self.cast.get(id).map(|(part, _)| part.member).filter(|it| self.pending.contains(it));
@@ -433,7 +393,5 @@ impl Floor {
     }
 }
 
-/// How long viewers of a removed device are watched.
-const WATCHED_AFTER_REMOVAL: Duration = Duration::from_secs(3);
 /// What fleets say where it was the server that ended a connection.
 const SERVER_CLOSED: &str = "the server closed";

@@ -71,13 +71,13 @@ pub(crate) async fn open(
     };
     let burst = scenario.camera.shape().pace == crate::fleet::content::Pace::Burst;
     let entrance = Entrance::new(house, content.codec(), local(&order.target), burst)?;
-    let (fleet, exits) =
+    let (fleet, exits, suite) =
         start_cameras(&entrance, &crew, &cameras, &content, scenario, layout, witness).await?;
     let intruders = match &crew {
         Some(crew) => let_loose(scenario, stand, crew, &cameras)?,
         None => None,
     };
-    let line = describe(order, stand, layout, &content, cameras.len());
+    let line = describe(order, stand, layout, &content, cameras.len(), suite);
     let cast = Cast::new(cameras, members, &scenario.network);
     Ok(Opened { crew, entrance, cameras: fleet, exits, intruders, cast, line })
 }
@@ -134,7 +134,7 @@ async fn start_cameras(
     scenario: &Scenario,
     layout: &Layout,
     witness: &mut dyn Witness,
-) -> Result<(Cameras, Vec<Exit>), RunError> {
+) -> Result<(Cameras, Vec<Exit>, Option<&'static str>), RunError> {
     let mut fleet = Cameras::start(&layout.driver)?;
     let (mut exits, mut entering, all) = (Vec::new(), JoinSet::new(), cameras.len() as u64);
     let mut waiting = (0..).map(CameraId).zip(cameras.iter().copied());
@@ -160,11 +160,12 @@ async fn start_cameras(
         in_by_now += 1;
         witness.prepare("starting cameras", in_by_now, all);
     }
-    wait_until_all_send(&fleet).await?;
-    Ok((fleet, exits))
+    let suite = wait_until_all_send(&fleet).await?;
+    Ok((fleet, exits, suite))
 }
 
-async fn wait_until_all_send(fleet: &Cameras) -> Result<(), RunError> {
+/// Returns the SRTP suite of the first of them.
+async fn wait_until_all_send(fleet: &Cameras) -> Result<Option<&'static str>, RunError> {
     let deadline = Instant::now() + CAMERA_LIMIT;
     loop {
         let states = fleet.states();
@@ -176,7 +177,9 @@ async fn wait_until_all_send(fleet: &Cameras) -> Result<(), RunError> {
         if let Some((id, reason)) = states.iter().find_map(|state| Some((state.id, state.ended.clone()?))) {
             return Err(refused(id, reason));
         }
-        let Some(late) = states.iter().find(|state| state.frames == 0) else { return Ok(()) };
+        let Some(late) = states.iter().find(|state| state.frames == 0) else {
+            return Ok(states.iter().find_map(|state| state.srtp));
+        };
         if Instant::now() > deadline {
             let seconds = CAMERA_LIMIT.as_secs();
             let reason =
@@ -247,7 +250,14 @@ fn local(target: &Target) -> IpAddr {
     }
 }
 
-fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, cameras: usize) -> RunLine {
+fn describe(
+    order: &Order,
+    stand: &Stand,
+    layout: &Layout,
+    content: &Content,
+    cameras: usize,
+    suite: Option<&str>,
+) -> RunLine {
     let scenario = &order.scenario;
     let shape = content.shape(scenario.camera.shape());
     let foreign = matches!(order.target, Target::Foreign(_));
@@ -260,7 +270,7 @@ fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, ca
         server: stand.name.clone(),
         server_is_child: matches!(order.target, Target::Child),
         transport: "webrtc".to_owned(),
-        srtp: if matches!(order.target, Target::Child) { OF_OURS.to_owned() } else { "SRTP".to_owned() },
+        srtp: suite.map_or_else(|| "SRTP".to_owned(), |suite| format!("SRTP {suite}")),
         sealed: !foreign,
         households: if foreign { 0 } else { u64::from(scenario.households.count) },
         cameras: cameras as u64,
@@ -276,14 +286,14 @@ fn describe(order: &Order, stand: &Stand, layout: &Layout, content: &Content, ca
         opens_one_in: u64::from(scenario.viewers.opens_one_in),
         networks: scenario.network.iter().map(|given| (given.profile.clone(), given.share.0)).collect(),
         step_seconds: scenario.phases.steady.0.as_secs_f64(),
+        max_loss_pct: None,
+        max_p99_ms: None,
         server_cores: numbers(&stand.cores),
         driver_cores: numbers(&layout.driver),
         machine: machine::machine(),
     }
 }
 
-/// What a server of ours picks of the profiles that clients of the fleet offer.
-const OF_OURS: &str = "SRTP AEAD_AES_128_GCM";
 /// The clip that comes with the program.
 const DOORBELL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell-vp8.ivf"));
 /// Cameras that ask for entrance at the same time.

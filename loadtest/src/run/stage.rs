@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::breakpoint::Bounds;
 use crate::measure::line::{Party, StepLine, VerdictLine};
 use crate::scenario::Scenario;
 
@@ -43,6 +44,11 @@ pub trait Plan: Send {
     /// Returns whether its stages together are one figure; trials with other numbers of viewers are none.
     fn adds_up(&self) -> bool {
         true
+    }
+
+    /// Returns what counts as carried; none where the scenario's assertions say so.
+    fn bounds(&self) -> Option<Bounds> {
+        None
     }
 
     /// Returns the verdict, given what the scenario's assertions say.

@@ -176,6 +176,7 @@ impl Camera {
         CameraState {
             id: self.id,
             connected: self.is_sending(),
+            srtp: self.peer.srtp(),
             frames: self.number,
             epoch: self.frames.epoch(),
             ended: self.ended.clone(),

@@ -311,6 +311,8 @@ fn state(viewer: &Viewer, tally: &ViewerTally) -> ViewerState {
         first_frame_at: viewer.first_frame(),
         frames_expected: tally.frames_expected,
         frames_opened: tally.frames_opened,
+        expected: tally.expected,
+        lost_first: tally.lost_first,
         ended: None,
         party: None,
     }

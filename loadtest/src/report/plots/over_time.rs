@@ -6,7 +6,7 @@ use crate::measure::line::{Party, SecondLine};
 use crate::report::chart::panel::{Panel, Point, Space};
 use crate::report::chart::scale::Scale;
 use crate::report::chart::{Figure, HEIGHT, LETTER, series};
-use crate::report::fit::Bounds;
+use crate::report::fit::{Bounds, Whose};
 use crate::report::number::{count, percent, short};
 use crate::report::plots::clipped;
 use crate::report::run::Run;
@@ -42,10 +42,10 @@ pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
             lines.push(Line { points: p50(run), class: series(1), name: name("p50"), filled: Filled::No });
         }
     }
-    let bound = runs.first().filter(|run| !run.is_search()).map(|run| {
-        let Bounds { p99_ms, p99_asked, .. } = Bounds::of(run);
-        let word = if p99_asked { "asked" } else { "well served" };
-        (p99_ms, format!("{word}: p99 ≤ {} ms", short(p99_ms)))
+    let bound = runs.first().and_then(|run| {
+        let Bounds { p99_ms, whose, .. } = Bounds::of(run);
+        let word = if whose == Whose::Nobody { "well served" } else { "asked" };
+        p99_ms.map(|p99_ms| (p99_ms, format!("{word}: p99 ≤ {} ms", short(p99_ms))))
     });
     let what = if alone {
         "p50 and p99 of each second's frames, milliseconds"
