@@ -1,10 +1,12 @@
 //! The load test itself, as a person calls it: exit codes, the last line, the page, and what it says when it cannot.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use latchkey_loadtest::measure::line::{Line, Party, StepLine, Verdict, VerdictLine};
+use rustix::process::{Pid, Signal, kill_process};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -48,18 +50,25 @@ fn whole(lines: &[Line]) -> &StepLine {
     whole.expect("a line of the whole run")
 }
 
-/// Nothing of a run's own processes is left: each would name this folder on its command line.
-fn assert_nobody_is_left(dir: &Path) {
+/// The servers that runs in this folder have started: each names it on its command line.
+fn servers_of(dir: &Path) -> Vec<(u32, String)> {
     let needle = dir.to_str().expect("a plain path");
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    processes
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let bytes = std::fs::read(entry.path().join("cmdline")).ok()?;
+            Some((id, String::from_utf8_lossy(&bytes).replace('\0', " ")))
+        })
+        .filter(|(_, line)| line.contains("latchkey-server") && line.contains(needle))
+        .collect()
+}
+
+/// Nothing of a run's own processes is left.
+fn assert_nobody_is_left(dir: &Path) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let left: Vec<String> = std::fs::read_dir("/proc")
-            .expect("/proc")
-            .flatten()
-            .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-            .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
-            .filter(|line| line.contains("latchkey-server") && line.contains(needle))
-            .collect();
+        let left = servers_of(dir);
         if left.is_empty() {
             return;
         }
@@ -85,6 +94,7 @@ fn an_evening_of_ten_seconds_passes_and_is_told() {
         (run.scenario.as_str(), run.households, run.cameras, run.members),
         ("doorbell-evening", 8, 8, 24)
     );
+    assert_eq!(run.srtp, "SRTP AEAD_AES_128_GCM", "{run:?}");
     assert!(run.sealed && run.server_is_child && run.content == "doorbell", "{run:?}");
     let whole = whole(&lines);
     assert!(whole.joins.seen >= 24 && whole.joins.left > 0, "{:?}", whole.joins);
@@ -95,7 +105,8 @@ fn an_evening_of_ten_seconds_passes_and_is_told() {
     assert!(seconds >= 7, "{seconds} lines of seconds");
     for line in &lines {
         if let Line::Fault(fault) = line {
-            assert_eq!(fault.party, Party::Network, "{fault:?}");
+            // A busy machine makes a late driver, which a run may pass with.
+            assert!(matches!(fault.party, Party::Network | Party::Driver), "{fault:?}");
         }
     }
 
@@ -124,6 +135,16 @@ fn an_assertion_that_cannot_hold_fails_by_its_name() {
         judged.checks.iter().filter(|check| !check.holds).map(|check| check.name.as_str()).collect();
     assert_eq!(broken, ["viewers_ok"], "{judged:?}");
     assert_nobody_is_left(dir.path());
+}
+
+#[test]
+fn a_single_step_is_a_list_of_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for said in [["--steps", "5"], ["--set", "viewers.steps=5"]] {
+        let called = call(dir.path(), &[&["run", "churn", "--print-scenario"][..], &said[..]].concat());
+        assert_eq!(called.code, Some(0), "{}", called.err);
+        assert!(called.out.contains("steps = [5]") && called.out.contains("count = 5"), "{}", called.out);
+    }
 }
 
 #[test]
@@ -172,38 +193,40 @@ fn a_server_that_is_not_there_is_said_so_and_is_no_fault_of_it() {
     assert_eq!(faults, [(Party::Caller, "server-not-there")]);
 }
 
-#[test]
-fn ctrl_c_ends_in_order_with_report_and_verdict() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
+/// A run of five minutes of which two seconds are measured already.
+fn begin_long(dir: &Path, command: impl FnOnce(&mut Command)) -> Child {
     let small = "name = \"long\"\n[viewers]\ncount = 2\n[camera]\nbitrate = \"300 kbit/s\"\n[phases]\nramp = 0\n\
                 settle = 0\nsteady = \"5 min\"\n";
-    std::fs::write(dir.path().join("long.toml"), small).expect("written");
+    std::fs::write(dir.join("long.toml"), small).expect("written");
     let arguments = ["run", "long.toml", "--json", "out.jsonl", "--html", "out.html", "--quiet"];
-    let mut child = loadtest(dir.path(), &arguments).spawn().expect("the program starts");
-    let path = dir.path().join("out.jsonl");
+    let mut called = loadtest(dir, &arguments);
+    command(&mut called);
+    let mut child = called.spawn().expect("the program starts");
     let deadline = Instant::now() + LIMIT;
-    // Two measured seconds in which both watched.
     loop {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = std::fs::read_to_string(dir.join("out.jsonl")).unwrap_or_default();
         let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-        let watched = Line::read_all(complete).unwrap_or_default().into_iter();
-        let watched = watched
-            .filter(
-                |line| matches!(line, Line::Second(second) if second.viewers == 2 && second.step.is_some()),
-            )
-            .count();
-        if watched >= 2 {
-            break;
+        let told = Line::read_all(complete).unwrap_or_default();
+        let watched = |line: &&Line| matches!(line, Line::Second(second) if second.viewers == 2 && second.step.is_some());
+        if told.iter().filter(watched).count() >= 2 {
+            return child;
         }
-        assert!(child.try_wait().expect("a child").is_none(), "it ended by itself: {text}");
-        assert!(Instant::now() < deadline, "nobody watches: {text}");
+        let over = child.try_wait().expect("a child").is_some() || Instant::now() > deadline;
+        if over {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("nobody watches: {text}");
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
-        .expect("it can be asked");
-    let status = loop {
+}
+
+/// How a child ends by itself; one that does not is killed.
+fn end_of(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
         if let Some(status) = child.try_wait().expect("a child") {
-            break status;
+            return status.code();
         }
         if Instant::now() > deadline {
             child.kill().expect("it can be killed");
@@ -211,12 +234,57 @@ fn ctrl_c_ends_in_order_with_report_and_verdict() {
             panic!("it does not end on Ctrl-C");
         }
         std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(status.code(), Some(3));
-    let lines = lines(&path);
+    }
+}
+
+fn signal(process: u32, signal: Signal) {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(process, signal).expect("it is there");
+}
+
+#[test]
+fn ctrl_c_ends_in_order_with_report_and_verdict() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut child = begin_long(dir.path(), |_| {});
+    signal(child.id(), Signal::INT);
+    assert_eq!(end_of(&mut child), Some(3));
+    let lines = lines(&dir.path().join("out.jsonl"));
     let judged = verdict(&lines);
     assert_eq!((judged.verdict, judged.interrupted), (Verdict::Inconclusive, true));
     assert!(judged.opened > 0, "what was measured is told: {judged:?}");
     assert!(std::fs::read_to_string(dir.path().join("out.html")).expect("a page").contains("<svg"));
+    assert_nobody_is_left(dir.path());
+}
+
+#[test]
+fn ctrl_c_once_more_ends_at_once() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut child = begin_long(dir.path(), |command| {
+        command.stderr(Stdio::piped());
+    });
+    // A server that stands still keeps the end in order waiting.
+    let server = servers_of(dir.path());
+    assert_eq!(server.len(), 1, "{server:?}");
+    signal(server[0].0, Signal::STOP);
+    signal(child.id(), Signal::INT);
+    let mut said = String::new();
+    let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+    while !said.contains("ending in order") {
+        said.clear();
+        assert!(errors.read_line(&mut said).expect("text") > 0, "it does not say that it ends");
+    }
+    assert!(said.contains("Ctrl-C once more"), "{said}");
+    signal(child.id(), Signal::INT);
+    assert_eq!(end_of(&mut child), Some(130));
+    assert_nobody_is_left(dir.path());
+}
+
+#[test]
+fn a_killed_load_test_leaves_no_server_behind() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut child = begin_long(dir.path(), |_| {});
+    assert_eq!(servers_of(dir.path()).len(), 1);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
     assert_nobody_is_left(dir.path());
 }
