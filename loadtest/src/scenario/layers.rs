@@ -1,17 +1,18 @@
 //! Where a scenario comes from: flags beat the environment, the environment beats the file, the file beats the defaults.
 
+mod explain;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use crate::scenario::Scenario;
-use crate::scenario::shipped::{self, SHIPPED, Shipped};
+use crate::scenario::layers::explain::explain;
+use crate::scenario::shipped::{self, Shipped};
 use crate::scenario::validate;
 
 /// Everything that has a say in a scenario.
@@ -41,14 +42,19 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
+    /// No file is there.
+    #[error("there is no file {given}{}", if given.starts_with('/') { "" } else { " here" })]
+    NoFile {
+        /// As given.
+        given: String,
+    },
     /// No file is there and no shipped scenario has the name.
-    #[error(
-        "there is no scenario {given:?}: name a TOML file, or one of those that are shipped: {}",
-        names()
-    )]
+    #[error("there is no scenario {given:?}: {suggestion}")]
     NotFound {
         /// As given.
         given: String,
+        /// The scenario that was probably meant, or all there are.
+        suggestion: String,
     },
     /// The file cannot be read.
     #[error("cannot read the scenario {}: {reason}", .path.display())]
@@ -92,15 +98,20 @@ impl Source {
     /// Returns where the scenario `given` on the command line is: a file, or a shipped one by its bare name.
     ///
     /// # Errors
-    /// [`ScenarioError::NotFound`].
+    /// [`ScenarioError::NoFile`] and [`ScenarioError::NotFound`].
     pub fn find(given: &str) -> Result<Self, ScenarioError> {
         let path = PathBuf::from(given);
         if path.is_file() {
             return Ok(Self::File(path));
         }
-        shipped::find(given)
-            .map(Self::Shipped)
-            .ok_or_else(|| ScenarioError::NotFound { given: given.to_owned() })
+        shipped::find(given).map(Self::Shipped).ok_or_else(|| {
+            let given = given.to_owned();
+            if given.contains('/') || given.ends_with(".toml") {
+                return ScenarioError::NoFile { given };
+            }
+            let suggestion = explain::scenario(&given);
+            ScenarioError::NotFound { given, suggestion }
+        })
     }
 
     fn place(&self) -> String {
@@ -223,47 +234,5 @@ fn syntax(place: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
     ScenarioError::Value { place: place.to_owned(), key: format!("line {line}"), reason }
 }
 
-/// One sentence for the first thing that is wrong.
-fn explain(error: figment::Error, file: &str) -> ScenarioError {
-    let Some(error) = error.into_iter().next() else {
-        return ScenarioError::Value {
-            place: file.to_owned(),
-            key: "scenario".to_owned(),
-            reason: "cannot be read".to_owned(),
-        };
-    };
-    let place = error.metadata.as_ref().map_or(file.to_owned(), |metadata| metadata.name.to_string());
-    if let Kind::UnknownField(key, known) = &error.kind {
-        let section = error.path.len().checked_sub(2).and_then(|at| error.path.get(at));
-        return ScenarioError::UnknownKey {
-            place,
-            key: key.clone(),
-            section: section.map_or(String::new(), |section| format!(" in [{section}]")),
-            suggestion: nearest(key, known),
-        };
-    }
-    let key = if error.path.is_empty() { "scenario".to_owned() } else { error.path.join(".") };
-    ScenarioError::Value { place, key, reason: error.kind.to_string().trim_end().replace('\n', "; ") }
-}
-
-/// Says which key was meant, or which there are.
-fn nearest(key: &str, known: &[&str]) -> String {
-    let likeness = |known: &str| match strsim::damerau_levenshtein(key, known) {
-        0 | 1 => 1.0,
-        _ => strsim::jaro_winkler(key, known),
-    };
-    let ranked = known.iter().map(|known| (likeness(known), known));
-    match ranked.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > ALIKE) {
-        Some((_, known)) => format!("did you mean {known:?}?"),
-        None => format!("there are {}", known.join(", ")),
-    }
-}
-
-fn names() -> String {
-    SHIPPED.iter().map(|shipped| shipped.name).collect::<Vec<_>>().join(", ")
-}
-
 /// What variables of the environment begin with; then the section, `_`, and the key: `LATCHKEY_LOADTEST_VIEWERS_COUNT`.
 pub const PREFIX: &str = "LATCHKEY_LOADTEST_";
-/// Jaro-Winkler likeness, from 0 to 1, from which on a name is suggested for another.
-const ALIKE: f64 = 0.75;

@@ -25,6 +25,15 @@ pub(super) fn first_fault(scenario: &Scenario) -> Option<(String, String)> {
     if steps.iter().any(|step| *step == 0 || *step > MOST_VIEWERS) {
         return fault("viewers.steps", format!("a step has from 1 to {MOST_VIEWERS} viewers"));
     }
+    if let Some(pair) = steps.windows(2).find(|pair| pair[1] <= pair[0]) {
+        let (before, step) = (pair[0], pair[1]);
+        return fault(
+            "viewers.steps",
+            format!(
+                "{step} comes after {before}, and steps ascend: viewers only join from one step to the next"
+            ),
+        );
+    }
     if let Some(last) = steps.last().filter(|last| **last != scenario.viewers.count) {
         let count = scenario.viewers.count;
         return fault(
@@ -63,7 +72,13 @@ pub(super) fn first_fault(scenario: &Scenario) -> Option<(String, String)> {
     if scenario.storm.share.0 > 0.0 && scenario.storm.at.0 >= phases.steady.0 {
         return fault(
             "storm.at",
-            format!("{} is not within phases.steady, {}", scenario.storm.at, phases.steady),
+            format!(
+                "{} is not within phases.steady, {}: measure longer (--seconds {}), or let it come earlier (--set storm.at={})",
+                scenario.storm.at,
+                phases.steady,
+                scenario.storm.at.0.as_secs() + 1,
+                phases.steady.0.as_secs_f64() / 2.0,
+            ),
         );
     }
     network_fault(scenario).or_else(|| {
@@ -76,16 +91,16 @@ pub(super) fn first_fault(scenario: &Scenario) -> Option<(String, String)> {
 }
 
 fn network_fault(scenario: &Scenario) -> Option<(String, String)> {
-    for given in &scenario.network {
+    for (index, given) in scenario.network.iter().enumerate() {
         if Profile::from_name(&given.profile).is_none() {
             let known = Profile::ALL.map(Profile::name);
             let sentence = format!("there is no profile {:?}; there are {}", given.profile, known.join(", "));
-            return Some(("network.profile".to_owned(), sentence));
+            return Some((format!("[[network]] no. {}", index + 1), sentence));
         }
     }
     let sum: f64 = scenario.network.iter().map(|network| network.share.0).sum();
     (sum > 100.0)
-        .then(|| ("network.share".to_owned(), format!("the shares add up to {sum} %, more than all viewers")))
+        .then(|| ("[[network]]".to_owned(), format!("the shares add up to {sum} %, more than all viewers")))
 }
 
 /// Each number with its key and the bounds it must keep.

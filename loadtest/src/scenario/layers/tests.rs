@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::scenario::Pace;
+use crate::scenario::shipped::SHIPPED;
 use crate::scenario::units::{BitRate, Percent, Span};
 
 fn file(text: &str) -> (tempfile::TempDir, Layers) {
@@ -103,7 +104,21 @@ fn values_that_make_no_sense_are_named_with_their_key() {
         ("[phases]\nsteady = \"10 parsecs\"\n", "phases.steady: \"10 parsecs\" is no time"),
         ("[phases]\nsteady = 0\n", "phases.steady: nothing is measured"),
         ("[camera]\nfps = 0\n", "camera: a camera sends 1 to 240 frames a second, not 0"),
-        ("[camera]\npace = \"slow\"\n", "camera.pace"),
+        ("[camera]\npace = \"fast\"\n", "camera.pace: \"fast\" is neither \"burst\" nor \"spread\""),
+        ("[camera]\nfps = \"abc\"\n", "camera.fps: \"abc\" is no number"),
+        ("[viewers]\ncount = 2.5\n", "viewers.count: 2.5 is no whole number from 0 on"),
+        ("[viewers]\ncount = -5\n", "viewers.count: -5 is no whole number from 0 on"),
+        ("[camera]\npacket_bytes = 70000\n", "camera.packet_bytes: 70000 is no whole number from 0 to 65535"),
+        ("[camera]\nclip = 5\n", "camera.clip: 5 is no text: put quotes around it"),
+        ("[server]\npin = 1\n", "server.pin: 1 is neither true nor false"),
+        ("viewers = 5\n", "viewers: 5 is no section: write [viewers] and its keys below"),
+        ("[network]\nprofile = \"wifi\"\n", "network: networks are a list: write [[network]]"),
+        ("[[network]]\nprofile = \"wifi\"\n", "the first [[network]]: it has no share"),
+        (
+            "[[network]]\nprofile = \"wifi\"\nshare = 200\n",
+            "share of the first [[network]]: \"200\" is no share",
+        ),
+        ("[viewers]\nsteps = [5, 10, 10]\n", "viewers.steps: 10 comes after 10, and steps ascend"),
         ("[households]\nmembers = 70\n", "households.members: 70 is not from 1 to 60"),
         ("[households]\ncameras = 10\nmembers = 60\n", "holds 64 devices, and 71 are asked for"),
         ("[[network]]\nprofile = \"wify\"\nshare = 5\n", "there is no profile \"wify\"; there are"),
@@ -113,7 +128,11 @@ fn values_that_make_no_sense_are_named_with_their_key() {
         ),
         ("[removals]\ncount = 3\nper_s = 1\n", "2 devices can be removed"),
         ("[removals]\ncount = 1\n", "removals.per_s"),
-        ("[storm]\nat = \"20 s\"\nshare = 5\n", "storm.at: 20 s is not within phases.steady, 10 s"),
+        (
+            "[storm]\nat = \"20 s\"\nshare = 5\n",
+            "storm.at: 20 s is not within phases.steady, 10 s: measure longer (--seconds 21), or let it come earlier \
+             (--set storm.at=5)",
+        ),
         ("[viewers]\nsteps = [5, 10]\ncount = 7\n", "the last step is 10, and viewers.count is 7"),
         ("[assert]\nloss_pct = -1\n", "assert.loss_pct: -1 is no bound"),
         ("[viewers\n", "line 1"),
@@ -159,4 +178,25 @@ fn every_key_is_described() {
 fn a_scenario_that_is_nowhere_is_said_so() {
     let sentence = Source::find("no-such").unwrap_err().to_string();
     assert!(sentence.contains("\"no-such\"") && sentence.contains("doorbell-evening"), "{sentence}");
+    for (given, wanted) in [
+        ("doorbel-evening", "there is no scenario \"doorbel-evening\": did you mean doorbell-evening?"),
+        ("nosuch.toml", "there is no file nosuch.toml here"),
+        ("/nowhere/nosuch.toml", "there is no file /nowhere/nosuch.toml"),
+    ] {
+        assert_eq!(Source::find(given).unwrap_err().to_string(), wanted);
+    }
+}
+
+#[test]
+fn what_a_flag_cannot_say_is_told_with_what_to_write() {
+    let (_dir, mut layers) = file("");
+    layers.set = pairs(&[("network.profile", "wifi")]);
+    let sentence = layers.resolve().unwrap_err().to_string();
+    let wanted = "the command line: network: networks are a list: write [[network]] with a profile and a share in a file";
+    assert_eq!(sentence, wanted);
+    layers.set = pairs(&[("camera.fps", "abc")]);
+    assert_eq!(
+        layers.resolve().unwrap_err().to_string(),
+        "the command line: camera.fps: \"abc\" is no number"
+    );
 }
