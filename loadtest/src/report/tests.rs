@@ -49,7 +49,7 @@ fn steps_are_judged_by_what_the_scenario_asserts() {
     assert!(words.sentence.contains("p99, of which it asserts nothing, was"), "{}", words.sentence);
     assert_eq!(find(&split(&lines)[0]).kind, Kind::Nothing);
 
-    let unasked = Sample { checks: Vec::new(), ..late.clone() }.lines();
+    let unasked = Sample { checks: Vec::new(), ..late }.lines();
     let words = fit::words(&split(&unasked)[0]);
     assert!(words.figure.starts_with('<'), "{words:?}");
     assert!(words.sentence.contains("The scenario asserts nothing of it"), "{}", words.sentence);

@@ -300,16 +300,13 @@ impl Conductor<'_> {
             .filter(|(_, (_, lost))| *lost > 0)
             .map(|(profile, (expected, lost))| {
                 format!(
-                    "{profile} {:.2} % ({lost} of {expected})",
+                    "{profile} lost {:.2} % at first ({lost} of {expected})",
                     100.0 * *lost as f64 / (*expected).max(1) as f64
                 )
             })
             .collect();
         if !lost.is_empty() {
-            let text = format!(
-                "packets that did not come at first, as the scenario asks for these networks: {}",
-                lost.join(", ")
-            );
+            let text = format!("{}: networks that the scenario asks for", lost.join(", "));
             self.faults.note(Party::Network, "network-loss", text);
         }
     }
