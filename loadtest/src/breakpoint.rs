@@ -5,6 +5,8 @@
 //! ```
 //! A trial that failed because the driver was overloaded says nothing of the server, and ends the search.
 
+pub mod floor;
+
 use std::time::Duration;
 
 use crate::measure::line::{Party, StepLine, Verdict, VerdictLine};
@@ -57,7 +59,8 @@ impl Bounds {
 }
 
 impl Search {
-    /// Begins with `from` viewers and never asks for more than `most`. Each trial settles 2 s and measures 4 s.
+    /// Begins with `from` viewers and never asks for more than `most`. Each trial settles 2 s and measures as long as the
+    /// scenario's `phases.steady` says.
     #[must_use]
     pub fn new(scenario: &Scenario, bounds: Bounds, from: u32, most: u32) -> Self {
         let of_scenario = f64::from(scenario.viewers.count) / scenario.phases.ramp.0.as_secs_f64().max(0.1);
@@ -66,7 +69,7 @@ impl Search {
             most,
             joins_per_s: of_scenario.clamp(10.0, 100.0),
             settle: SETTLE,
-            steady: STEADY,
+            steady: scenario.phases.steady.0,
             trial: None,
             last_good: None,
             first_bad: None,
@@ -197,7 +200,8 @@ impl Plan for Search {
 /// How close last good and first bad must come, of the latter.
 const PRECISION: f64 = 0.05;
 const SETTLE: Duration = Duration::from_secs(2);
-const STEADY: Duration = Duration::from_secs(4);
+/// How long each trial measures where nobody asks for another time.
+pub const STEADY: Duration = Duration::from_secs(4);
 /// Assertions that hold whatever the load.
 const NEVER: [&str; 2] = ["opened_by_removed", "let_in"];
 

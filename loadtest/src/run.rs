@@ -8,7 +8,7 @@
 pub(crate) mod account;
 pub mod cast;
 mod conduct;
-mod court;
+pub(crate) mod court;
 pub(crate) mod entrance;
 pub mod faults;
 mod floor;

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use url::Url;
 
-use crate::breakpoint::{Bounds, Search};
+use crate::breakpoint::floor::ratio::Beside;
+use crate::breakpoint::{Bounds, STEADY, Search, floor};
 use crate::cli::output::{Output, OutputArguments};
 use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, stop};
+use crate::measure::line::VerdictLine;
 use crate::run::stage::{Plan, Steps};
 use crate::run::target::{Running, Target};
 use crate::run::{self, Order, RunError};
 use crate::scenario::Scenario;
 use crate::scenario::layers::{Layers, ScenarioError, Source};
+use crate::scenario::units::Span;
 
 /// What `run` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,6 +49,10 @@ pub(super) struct BreakpointArguments {
     /// No more viewers than these.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     up_to: u32,
+    /// First search, in the same way and on the server's processor, how many viewers the kernel floor carries: one thread that
+    /// receives, seals and sends and does nothing else. The server is told as a share of it.
+    #[arg(long, conflicts_with = "print_scenario")]
+    floor: bool,
     #[command(flatten)]
     shared: Shared,
 }
@@ -98,10 +105,16 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
 pub(super) fn breakpoint(arguments: &BreakpointArguments) -> anyhow::Result<u8> {
     let mut scenario = arguments.shared.scenario(&arguments.scenario, Vec::new())?;
     let most = arguments.shared.viewers.unwrap_or(arguments.up_to);
+    if arguments.shared.seconds.is_none() {
+        scenario.phases.steady = Span(STEADY);
+    }
     let bounds = Bounds { loss_pct: arguments.max_loss, p99_ms: arguments.max_p99 };
     let mut search = Search::new(&scenario, bounds, arguments.from.min(most), most);
     scenario.name = "breakpoint".to_owned();
     (scenario.viewers.count, scenario.viewers.steps) = (most, Vec::new());
+    if arguments.floor {
+        return arguments.shared.beside_floor(scenario, search);
+    }
     arguments.shared.measure(scenario, &mut search)
 }
 
@@ -133,24 +146,23 @@ impl Shared {
         let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
         let mut output = Output::open(&self.output, &scenario.name)?;
         let order = Order { scenario, target: self.target()?, drivers: self.drivers };
-        match run::run(&order, plan, &mut output, &stop) {
-            Ok(verdict) => {
-                output.finish()?;
-                Ok(code_of(verdict.verdict))
-            }
-            Err(RunError::Stopped) => {
-                output.refused(&order.scenario, &RunError::Stopped);
-                output.finish()?;
-                Ok(INCONCLUSIVE)
-            }
-            Err(error) => {
-                output.refused(&order.scenario, &error);
-                output.finish()?;
-                // There is nobody else to tell.
-                let _ = writeln!(std::io::stderr(), "latchkey-loadtest: {error}");
-                Ok(COULD_NOT_RUN)
-            }
+        Ok(conclude(&order, run::run(&order, plan, &mut output, &stop), output)?.0)
+    }
+
+    /// Measures the kernel floor, then the server, and tells the two beside each other.
+    fn beside_floor(&self, scenario: Scenario, search: Search) -> anyhow::Result<u8> {
+        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+        let mut output = Output::open(&self.output, &scenario.name)?;
+        let order = Order { scenario, target: self.target()?, drivers: self.drivers };
+        let floor = floor::measure(&order, &mut search.clone(), &mut output, &stop)?;
+        let mut plan = Beside::new(search, &floor);
+        let verdict = run::run(&order, &mut plan, &mut output, &stop);
+        let shows = output.shows_tables();
+        let (code, verdict) = conclude(&order, verdict, output)?;
+        if let Some(verdict) = verdict.filter(|_| shows) {
+            write!(std::io::stdout(), "\n{}", plan.ratio(&verdict).table())?;
         }
+        Ok(code)
     }
 
     pub(super) fn target(&self) -> anyhow::Result<Target> {
@@ -165,5 +177,31 @@ impl Shared {
         };
         let (ops, pid, media) = (self.ops.clone(), self.server_pid, self.server_media);
         Ok(Target::Latchkey(Running { url, ops, pid, invite_code, media }))
+    }
+}
+
+/// Tells how a run ended; returns the exit code and, where there was a run, its verdict.
+fn conclude(
+    order: &Order,
+    ended: Result<VerdictLine, RunError>,
+    mut output: Output,
+) -> anyhow::Result<(u8, Option<VerdictLine>)> {
+    match ended {
+        Ok(verdict) => {
+            output.finish()?;
+            Ok((code_of(verdict.verdict), Some(verdict)))
+        }
+        Err(RunError::Stopped) => {
+            output.refused(&order.scenario, &RunError::Stopped);
+            output.finish()?;
+            Ok((INCONCLUSIVE, None))
+        }
+        Err(error) => {
+            output.refused(&order.scenario, &error);
+            output.finish()?;
+            // There is nobody else to tell.
+            let _ = writeln!(std::io::stderr(), "latchkey-loadtest: {error}");
+            Ok((COULD_NOT_RUN, None))
+        }
     }
 }

@@ -58,6 +58,13 @@ pub fn look_at(pid: u32) -> Option<ProcessUse> {
     })
 }
 
+/// Returns the CPU time of one thread of this process in user code and in the kernel, in the kernel's ticks; none when it is
+/// not there.
+#[must_use]
+pub fn thread_times(thread: i32) -> Option<(Duration, Duration)> {
+    times_of(&std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?)
+}
+
 /// User and system time of `/proc/PID/stat`. The name in it may hold blanks and parentheses.
 fn times_of(stat: &str) -> Option<(Duration, Duration)> {
     let (_, behind_name) = stat.rsplit_once(')')?;
