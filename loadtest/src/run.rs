@@ -12,6 +12,7 @@ pub(crate) mod court;
 pub(crate) mod entrance;
 pub mod faults;
 mod floor;
+mod knock;
 mod opening;
 pub mod schedule;
 pub mod stage;

@@ -71,6 +71,7 @@ pub(crate) struct Viewer {
     tally: ViewerTally,
     asked: Instant,
     first_frame: Option<Instant>,
+    last_frame: Option<Instant>,
     joined: Instant,
     heard_at: Instant,
     lost_since: Option<Instant>,
@@ -96,6 +97,7 @@ impl Viewer {
             tally: ViewerTally::default(),
             asked: new.asked,
             first_frame: None,
+            last_frame: None,
             joined: now,
             heard_at: now,
             lost_since: None,
@@ -114,6 +116,18 @@ impl Viewer {
     /// Returns whether it is connected and has not lost the server.
     pub(crate) fn is_connected(&self) -> bool {
         self.peer.is_connected() && self.lost_since.is_none()
+    }
+
+    /// Returns when it saw its newest frame.
+    pub(crate) fn last_frame(&self) -> Option<Instant> {
+        self.last_frame
+    }
+
+    /// Its camera has sent all frames before number `next`.
+    pub(crate) fn sent(&mut self, next: u64, now: Instant) {
+        if self.watches() {
+            self.opening.numbers.sent(next, now);
+        }
     }
 
     /// Returns when it saw its first frame.
@@ -337,6 +351,7 @@ impl Viewer {
             Outcome::Refused => {}
             Outcome::Opened | Outcome::NotOfTheSample => {
                 let complete_ns = whole.pieces.iter().map(|piece| piece.arrival_ns).max().unwrap_or(0);
+                self.last_frame = Some(now);
                 if self.first_frame.is_none() {
                     self.first_frame = Some(now);
                     desk.bench.window.joins.seen += 1;

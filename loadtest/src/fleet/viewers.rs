@@ -12,7 +12,7 @@ mod timers;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use latchkey_e2ee::key_schedule::EpochKeys;
@@ -28,6 +28,8 @@ pub struct Viewers {
     drivers: Vec<Driver>,
     /// Which thread drives which viewer, and what it watches.
     homes: HashMap<ViewerId, (usize, CameraId)>,
+    /// Frames that each camera has sent, where that is known.
+    sent: Arc<HashMap<CameraId, u64>>,
 }
 
 /// What all viewers counted since it was taken last.
@@ -52,6 +54,8 @@ pub struct ViewerState {
     pub connected: bool,
     /// When it opened its first frame.
     pub first_frame_at: Option<Instant>,
+    /// When it saw its newest frame, whole and opened where it is of the sample that is opened.
+    pub last_frame_at: Option<Instant>,
     /// Frames whose time was over since this was told last, by the numbers inside the frames.
     pub frames_expected: u64,
     /// Of these, opened.
@@ -73,7 +77,7 @@ impl Viewers {
     /// What the system says to a thread, an epoll or an event descriptor.
     pub fn start(threads: usize, cores: &[usize]) -> io::Result<Self> {
         let drivers = (0..threads.max(1)).map(|number| Driver::start(number, cores));
-        Ok(Self { drivers: drivers.collect::<io::Result<_>>()?, homes: HashMap::new() })
+        Ok(Self { drivers: drivers.collect::<io::Result<_>>()?, homes: HashMap::new(), sent: Arc::default() })
     }
 
     /// Lets a viewer watch. Its thread is the one with the fewest.
@@ -109,6 +113,12 @@ impl Viewers {
         self.tell(id, Command::MoveAddress(id));
     }
 
+    /// Tells how many frames each camera has sent by now. A frame that a viewer has not seen a second after the
+    /// next [`Viewers::take`] is missed, even where no later one comes.
+    pub fn sent(&mut self, sent: impl IntoIterator<Item = (CameraId, u64)>) {
+        self.sent = Arc::new(sent.into_iter().collect());
+    }
+
     /// Returns how many viewers there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -124,7 +134,8 @@ impl Viewers {
     /// Returns what was counted since the last time, and how each viewer is. Waits for the threads, which answer between
     /// two turns: a few milliseconds when they are not overloaded.
     pub fn take(&mut self) -> Taken {
-        let asked: Vec<mpsc::Receiver<Told>> = self.drivers.iter().map(Driver::ask).collect();
+        let asked: Vec<mpsc::Receiver<Told>> =
+            self.drivers.iter().map(|driver| driver.ask(&self.sent)).collect();
         let mut taken = Taken::default();
         for (home, told) in asked.into_iter().enumerate() {
             match told.recv() {
@@ -155,6 +166,7 @@ impl Viewers {
             camera: *camera,
             connected: false,
             first_frame_at: None,
+            last_frame_at: None,
             frames_expected: 0,
             frames_opened: 0,
             expected: 0,

@@ -1,7 +1,7 @@
 //! Makes lines of what was counted: one a second, one for each step, one for the whole run. No clock, no I/O.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fleet::ViewerId;
 use crate::measure::line::{Line, SecondLine, ServerFigures, StepLine};
@@ -233,25 +233,58 @@ impl Account {
 }
 
 /// How well each viewer is served, while a step is measured.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Health(HashMap<ViewerId, (u64, u64)>);
+#[derive(Clone, Debug)]
+pub(crate) struct Health {
+    /// Frames that each should have opened, and did.
+    frames: HashMap<ViewerId, (u64, u64)>,
+    /// When each saw its newest picture.
+    pictures: HashMap<ViewerId, Instant>,
+    looked_at: Instant,
+    fresh: Duration,
+}
 
 impl Health {
-    /// Forgets all that was before.
-    pub(crate) fn begin(&mut self) {
-        self.0.clear();
+    /// Nothing is known of anybody yet; of a camera whose frames take `frame_time` a picture is missed after a second and two
+    /// frames.
+    pub(crate) fn new(frame_time: Duration) -> Self {
+        Self {
+            frames: HashMap::new(),
+            pictures: HashMap::new(),
+            looked_at: Instant::now(),
+            fresh: FRESH + frame_time * 2,
+        }
     }
 
-    /// Adds what a viewer should have opened and what it did.
-    pub(crate) fn add(&mut self, id: ViewerId, expected: u64, opened: u64) {
-        let of_viewer = self.0.entry(id).or_default();
+    /// Forgets all frames that were before.
+    pub(crate) fn begin(&mut self) {
+        self.frames.clear();
+    }
+
+    /// Everybody is looked at now.
+    pub(crate) fn look(&mut self, now: Instant) {
+        self.looked_at = now;
+    }
+
+    /// Adds what a viewer should have opened and what it did, and when it saw its newest picture.
+    pub(crate) fn add(&mut self, id: ViewerId, expected: u64, opened: u64, picture: Option<Instant>) {
+        let of_viewer = self.frames.entry(id).or_default();
         of_viewer.0 += expected;
         of_viewer.1 += opened;
+        self.pictures.extend(picture.map(|at| (id, at)));
     }
 
-    /// Returns whether a viewer that watches opened at least 99 % of its frames; one that has just come has none yet.
+    /// Forgets one who watches no more.
+    pub(crate) fn forget(&mut self, id: ViewerId) {
+        self.frames.remove(&id);
+        self.pictures.remove(&id);
+    }
+
+    /// Returns whether a viewer that watches opened at least 99 % of its frames, of which one that has just come has none yet,
+    /// and has a picture that is no older than about a second.
     pub(crate) fn is_well(&self, id: ViewerId) -> bool {
-        self.0.get(&id).is_none_or(|(expected, opened)| opened * 100 >= expected * 99)
+        let enough = self.frames.get(&id).is_none_or(|(expected, opened)| opened * 100 >= expected * 99);
+        let picture = self.pictures.get(&id);
+        enough && picture.is_some_and(|at| self.looked_at.saturating_duration_since(*at) <= self.fresh)
     }
 }
 
@@ -283,5 +316,30 @@ fn percent_of(cpu: Duration, seconds: f64) -> f64 {
     if seconds > 0.0 { 100.0 * cpu.as_secs_f64() / seconds } else { 0.0 }
 }
 
+/// How old a viewer's newest picture may be, beside two frames.
+const FRESH: Duration = Duration::from_secs(1);
 /// A cut that lies so close to the one before it makes no line: its rates would be noise.
 const SHORTEST: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever saw every frame there was, and then nothing more, is not well.
+    #[test]
+    fn a_viewer_without_a_picture_is_not_well_served() {
+        let (now, id) = (Instant::now(), ViewerId(7));
+        let mut health = Health::new(Duration::from_millis(100));
+        assert!(!health.is_well(id));
+        health.look(now);
+        health.add(id, 100, 99, Some(now));
+        assert!(health.is_well(id));
+        health.look(now + Duration::from_millis(1200));
+        health.add(id, 0, 0, Some(now));
+        assert!(health.is_well(id));
+        health.look(now + Duration::from_millis(1201));
+        assert!(!health.is_well(id));
+        health.add(id, 1, 0, Some(now + Duration::from_millis(1201)));
+        assert!(!health.is_well(id), "99 of 101 frames are too few");
+    }
+}

@@ -15,6 +15,7 @@ use crate::run::account::{Account, Cut, Mark, Surroundings};
 use crate::run::court::{self, Circumstances};
 use crate::run::faults::Faults;
 use crate::run::floor::{Floor, Parts};
+use crate::run::knock::{Heard, Knock};
 use crate::run::opening::{self, Opened};
 use crate::run::schedule::{Activity, Do, Phase, Schedule};
 use crate::run::stage::{Done, Plan, Stage};
@@ -69,8 +70,13 @@ async fn go(
         intruders,
         camera_exits: exits,
         opens_one_in,
+        frame_time: Duration::from_secs_f64(1.0 / line.fps.max(0.1)),
     });
     let first = stand.watch.sample().await;
+    let knock = match stand.door.clone() {
+        Some(door) => Knock::at(door).await,
+        None => None,
+    };
     let mut conductor = Conductor {
         order,
         account: Account::open(stand.name.clone(), first),
@@ -89,6 +95,10 @@ async fn go(
         waits: [Duration::ZERO; 2],
         circumstances: Circumstances::default(),
         saw_process: false,
+        knock,
+        heard_at: Instant::now(),
+        knocked_at: Instant::now(),
+        seen_at: 0.0,
     };
     conductor.book.write(Line::Run(Box::new(line)));
     conductor.play(plan, stop).await;
@@ -116,6 +126,13 @@ struct Conductor<'a> {
     waits: [Duration; 2],
     circumstances: Circumstances,
     saw_process: bool,
+    /// How to see whether the server still answers; none where it never did.
+    knock: Option<Knock>,
+    /// When a viewer received anything, to the second.
+    heard_at: Instant,
+    knocked_at: Instant,
+    /// When a picture was seen last, or nobody watched, seconds since the run began.
+    seen_at: f64,
 }
 
 /// All lines so far, and who hears of them.
@@ -134,8 +151,9 @@ impl Book<'_> {
 /// Looks at the server when told to, and brings back what it saw in the same order.
 struct Sampler {
     asked: VecDeque<Cut>,
-    ask: mpsc::UnboundedSender<()>,
-    samples: mpsc::UnboundedReceiver<Sample>,
+    /// Where a step ends, the server's door is knocked at, too.
+    ask: mpsc::UnboundedSender<Option<Knock>>,
+    samples: mpsc::UnboundedReceiver<(Sample, Option<Heard>)>,
 }
 
 impl Conductor<'_> {
@@ -150,13 +168,20 @@ impl Conductor<'_> {
         let watch =
             std::mem::replace(&mut self.stand.watch, crate::observe::server::ServerWatch::new(None, None));
         let watching = async move {
-            while asked.recv().await.is_some() {
-                if bring.send(watch.sample().await).is_err() {
+            while let Some(knock) = asked.recv().await {
+                let knocked = async {
+                    match knock {
+                        Some(knock) => Some(knock.knock().await),
+                        None => None,
+                    }
+                };
+                if bring.send(tokio::join!(watch.sample(), knocked)).is_err() {
                     break;
                 }
             }
         };
         let watching = tokio::spawn(watching);
+        let (tell, mut knocks) = mpsc::unbounded_channel();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -167,9 +192,14 @@ impl Conductor<'_> {
                     break;
                 }
                 came = self.floor.next() => self.floor.take_in(came, &mut self.faults),
-                Some(sample) = sampler.samples.recv() => {
+                Some(heard) = knocks.recv() => self.hear(heard),
+                Some((sample, heard)) = sampler.samples.recv() => {
+                    heard.into_iter().for_each(|heard| self.hear(heard));
                     let Some(cut) = sampler.asked.pop_front() else { continue };
                     let Some(done) = self.account_for(&cut, sample, &schedule, plan) else { continue };
+                    if self.circumstances.server_gone {
+                        break;
+                    }
                     let parties = self.faults.take_parties();
                     match plan.next(Some(Done { line: &done, parties: &parties })) {
                         Some(stage) => schedule = self.begin(stage),
@@ -178,6 +208,7 @@ impl Conductor<'_> {
                 }
                 _ = tick.tick() => {
                     self.turn(&mut schedule, &mut sampler);
+                    self.knock_where_it_is_silent(&tell);
                     if self.server_is_gone() {
                         break;
                     }
@@ -189,7 +220,7 @@ impl Conductor<'_> {
         let patience = tokio::time::Instant::now() + SAMPLE_LIMIT;
         while let Some(cut) = sampler.asked.pop_front() {
             match tokio::time::timeout_at(patience, sampler.samples.recv()).await {
-                Ok(Some(sample)) => drop(self.account_for(&cut, sample, &schedule, plan)),
+                Ok(Some((sample, _))) => drop(self.account_for(&cut, sample, &schedule, plan)),
                 _ => break,
             }
         }
@@ -245,9 +276,13 @@ impl Conductor<'_> {
             Mark::Ends { .. } => Mark::Ends { viewers_ok: self.floor.well() },
             other => other,
         };
+        if window.viewer.datagrams > 0 {
+            self.heard_at = now;
+        }
         sampler.asked.push_back(Cut { at: now - self.began, window, driver_cpu, mark });
         // The one who looks ends with this run only.
-        let _ = sampler.ask.send(());
+        let knock = self.knock.clone().filter(|_| matches!(mark, Mark::Ends { .. }));
+        let _ = sampler.ask.send(knock);
     }
 
     /// Makes the lines of a cut; returns the line of the step that it ends.
@@ -260,7 +295,7 @@ impl Conductor<'_> {
     ) -> Option<StepLine> {
         self.saw_process |= sample.has_process();
         if self.saw_process && !sample.has_process() {
-            self.gone("its process is not there any more");
+            self.process_ended("");
         }
         let around = self.surroundings();
         let mut done = None;
@@ -315,15 +350,43 @@ impl Conductor<'_> {
         if let Some(words) = self.stand.last_words() {
             let last = words.lines().rev().find(|line| !line.trim().is_empty());
             let words = last.map_or(" without a word".to_owned(), |last| format!("; its last words: {last}"));
-            self.gone(&format!("it ended by itself{words}"));
+            self.process_ended(&words);
         }
         self.circumstances.server_gone
     }
 
-    fn gone(&mut self, how: &str) {
+    /// Knocks at the server's door where no viewer has received anything for a while, or somebody found nobody there.
+    fn knock_where_it_is_silent(&mut self, tell: &mpsc::UnboundedSender<Heard>) {
+        let wanted = self.heard_at.elapsed() >= SILENT || self.floor.found_nobody;
+        let Some(knock) = self.knock.clone().filter(|_| wanted && self.knocked_at.elapsed() >= SILENT) else {
+            return;
+        };
+        (self.knocked_at, self.floor.found_nobody) = (Instant::now(), false);
+        let tell = tell.clone();
+        tokio::spawn(async move {
+            // Whoever is told may have ended meanwhile.
+            let _ = tell.send(knock.knock().await);
+        });
+    }
+
+    /// One that does not answer and sends nothing is gone; one that only does not answer is busy.
+    fn hear(&mut self, heard: Heard) {
+        let silent = heard == Heard::Silence && self.heard_at.elapsed() > SECOND * 3 / 2;
+        if silent || heard == Heard::Refusal {
+            let at = (self.heard_at - self.began).as_secs_f64();
+            self.gone(format!("the server stopped answering {at:.0} s into the run"));
+        }
+    }
+
+    fn process_ended(&mut self, words: &str) {
+        let at = self.began.elapsed().as_secs_f64();
+        self.gone(format!("the server's process ended {at:.0} s into the run{words}"));
+    }
+
+    fn gone(&mut self, text: String) {
         if !self.circumstances.server_gone {
             self.circumstances.server_gone = true;
-            self.faults.note(Party::Server, "server-gone", format!("the server is gone: {how}"));
+            self.faults.note(Party::Server, "server-gone", text);
         }
     }
 
@@ -345,6 +408,11 @@ impl Conductor<'_> {
             Phase::Steady | Phase::Over => "measuring",
         };
         let left = plan.left_after(stage.number);
+        if second.frame_latency.count > 0 || second.viewers == 0 {
+            self.seen_at = second.at_s;
+        }
+        let dark = Duration::try_from_secs_f64(second.at_s - self.seen_at).ok();
+        let dark = dark.filter(|dark| *dark >= SECOND / 2);
         let snapshot = Snapshot {
             at: self.began.elapsed(),
             phase: phase.to_owned(),
@@ -360,6 +428,7 @@ impl Conductor<'_> {
             loss_pct: second.viewer.loss_pct(),
             p50_ms: second.frame_latency.p50_ms,
             p99_ms: second.frame_latency.p99_ms,
+            dark,
             server_cpu_pct: second.server.as_ref().map(|server| server.cpu_pct),
             driver_cpu_pct: second.driver_cpu_pct,
             faults: self.faults.total(),
@@ -385,7 +454,12 @@ impl Conductor<'_> {
         if account.steps().is_empty() && verdict.verdict == Verdict::Pass {
             verdict.verdict = Verdict::Inconclusive;
         }
-        let verdict = plan.judge(verdict);
+        let limit = verdict.limit.clone();
+        let mut verdict = plan.judge(verdict);
+        if circumstances.server_gone {
+            // Whatever a search found until then.
+            (verdict.verdict, verdict.limit) = (Verdict::Fail, limit);
+        }
         book.write(Line::Verdict(Box::new(verdict.clone())));
         verdict
     }
@@ -396,6 +470,8 @@ const TICK: Duration = Duration::from_millis(10);
 /// How often viewers are looked at while some of them join.
 const LOOK: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
+/// How long nobody may have received anything until the server is asked whether it is there.
+const SILENT: Duration = Duration::from_secs(3);
 /// How long the last look at the server may take.
 const SAMPLE_LIMIT: Duration = Duration::from_secs(3);
 /// How long it may take to end all sessions at the server.

@@ -127,12 +127,15 @@ impl EntranceError {
         }
     }
 
+    /// Returns whether there was nobody to ask.
+    pub(crate) fn found_nobody(&self) -> bool {
+        matches!(self, Self::Crew(CrewError::Unreachable { .. }) | Self::Door(DoorError::Unreachable { .. }))
+    }
+
     /// Its stable name.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Crew(CrewError::Unreachable { .. }) | Self::Door(DoorError::Unreachable { .. }) => {
-                "server-unreachable"
-            }
+            error if error.found_nobody() => "server-unreachable",
             Self::Crew(_) => "join-no-grant",
             Self::Door(DoorError::TooSlow { .. }) => "join-unanswered",
             Self::Door(DoorError::NoClient(_)) => "driver-no-client",

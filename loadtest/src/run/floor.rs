@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::crew::{Crew, CrewError, CrewNews, MemberRef, Removal};
 use crate::fleet::ViewerId;
+use crate::fleet::camera::CameraState;
 use crate::fleet::cameras::Cameras;
 use crate::fleet::intruder::Intruders;
 use crate::fleet::viewer::{Frames, NewViewer};
@@ -65,6 +66,8 @@ pub(crate) struct Floor {
     sent_away: Vec<(Instant, ViewerId)>,
     removed: u32,
     camera_faults: HashSet<u32>,
+    /// Somebody who wanted to join found nobody there, since this was asked last.
+    pub(crate) found_nobody: bool,
 }
 
 /// How the threads that drive viewers did.
@@ -86,17 +89,29 @@ pub(crate) struct Parts {
     pub(crate) intruders: Option<Intruders>,
     pub(crate) camera_exits: Vec<Exit>,
     pub(crate) opens_one_in: u32,
+    /// From one frame of a camera to the next.
+    pub(crate) frame_time: Duration,
 }
 
 impl Floor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { cameras, viewers, cast, entrance, crew, intruders, camera_exits, opens_one_in } = parts;
+        let Parts {
+            cameras,
+            viewers,
+            cast,
+            entrance,
+            crew,
+            intruders,
+            camera_exits,
+            opens_one_in,
+            frame_time,
+        } = parts;
         let news = crew.as_ref().map(Crew::news);
         Self {
             cameras,
             viewers,
             cast,
-            health: Health::default(),
+            health: Health::new(frame_time),
             window: Window::default(),
             drive: Drive::default(),
             networks: BTreeMap::new(),
@@ -117,6 +132,7 @@ impl Floor {
             sent_away: Vec::new(),
             removed: 0,
             camera_faults: HashSet::new(),
+            found_nobody: false,
         }
     }
 
@@ -206,7 +222,10 @@ impl Floor {
 
     /// Looks at everybody: who has seen a first frame, who has ended, who was given its time.
     pub(crate) fn look(&mut self, now: Instant, faults: &mut Faults) {
+        let cameras = self.cameras.states();
+        self.viewers.sent(cameras.iter().map(|camera| (camera.id, camera.frames)));
         let Taken { mut window, states, longest_wait } = self.viewers.take();
+        self.health.look(now);
         self.drive.cpu += window.driver_cpu;
         self.drive.longest_wait = self.drive.longest_wait.max(longest_wait);
         // Joins are counted here: the fleet does not know of those that the server refused.
@@ -214,7 +233,7 @@ impl Floor {
         window.length = Duration::ZERO;
         self.window.then(&window);
         for state in states {
-            self.health.add(state.id, state.frames_expected, state.frames_opened);
+            self.health.add(state.id, state.frames_expected, state.frames_opened, state.last_frame_at);
             if let Some(profile) = self.cast.get(state.id).and_then(|(part, _)| part.network) {
                 let (expected, lost) = self.networks.entry(profile.name()).or_default();
                 *expected += state.expected;
@@ -247,7 +266,7 @@ impl Floor {
             self.sent_away.iter().filter(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         self.sent_away.retain(|(at, _)| *at > now);
         due.into_iter().for_each(|id| self.send_away(id));
-        self.look_at_cameras(faults);
+        self.look_at_cameras(cameras, faults);
     }
 
     /// What is told of the viewers themselves counts from now on.
@@ -334,6 +353,7 @@ impl Floor {
                 self.viewers.join(id, new);
             }
             Err(error) => {
+                self.found_nobody |= error.found_nobody();
                 faults.note(error.party(), error.code(), format!("a viewer did not get in: {error}"));
                 self.window.joins.failed += 1;
                 self.give_up(id);
@@ -364,8 +384,8 @@ impl Floor {
         self.give_up(id);
     }
 
-    fn look_at_cameras(&mut self, faults: &mut Faults) {
-        for state in self.cameras.states() {
+    fn look_at_cameras(&mut self, states: Vec<CameraState>, faults: &mut Faults) {
+        for state in states {
             if let Some(reason) = state.ended.filter(|_| self.camera_faults.insert(state.id.0)) {
                 let party = if reason.contains(SERVER_CLOSED) { Party::Server } else { Party::Driver };
                 faults.note(party, "camera-ended", format!("camera {} sends no more: {reason}", state.id.0));
@@ -383,6 +403,7 @@ impl Floor {
 
     fn give_up(&mut self, id: ViewerId) {
         self.cast.leave(id);
+        self.health.forget(id);
         self.since.remove(&id);
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Stand {
     pub(crate) name: String,
     /// Base URL of signaling, of a Latchkey server.
     pub(crate) signaling: Option<String>,
+    /// Where it answers to HTTP.
+    pub(crate) door: Option<Url>,
     /// Its media port, where it is known.
     pub(crate) media: Option<std::net::SocketAddr>,
     /// Its figures.
@@ -98,6 +100,7 @@ impl Stand {
                 let doors = server.doors().clone();
                 Ok(Self {
                     name: format!("latchkey-server {}", env!("CARGO_PKG_VERSION")),
+                    door: Url::parse(&doors.signaling_url).ok(),
                     signaling: Some(doors.signaling_url),
                     media: doors.media.parse().ok(),
                     watch: ServerWatch::new(Url::parse(&doors.ops_url).ok(), Some(server.process().id())),
@@ -108,6 +111,7 @@ impl Stand {
             Target::Latchkey(running) => Ok(Self {
                 name: format!("Latchkey at {}", host_of(&running.url)),
                 signaling: Some(running.url.as_str().trim_end_matches('/').to_owned()),
+                door: Some(running.url.clone()),
                 media: running.media,
                 watch: ServerWatch::new(running.ops.clone(), running.pid),
                 cores: cores_of(running.pid),
@@ -116,6 +120,7 @@ impl Stand {
             Target::Foreign(foreign) => Ok(Self {
                 name: foreign.name.clone(),
                 signaling: None,
+                door: Some(foreign.whep.of(0)),
                 media: None,
                 watch: ServerWatch::new(foreign.ops.clone(), foreign.pid),
                 cores: cores_of(foreign.pid),

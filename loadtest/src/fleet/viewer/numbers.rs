@@ -14,6 +14,8 @@ pub(crate) struct Numbers {
     base: u64,
     /// When it was known that the frame exists, and whether it was opened.
     slots: VecDeque<(Instant, bool)>,
+    /// The number after the newest that was opened.
+    seen: u64,
 }
 
 impl Numbers {
@@ -33,6 +35,17 @@ impl Numbers {
         if let Some((_, opened)) = slot {
             *opened = true;
         }
+        self.seen = if begins { number + 1 } else { self.seen.max(number + 1) };
+    }
+
+    /// The camera has sent all frames before `next`: what does not come in time is missed, though no later one comes either.
+    pub(crate) fn sent(&mut self, next: u64, now: Instant) {
+        let known = self.base + self.slots.len() as u64;
+        // Whoever has seen nothing yet joins anew; a camera that counts anew is told by its next frame.
+        if known > 0 {
+            let unknown = next.saturating_sub(known).min(LONGEST_GAP);
+            self.slots.extend((0..unknown).map(|_| (now, false)));
+        }
     }
 
     /// Counts the frames whose time is over.
@@ -44,11 +57,14 @@ impl Numbers {
         }
     }
 
-    /// Counts all frames that are known of.
+    /// Counts all frames up to the newest that was opened; those that the camera has just sent are still on their way.
     pub(crate) fn close(&mut self, tally: &mut ViewerTally) {
-        while let Some((_, opened)) = self.slots.front().copied() {
+        while self.base < self.seen
+            && let Some((_, opened)) = self.slots.front().copied()
+        {
             self.count(opened, tally);
         }
+        self.slots.clear();
     }
 
     fn count(&mut self, opened: bool, tally: &mut ViewerTally) {
@@ -82,6 +98,24 @@ mod tests {
         numbers.opened(1002, now + PATIENCE, &mut tally);
         numbers.close(&mut tally);
         assert_eq!((tally.frames_expected, tally.frames_opened), (8, 5), "too late is missed");
+    }
+
+    /// A server that forwards no more leaves no gap: only the camera knows what it sent.
+    #[test]
+    fn frames_that_nothing_follows_are_missed_too() {
+        let now = Instant::now();
+        let (mut numbers, mut tally) = (Numbers::default(), ViewerTally::default());
+        numbers.sent(50, now);
+        numbers.opened(100, now, &mut tally);
+        numbers.sent(131, now);
+        numbers.opened(101, now, &mut tally);
+        numbers.settle(now + PATIENCE, &mut tally);
+        assert_eq!((tally.frames_expected, tally.frames_opened), (31, 2));
+        let later = now + PATIENCE;
+        numbers.sent(134, later);
+        numbers.opened(131, later, &mut tally);
+        numbers.close(&mut tally);
+        assert_eq!((tally.frames_expected, tally.frames_opened), (32, 3), "what is on its way is not missed");
     }
 
     #[test]

@@ -16,11 +16,11 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::fleet::ViewerId;
 use crate::fleet::peer::PeerError;
 use crate::fleet::viewer::{Desk, NewViewer, Viewer};
 use crate::fleet::viewers::ViewerState;
 use crate::fleet::viewers::timers::Timers;
+use crate::fleet::{CameraId, ViewerId};
 use crate::measure::tally::ViewerTally;
 use crate::measure::window::Window;
 
@@ -31,7 +31,8 @@ pub(crate) enum Command {
     Keys(ViewerId, EpochKeys),
     Removed(ViewerId),
     MoveAddress(ViewerId),
-    Tell(mpsc::Sender<Told>),
+    /// What it counted, given how many frames each camera has sent.
+    Tell(mpsc::Sender<Told>, Arc<HashMap<CameraId, u64>>),
     Stop,
 }
 
@@ -70,9 +71,9 @@ impl Driver {
     }
 
     /// Asks for its window; the answer comes over what is returned.
-    pub(crate) fn ask(&self) -> mpsc::Receiver<Told> {
+    pub(crate) fn ask(&self, sent: &Arc<HashMap<CameraId, u64>>) -> mpsc::Receiver<Told> {
         let (answer, told) = mpsc::channel();
-        self.tell(Command::Tell(answer));
+        self.tell(Command::Tell(answer, Arc::clone(sent)));
         told
     }
 }
@@ -181,8 +182,8 @@ impl Wheel {
                         self.turn(slot, Self::move_address);
                     }
                 }
-                Command::Tell(answer) => {
-                    let told = self.tell();
+                Command::Tell(answer, sent) => {
+                    let told = self.tell(&sent);
                     // Whoever asked may have gone.
                     let _ = answer.send(told);
                 }
@@ -284,11 +285,14 @@ impl Wheel {
         Some((self.viewers[slot].as_mut()?, &mut self.desk))
     }
 
-    fn tell(&mut self) -> Told {
+    fn tell(&mut self, sent: &HashMap<CameraId, u64>) -> Told {
         let now = Instant::now();
         let mut states = std::mem::take(&mut self.ended);
         let mut watching = 0;
         for viewer in self.viewers.iter_mut().flatten() {
+            if let Some(next) = sent.get(&viewer.camera) {
+                viewer.sent(*next, now);
+            }
             let tally = viewer.settle(now, &mut self.desk.bench);
             watching += u64::from(viewer.watches());
             states.push(state(viewer, &tally));
@@ -309,6 +313,7 @@ fn state(viewer: &Viewer, tally: &ViewerTally) -> ViewerState {
         camera: viewer.camera,
         connected: viewer.is_connected(),
         first_frame_at: viewer.first_frame(),
+        last_frame_at: viewer.last_frame(),
         frames_expected: tally.frames_expected,
         frames_opened: tally.frames_opened,
         expected: tally.expected,
