@@ -40,10 +40,12 @@ pub struct Snapshot {
     pub first_loss_pct: f64,
     /// Packets that never came, percent.
     pub loss_pct: f64,
-    /// Frames' latency in the last second, median, milliseconds.
+    /// Frames' latency in the last second, median, milliseconds; 0 where none came.
     pub p50_ms: f64,
     /// p99 of it.
     pub p99_ms: f64,
+    /// How long no viewer has seen a picture, where that is a second or longer and somebody watches.
+    pub dark: Option<Duration>,
     /// CPU of the server, percent of one processor, where it can be watched.
     pub server_cpu_pct: Option<f64>,
     /// CPU of the driver, percent of one processor.
@@ -147,7 +149,7 @@ impl Bars {
     fn prepare(&mut self, phase: &str, done: u64, of: u64) {
         self.step.set_length(of.max(1));
         self.step.set_position(done);
-        self.step.set_message(format!("{phase} {done} of {of}"));
+        self.step.set_message(words::fitting(&format!("{phase} {done} of {of}"), beside_bar()));
         self.viewers.set_prefix("viewers");
     }
 
@@ -156,17 +158,17 @@ impl Bars {
         let (passed, whole) = words::passed(snapshot);
         self.step.set_length(whole);
         self.step.set_position(passed);
-        self.step.set_message(words::phase(snapshot));
+        self.step.set_message(words::fitting(&words::phase(snapshot), beside_bar()));
         self.viewers.set_prefix("viewers");
         self.viewers.set_length(snapshot.viewers_asked.max(1));
         self.viewers.set_position(snapshot.viewers);
-        self.viewers.set_message(words::joins(snapshot));
+        self.viewers.set_message(words::fitting(&words::joins(snapshot), beside_bar()));
         let all = &self.all;
         let lines = self.figures.get_or_insert_with(|| {
             [0; 2].map(|_| all.add(ProgressBar::new(1).with_style(bar("{wide_msg}"))))
         });
         for (line, told) in lines.iter().zip([words::media(snapshot), words::load(snapshot)]) {
-            line.set_message(told);
+            line.set_message(words::fitting(&told, columns()));
         }
     }
 
@@ -232,6 +234,22 @@ impl Drop for Lines {
         }
     }
 }
+
+/// Letters of a line on the terminal.
+fn columns() -> usize {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { WIDE } else { columns }
+}
+
+/// Letters that stand beside a name and its bar.
+fn beside_bar() -> usize {
+    columns().saturating_sub(NAME + BAR + 2)
+}
+
+/// Letters of a line where the terminal does not say.
+const WIDE: usize = 80;
+/// Letters of a bar.
+const BAR: usize = 24;
 
 fn bar(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("the template is written here");

@@ -92,3 +92,23 @@ fn a_state_is_told_in_words() {
     let endless = Snapshot { left: None, ..snapshot(5) };
     assert_eq!(words::passed(&endless), (1, 4));
 }
+
+/// Where nothing comes, nothing was quick.
+#[test]
+fn a_second_without_a_picture_has_no_latency() {
+    let dark = Some(Duration::from_secs(4));
+    let told = words::line(&Snapshot { p50_ms: 0.0, p99_ms: 0.0, dark, ..snapshot(5) });
+    assert!(told.contains("p50 – p99 – ms") && told.ends_with("no pictures for 4 s"), "{told}");
+    assert!(!words::line(&snapshot(5)).contains("no pictures"));
+}
+
+#[test]
+fn what_finds_no_room_is_left_out_whole() {
+    let told = "measuring, step 2 of 4, 35 s left";
+    assert_eq!(words::fitting(told, 33), told);
+    assert_eq!(words::fitting(told, 32), "measuring, step 2 of 4");
+    assert_eq!(words::fitting("50/50 · joined 50, failed 0 · 2 faults", 30), "50/50 · joined 50, failed 0");
+    assert_eq!(words::fitting("founding households", 8), "foundin…");
+    let many = Snapshot { mbit_out: 12_345.6, ..snapshot(5) };
+    assert!(words::line(&many).contains("out 12346 Mbit/s"), "{}", words::line(&many));
+}

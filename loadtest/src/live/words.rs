@@ -40,13 +40,14 @@ pub(super) fn joins(snapshot: &Snapshot) -> String {
 /// Returns rates, loss and latency.
 pub(super) fn media(snapshot: &Snapshot) -> String {
     plain(format!(
-        "in {:>5}  out {:>5} Mbit/s · lost {} %, at first {} % · p50 {} p99 {} ms",
+        "in {} out {} Mbit/s · lost {} % · before repair {} % · p50 {} p99 {} ms{}",
         short(snapshot.mbit_in),
         short(snapshot.mbit_out),
         percent(snapshot.loss_pct),
         percent(snapshot.first_loss_pct),
-        short(snapshot.p50_ms),
-        short(snapshot.p99_ms),
+        latency(snapshot.p50_ms),
+        latency(snapshot.p99_ms),
+        dark(snapshot, " · "),
     ))
 }
 
@@ -71,17 +72,28 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     };
     let faults = if snapshot.faults > 0 { format!("  faults {}", snapshot.faults) } else { String::new() };
     plain(format!(
-        "{:>4}s {}{step}  viewers {}/{}  out {} Mbit/s  lost {}%  p50 {} p99 {} ms  server {server}  driver {}%{failed}{faults}",
+        "{:>4}s {}{step}  viewers {}/{}  out {} Mbit/s  lost {}%  p50 {} p99 {} ms  server {server}  driver {}%{failed}{faults}{}",
         snapshot.at.as_secs(),
         snapshot.phase,
         snapshot.viewers,
         snapshot.viewers_asked,
         short(snapshot.mbit_out),
         percent(snapshot.loss_pct),
-        short(snapshot.p50_ms),
-        short(snapshot.p99_ms),
+        latency(snapshot.p50_ms),
+        latency(snapshot.p99_ms),
         short(snapshot.driver_cpu_pct),
+        dark(snapshot, "  "),
     ))
+}
+
+/// Returns how long no viewer has seen a picture; nothing while they do.
+fn dark(snapshot: &Snapshot, before: &str) -> String {
+    snapshot.dark.map_or(String::new(), |dark| format!("{before}no pictures for {} s", dark.as_secs()))
+}
+
+/// Returns a latency; a dash where no frame came.
+fn latency(ms: f64) -> String {
+    if ms > 0.0 { short(ms) } else { "–".into() }
 }
 
 /// Returns a text as one line, without what a terminal would take for a command.
@@ -99,7 +111,21 @@ pub(super) fn clipped(text: &str, most: usize) -> String {
     format!("{head}…")
 }
 
-/// Narrow spaces are no wider than others on a terminal, and not in every font.
+/// Returns the parts of a text that find room in so many letters, between ` · ` or `, `; one that does not is left out, with
+/// all after it.
+pub(super) fn fitting(text: &str, room: usize) -> String {
+    let mut end = 0;
+    let ends = text.match_indices(" · ").chain(text.match_indices(", ")).map(|(at, _)| at);
+    for at in ends.chain([text.len()]) {
+        if text[..at].chars().count() <= room {
+            end = end.max(at);
+        }
+    }
+    if end == 0 { clipped(text, room) } else { text[..end].to_owned() }
+}
+
+/// Narrow spaces are no wider than others on a terminal, and not in every font; who reads lines by their spaces wants none
+/// inside of a number.
 fn plain(text: String) -> String {
-    if text.contains('\u{202f}') { text.replace('\u{202f}', " ") } else { text }
+    if text.contains('\u{202f}') { text.replace('\u{202f}', "") } else { text }
 }
