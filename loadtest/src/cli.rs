@@ -3,8 +3,10 @@
 mod compare;
 mod measured;
 mod output;
+mod preflight;
 mod report;
 mod stop;
+mod values;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,7 +16,7 @@ use clap::{Parser, Subcommand};
 use crate::measure::line::Verdict;
 use crate::scenario::shipped::SHIPPED;
 
-/// Puts a Latchkey server under load with real clients and real households, and says whether it holds.
+/// Puts a Latchkey server under load with real clients and real households, and reports whether it copes.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey-loadtest", version, after_help = EXAMPLES)]
 pub struct Arguments {
@@ -24,17 +26,40 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a scenario and judges it: exit code 0 when every assertion holds, 1 when one does not, 2 when it could not be run, 3
-    /// when it cannot be told.
+    /// Runs a scenario and judges it.
+    ///
+    /// Exit code 0: every assertion holds; 1: one does not; 2: it could not be run; 3: it cannot be told.
+    ///
+    /// Without --server a fresh server is started on this machine, with its rate limits off and one media thread (--set
+    /// server.shards=N), so the answer is for that one. A server with default settings lets only so many devices in a minute: joins wait
+    /// for that, unless it is started with higher limits (its flags end in -rate and -burst).
     Run(Box<measured::RunArguments>),
-    /// Finds how many viewers a server carries: more and more until it is too much, then in halves between.
+    /// Finds how many viewers a server can handle, by adding viewers until it fails and then narrowing down.
     Breakpoint(Box<measured::BreakpointArguments>),
-    /// Gives the same work to another WHIP and WHEP server, in turn with ours, and sets their figures side by side.
+    /// Gives the same work to a Latchkey server and to another WHIP and WHEP server, in turn, and shows their figures side by side.
     Compare(Box<compare::CompareArguments>),
-    /// Makes a page of one or more runs' --json files.
+    /// Makes an HTML page of one or more runs' --json files.
     Report(report::ReportArguments),
     /// Lists the scenarios that come with the program.
     Scenarios,
+}
+
+/// Reads the command line; a mistake in it is told, as all others are, and help and version are printed.
+///
+/// # Errors
+/// The exit code, where there is nothing to do.
+pub fn read() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            // There is nobody else to tell.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let _ = write!(std::io::stderr(), "latchkey-loadtest: {text}");
+        ExitCode::from(COULD_NOT_RUN)
+    })
 }
 
 /// Does what the command line says; returns the exit code.
@@ -88,16 +113,16 @@ const INCONCLUSIVE: u8 = 3;
 const EXAMPLES: &str = "\
 Examples:
   latchkey-loadtest run doorbell-evening
-      starts a server on this machine, eight homes and their doorbells, and judges what came of it
+      starts a server on this machine, eight homes and their doorbells, and checks what the scenario asserts
   latchkey-loadtest run one-camera-crowd --viewers 200 --json out.jsonl --html out.html
-      200 viewers of one camera, with a page to show around
+      up to 200 viewers of one camera, and an HTML report
   latchkey-loadtest run churn --server https://cam.example.org --ops http://10.0.0.5:9600
       the same against a server that runs already, with its own figures from its private ops port
   latchkey-loadtest breakpoint --max-p99 100
-      how many viewers can this machine carry?
+      how many viewers can a server on this machine handle?
   latchkey-loadtest compare --with whip=http://h:7080/whip/{id},whep=http://h:7090/whep/{id},name=other
       the same work for ours and for another server, which gets made-up pictures, unsealed
   latchkey-loadtest run my.toml --set camera.fps=15 --set assert.p99_ms=20
-      any key of a scenario, said on the command line
+      set any key on the command line
   latchkey-loadtest run churn --print-scenario > my.toml
-      a scenario of your own to begin with, with every key there is";
+      start your own scenario from a shipped one; the file holds every key";

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use latchkey_loadtest::cli;
 
 fn main() -> ExitCode {
-    cli::run(cli::Arguments::parse())
+    cli::read().map_or_else(|code| code, cli::run)
 }

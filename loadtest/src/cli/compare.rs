@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::cli::measured::Shared;
 use crate::cli::output::Output;
-use crate::cli::{INCONCLUSIVE, stop};
+use crate::cli::{INCONCLUSIVE, preflight, stop};
 use crate::compare::foreign::Foreign;
 use crate::compare::{self, Comparison, table};
 
@@ -41,11 +41,13 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         write!(std::io::stdout(), "{}", scenario.to_toml())?;
         return Ok(0);
     }
+    let ours = arguments.shared.target()?;
+    preflight::look(&scenario, &ours)?;
     let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
     let mut output = Output::open(&arguments.shared.output, "compare")?;
     let comparison = Comparison {
         scenario,
-        ours: arguments.shared.target()?,
+        ours,
         theirs: arguments.with.clone(),
         rounds: arguments.rounds,
         pin: arguments.pin,

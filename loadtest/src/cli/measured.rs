@@ -9,7 +9,7 @@ use url::Url;
 use crate::breakpoint::floor::ratio::Beside;
 use crate::breakpoint::{Bounds, STEADY, Search, floor};
 use crate::cli::output::{Output, OutputArguments};
-use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, stop};
+use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, preflight, stop, values};
 use crate::measure::line::VerdictLine;
 use crate::run::stage::{Plan, Steps};
 use crate::run::target::{Running, Target};
@@ -60,23 +60,24 @@ pub(super) struct BreakpointArguments {
 /// What all of them are told.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Shared {
-    /// Set a key of the scenario, such as camera.fps=15; may be repeated.
+    /// Set a key of the scenario, such as camera.fps=15; may be repeated. Networks are a list and stand in a file.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// How many viewers (viewers.count).
-    #[arg(long, value_name = "N")]
+    /// How many viewers in the last step (viewers.count); the scenario's smaller steps are still run (only this one: --steps N).
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::viewers)]
     viewers: Option<u32>,
-    /// Measured seconds of each step (phases.steady).
-    #[arg(long, value_name = "SECONDS")]
-    seconds: Option<f64>,
+    /// Time that is measured in each step, in seconds or like 500ms, 2min (phases.steady).
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = values::time)]
+    seconds: Option<Span>,
     /// Print the scenario with every key there is, and do nothing else.
     #[arg(long)]
     pub(super) print_scenario: bool,
-    /// Put the server at this address under load; without it a fresh one is started on this machine.
-    #[arg(long, value_name = "URL")]
+    /// Put the server at this address under load, such as http://host:9601. Without it a fresh one is started on this machine, with
+    /// its rate limits off and one media thread (server.shards): figures hold for that one.
+    #[arg(long, value_name = "URL", value_parser = values::server)]
     server: Option<Url>,
     /// The server's private ops port, for its own figures.
-    #[arg(long, value_name = "URL", requires = "server")]
+    #[arg(long, value_name = "URL", requires = "server", value_parser = values::ops)]
     ops: Option<Url>,
     /// The server's process on this machine, for CPU and memory.
     #[arg(long, value_name = "N", requires = "server")]
@@ -143,17 +144,25 @@ impl Shared {
             write!(std::io::stdout(), "{}", scenario.to_toml())?;
             return Ok(0);
         }
-        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
-        let mut output = Output::open(&self.output, &scenario.name)?;
         let order = Order { scenario, target: self.target()?, drivers: self.drivers };
+        if let Err(missing) = preflight::look(&order.scenario, &order.target) {
+            Output::cannot_begin(&self.output, &order.scenario, &missing)?;
+            return Err(missing.into());
+        }
+        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+        let mut output = Output::open(&self.output, &order.scenario.name)?;
         Ok(conclude(&order, run::run(&order, plan, &mut output, &stop), output)?.0)
     }
 
     /// Measures the kernel floor, then the server, and tells the two beside each other.
     fn beside_floor(&self, scenario: Scenario, search: Search) -> anyhow::Result<u8> {
-        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
-        let mut output = Output::open(&self.output, &scenario.name)?;
         let order = Order { scenario, target: self.target()?, drivers: self.drivers };
+        if let Err(missing) = preflight::look(&order.scenario, &order.target) {
+            Output::cannot_begin(&self.output, &order.scenario, &missing)?;
+            return Err(missing.into());
+        }
+        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+        let mut output = Output::open(&self.output, &order.scenario.name)?;
         let floor = floor::measure(&order, &mut search.clone(), &mut output, &stop)?;
         let mut plan = Beside::new(search, &floor);
         let verdict = run::run(&order, &mut plan, &mut output, &stop);
@@ -198,7 +207,7 @@ fn conclude(
         }
         Err(error) => {
             output.refused(&order.scenario, &error);
-            output.finish()?;
+            output.without_table().finish()?;
             // There is nobody else to tell.
             let _ = writeln!(std::io::stderr(), "latchkey-loadtest: {error}");
             Ok((COULD_NOT_RUN, None))

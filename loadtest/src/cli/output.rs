@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::cli::preflight::Missing;
 use crate::live::{Form, Live, Snapshot};
-use crate::measure::line::{FaultLine, Line, RunLine};
+use crate::measure::line::{FaultLine, Line, Party, RunLine, VerdictLine};
 use crate::report::page;
-use crate::report::table::{self, Paint};
-use crate::run::{RunError, Witness, could_not_run};
+use crate::report::table::{self, Look};
+use crate::run::{RunError, Witness, could_not_run, court};
 use crate::scenario::Scenario;
 
 /// Where lines go.
@@ -22,9 +23,20 @@ pub(super) struct OutputArguments {
     /// Write the report as one HTML page that needs nothing else.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Show nothing while it runs and no table at the end.
+    /// Show nothing while it runs, and at the end one line with the verdict instead of the tables.
     #[arg(long)]
     quiet: bool,
+}
+
+/// What stands on standard output at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The tables, and the verdict below them.
+    Tables,
+    /// One line for each run.
+    Verdict,
+    /// Nothing.
+    Nothing,
 }
 
 /// Writes and shows what a run tells.
@@ -37,8 +49,8 @@ pub(super) struct Output {
     live: Option<Live>,
     /// Whether each step is told as soon as it is over.
     trials: bool,
-    /// Whether a table is wanted on standard output.
-    table: bool,
+    /// What is wanted on standard output at the end.
+    end: End,
 }
 
 impl Output {
@@ -61,23 +73,46 @@ impl Output {
             html: arguments.html.clone(),
             live: Some(Live::start(name, form)),
             trials: name == "breakpoint",
-            table: !arguments.quiet && !to_stdout,
+            end: match (to_stdout, arguments.quiet) {
+                (true, _) => End::Nothing,
+                (false, true) => End::Verdict,
+                (false, false) => End::Tables,
+            },
         })
     }
 
     /// Returns whether tables are wanted on standard output.
     pub(super) fn shows_tables(&self) -> bool {
-        self.table
+        self.end == End::Tables
     }
 
-    /// Leaves the runs' own tables out.
+    /// Leaves the runs' own tables and verdicts out.
     pub(super) fn without_table(mut self) -> Self {
-        self.table = false;
+        self.end = End::Nothing;
         self
+    }
+
+    /// Tells files, where some are asked for, that there was no use in starting.
+    pub(super) fn cannot_begin(
+        arguments: &OutputArguments,
+        scenario: &Scenario,
+        missing: &Missing,
+    ) -> anyhow::Result<()> {
+        let mut output = Self::open(&OutputArguments { quiet: true, ..arguments.clone() }, &scenario.name)?
+            .without_table();
+        let text = missing.to_string();
+        let verdict = court::could_not_run(&text, false);
+        output.no_run(scenario, (Party::Caller, missing.code(), text), verdict);
+        output.finish().map(|_| ())
     }
 
     /// Tells that the run could not begin.
     pub(super) fn refused(&mut self, scenario: &Scenario, error: &RunError) {
+        let fault = (error.party(), error.code(), error.to_string());
+        self.no_run(scenario, fault, could_not_run(error));
+    }
+
+    fn no_run(&mut self, scenario: &Scenario, fault: (Party, &str, String), verdict: VerdictLine) {
         let run = RunLine {
             scenario: scenario.name.clone(),
             about: scenario.about.clone(),
@@ -85,10 +120,9 @@ impl Output {
             ..RunLine::default()
         };
         self.write(Line::Run(Box::new(run)));
-        let text = error.to_string();
-        let code = error.code().to_owned();
-        self.write(Line::Fault(FaultLine { at_s: 0.0, party: error.party(), code, text, count: 1 }));
-        self.write(Line::Verdict(Box::new(could_not_run(error))));
+        let (party, code, text) = fault;
+        self.write(Line::Fault(FaultLine { at_s: 0.0, party, code: code.to_owned(), text, count: 1 }));
+        self.write(Line::Verdict(Box::new(verdict)));
     }
 
     /// Ends the display, writes the page and prints the tables.
@@ -106,10 +140,11 @@ impl Output {
             let page = page::html(std::slice::from_ref(&self.lines));
             std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if self.table {
-            let paint = Paint::for_stdout();
-            let mut out = std::io::stdout().lock();
-            write!(out, "{}", table::verdict(&self.lines, paint))?;
+        let mut out = std::io::stdout().lock();
+        match self.end {
+            End::Tables => write!(out, "{}", table::verdict(&self.lines, Look::for_stdout()))?,
+            End::Verdict => write!(out, "{}", table::headline(&self.lines, Look::for_stdout()))?,
+            End::Nothing => {}
         }
         Ok(self.lines)
     }

@@ -27,10 +27,10 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<u8> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         None => {
-            let paint = table::Paint::for_stdout();
+            let look = table::Look::for_stdout();
             let mut out = std::io::stdout().lock();
             for lines in &files {
-                write!(out, "{}", table::verdict(lines, paint))?;
+                write!(out, "{}", table::verdict(lines, look))?;
             }
         }
     }

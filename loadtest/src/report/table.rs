@@ -1,4 +1,4 @@
-//! Tables for a terminal, at most 100 columns wide.
+//! Tables for a terminal, no wider than it is.
 
 mod grid;
 
@@ -25,49 +25,95 @@ pub enum Paint {
     Plain,
 }
 
-impl Paint {
-    /// Returns colours where standard output is a terminal and `NO_COLOR` is not set.
+/// How tables look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether words are coloured.
+    pub paint: Paint,
+    /// Letters of a line at most.
+    pub columns: usize,
+    /// Whether words that find no room are cut; else their line is longer.
+    pub cuts: bool,
+}
+
+impl Look {
+    /// Returns what standard output can show: colours where it is a terminal and `NO_COLOR` is not set, and lines as wide as
+    /// it; where it is none, lines of 100 letters, and nothing is cut.
     #[must_use]
     pub fn for_stdout() -> Self {
+        let out = std::io::stdout();
+        if !out.is_terminal() {
+            return Self { cuts: false, ..Self::from(Paint::Plain) };
+        }
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if !unwanted && std::io::stdout().is_terminal() { Self::Colours } else { Self::Plain }
+        let columns = rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
+        Self {
+            paint: if unwanted { Paint::Plain } else { Paint::Colours },
+            // A terminal that does not say how wide it is has 0.
+            columns: if columns == 0 { WIDEST } else { columns.clamp(NARROWEST, WIDEST) },
+            cuts: true,
+        }
     }
 }
+
+/// Lines of 100 letters.
+impl From<Paint> for Look {
+    fn from(paint: Paint) -> Self {
+        Self { paint, columns: WIDEST, cuts: true }
+    }
+}
+
+/// Letters of a line, however wide the terminal is.
+const WIDEST: usize = 100;
+/// What is narrower cannot hold the columns that matter.
+const NARROWEST: usize = 40;
 
 /// Returns a table with a row for each step: viewers, loss, latency, CPU, memory, joins. Ends with a line end; empty where
 /// there is no step. What does not hold is coloured.
 #[must_use]
-pub fn steps(lines: &[Line], paint: Paint) -> String {
-    split(lines).iter().map(|run| steps_of(run, paint)).collect()
+pub fn steps(lines: &[Line], look: impl Into<Look>) -> String {
+    let look = look.into();
+    split(lines).iter().map(|run| steps_of(run, look)).collect()
 }
 
 /// Returns a table of the assertions, each asked, measured and judged. Ends with a line end; empty where there is none.
 #[must_use]
-pub fn checks(lines: &[Line], paint: Paint) -> String {
-    split(lines).iter().map(|run| checks_of(run, paint)).collect()
+pub fn checks(lines: &[Line], look: impl Into<Look>) -> String {
+    let look = look.into();
+    split(lines).iter().map(|run| checks_of(run, look)).collect()
 }
 
 /// Returns a table of a breakpoint search: a row for each trial, in the order in which they were made. Ends with a line
 /// end; empty where there is none.
 #[must_use]
-pub fn trials(lines: &[Line], paint: Paint) -> String {
-    split(lines).iter().map(|run| trials_of(run, paint)).collect()
+pub fn trials(lines: &[Line], look: impl Into<Look>) -> String {
+    let look = look.into();
+    split(lines).iter().map(|run| trials_of(run, look)).collect()
 }
 
 /// Returns all that is told at the end of a run: its steps (or trials), its assertions, faults by party, how many viewers
 /// fit, what failed, what limits it, and the verdict as the last line. Of several runs, each in turn.
 #[must_use]
-pub fn verdict(lines: &[Line], paint: Paint) -> String {
-    let told: Vec<String> = split(lines).iter().map(|run| verdict_of(run, paint)).collect();
+pub fn verdict(lines: &[Line], look: impl Into<Look>) -> String {
+    let look = look.into();
+    let told: Vec<String> = split(lines).iter().map(|run| verdict_of(run, look)).collect();
     told.join("\n")
 }
 
-fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
+/// Returns one line for each run: the verdict, the scenario, how many viewers fit and what failed.
+#[must_use]
+pub fn headline(lines: &[Line], look: impl Into<Look>) -> String {
+    let look = look.into();
+    split(lines).iter().map(|run| headline_of(run, look)).collect()
+}
+
+fn verdict_of(run: &Run<'_>, look: Look) -> String {
     let mut text = String::new();
+    let paint = look.paint;
     let head = format!("{} · {}", run.run.scenario, run.name);
-    let _ = writeln!(text, "{}", Tone::Strong.paint(&wrapped(&head, 0), paint));
-    let table = if run.is_search() { trials_of(run, paint) } else { steps_of(run, paint) };
-    for part in [table, checks_of(run, paint), faults_of(run, paint)] {
+    let _ = writeln!(text, "{}", Tone::Strong.paint(&wrapped(&head, 0, look.columns), paint));
+    let table = if run.is_search() { trials_of(run, look) } else { steps_of(run, look) };
+    for part in [table, checks_of(run, look), faults_of(run, look)] {
         if !part.is_empty() {
             let _ = write!(text, "\n{part}");
         }
@@ -85,8 +131,20 @@ fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
             Tone::Quiet.paint(&format!("{name:<17}"), paint),
             Tone::Strong.paint(&head, paint)
         );
-        let _ = writeln!(text, "{:18}{}", "", wrapped(&sentence, 18));
+        let _ = writeln!(text, "{:18}{}", "", wrapped(&sentence, 18, look.columns));
     }
+    let _ = writeln!(text, "\n{}", word_of(run, paint));
+    text
+}
+
+fn headline_of(run: &Run<'_>, look: Look) -> String {
+    let (fit, failed) = (fit::words(run), Failed::of(run));
+    let text =
+        format!("{} · viewers that fit: {} · what failed: {}", run.run.scenario, fit.figure, failed.head);
+    format!("{} {}\n", word_of(run, look.paint), Cell::new(text, Tone::Bare).text)
+}
+
+fn word_of(run: &Run<'_>, paint: Paint) -> String {
     let (word, tone) = match run.verdict.map(|verdict| verdict.verdict) {
         Some(Verdict::Pass) => ("PASS", Tone::Good),
         Some(Verdict::Fail) => ("FAIL", Tone::Bad),
@@ -95,16 +153,15 @@ fn verdict_of(run: &Run<'_>, paint: Paint) -> String {
     };
     let stopped =
         if run.verdict.is_some_and(|verdict| verdict.interrupted) { " (stopped early)" } else { "" };
-    let _ = writeln!(text, "\n{}{stopped}", tone.paint(word, paint));
-    text
+    format!("{}{stopped}", tone.paint(word, paint))
 }
 
-fn steps_of(run: &Run<'_>, paint: Paint) -> String {
+fn steps_of(run: &Run<'_>, look: Look) -> String {
     let mut grid = Grid::new(vec![
         number("viewers", 0),
         number("well\nserved", 1),
         number("out\nMbit/s", 6),
-        number("lost at\nfirst %", 4),
+        number("lost before\nrepair %", 4),
         number("lost\n%", 0),
         number("opened\n%", 3),
         number("p50\nms", 2),
@@ -137,10 +194,10 @@ fn steps_of(run: &Run<'_>, paint: Paint) -> String {
             Cell::new(short(step.driver_cpu_pct), driver),
         ]);
     }
-    if run.steps.is_empty() && whole.is_none() { String::new() } else { grid.text(paint) }
+    if run.steps.is_empty() && whole.is_none() { String::new() } else { grid.text(look) }
 }
 
-fn checks_of(run: &Run<'_>, paint: Paint) -> String {
+fn checks_of(run: &Run<'_>, look: Look) -> String {
     let told = run.verdict.map(|verdict| verdict.checks.as_slice()).unwrap_or_default();
     let mut grid = Grid::new(vec![words("check"), number("asked", 0), number("measured", 0), words("")]);
     for check in told {
@@ -152,10 +209,10 @@ fn checks_of(run: &Run<'_>, paint: Paint) -> String {
             Cell::new(word, tone),
         ]);
     }
-    if told.is_empty() { String::new() } else { grid.text(paint) }
+    if told.is_empty() { String::new() } else { grid.text(look) }
 }
 
-fn trials_of(run: &Run<'_>, paint: Paint) -> String {
+fn trials_of(run: &Run<'_>, look: Look) -> String {
     let mut grid = Grid::new(vec![
         number("trial", 0),
         number("viewers", 0),
@@ -172,7 +229,7 @@ fn trials_of(run: &Run<'_>, paint: Paint) -> String {
             None => ("✓ fits", Tone::Good),
             Some(_) if limit::overload(run, step).is_some() => ("? the driver was the limit", Tone::Open),
             Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),
-            Some(Broken::Latency) => ("✗ too late", Tone::Bad),
+            Some(Broken::Latency) => ("✗ latency", Tone::Bad),
             Some(Broken::Viewers) => ("✗ too few well served", Tone::Bad),
         };
         grid.row(vec![
@@ -187,10 +244,10 @@ fn trials_of(run: &Run<'_>, paint: Paint) -> String {
             Cell::new(word, tone),
         ]);
     }
-    if run.steps.is_empty() { String::new() } else { grid.text(paint) }
+    if run.steps.is_empty() { String::new() } else { grid.text(look) }
 }
 
-fn faults_of(run: &Run<'_>, paint: Paint) -> String {
+fn faults_of(run: &Run<'_>, look: Look) -> String {
     let groups = checks::grouped(&run.faults);
     let mut grid = Grid::new(vec![
         words("fault of"),
@@ -209,8 +266,8 @@ fn faults_of(run: &Run<'_>, paint: Paint) -> String {
     let more = groups.len().saturating_sub(FAULTS);
     match more {
         _ if groups.is_empty() => String::new(),
-        0 => grid.text(paint),
-        more => format!("{}and {more} more kinds\n", grid.text(paint)),
+        0 => grid.text(look),
+        more => format!("{}and {more} more kinds\n", grid.text(look)),
     }
 }
 

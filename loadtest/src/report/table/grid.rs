@@ -1,9 +1,7 @@
-//! A table of text: columns that are as wide as they must be, and together no wider than a terminal.
+//! A table of text: columns that are as wide as they must be, and together no wider than the terminal.
 
-use crate::report::table::Paint;
+use crate::report::table::{Look, Paint};
 
-/// Columns of a terminal that a table may use.
-pub(super) const WIDTH: usize = 100;
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -97,20 +95,22 @@ impl Grid {
     }
 
     /// Returns the table's lines; each ends with a line end.
-    pub(super) fn text(&self, paint: Paint) -> String {
+    pub(super) fn text(&self, look: Look) -> String {
+        let paint = look.paint;
         let mut widths: Vec<usize> = (0..self.columns.len()).map(|index| self.width(index)).collect();
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         let total = |shown: &[usize], widths: &[usize]| {
             shown.iter().map(|index| widths[*index]).sum::<usize>() + GAP * shown.len().saturating_sub(1)
         };
-        while total(&shown, &widths) > WIDTH {
+        while total(&shown, &widths) > look.columns {
             let spare = shown.iter().copied().filter(|index| self.columns[*index].spare > 0);
             let Some(least) = spare.max_by_key(|index| self.columns[*index].spare) else { break };
             shown.retain(|index| *index != least);
         }
-        let over = total(&shown, &widths).saturating_sub(WIDTH);
+        let over = total(&shown, &widths).saturating_sub(look.columns);
         let widest = shown.iter().copied().filter(|index| self.columns[*index].words);
         if over > 0
+            && look.cuts
             && let Some(widest) = widest.max_by_key(|index| widths[*index])
         {
             widths[widest] = widths[widest].saturating_sub(over).max(8);
@@ -167,12 +167,12 @@ impl Grid {
 }
 
 /// Returns a text in lines no wider than a terminal; all but the first begin with so many spaces.
-pub(super) fn wrapped(text: &str, indent: usize) -> String {
+pub(super) fn wrapped(text: &str, indent: usize, columns: usize) -> String {
     let mut lines = String::new();
     let mut width = indent;
     for word in Cell::new(text, Tone::Bare).text.split_whitespace() {
         let long = word.chars().count();
-        if width > indent && width + 1 + long > WIDTH {
+        if width > indent && width + 1 + long > columns {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));
             width = indent;
@@ -198,6 +198,8 @@ fn clipped(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
+    const WIDTH: usize = 100;
+
     fn column(head: &'static str, words: bool, spare: u8) -> Column {
         Column { head, words, spare }
     }
@@ -207,22 +209,29 @@ mod tests {
         let mut grid =
             Grid::new(vec![column("name", true, 0), column("a\nb", false, 0), column("spare", false, 1)]);
         grid.row(vec!["x".repeat(140).into(), "12".to_owned().into(), "7".to_owned().into()]);
-        let text = grid.text(Paint::Plain);
+        let text = grid.text(Paint::Plain.into());
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(!text.contains("spare") && text.contains("12"), "{text}");
+        let narrow = grid.text(Look { columns: 60, ..Look::from(Paint::Plain) });
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+        let piped = grid.text(Look { cuts: false, ..Look::from(Paint::Plain) });
+        assert!(piped.contains(&"x".repeat(140)), "{piped}");
     }
 
     #[test]
     fn numbers_stand_at_the_right_and_colours_do_not_move_them() {
         let mut grid = Grid::new(vec![column("word", true, 0), column("number", false, 0)]);
         grid.row(vec!["a".to_owned().into(), Cell::new("5", Tone::Bad)]);
-        assert_eq!(grid.text(Paint::Plain), "word  number\na          5\n");
-        assert_eq!(grid.text(Paint::Colours).lines().last(), Some("a          \u{1b}[1;31m5\u{1b}[0m"));
+        assert_eq!(grid.text(Paint::Plain.into()), "word  number\na          5\n");
+        assert_eq!(
+            grid.text(Paint::Colours.into()).lines().last(),
+            Some("a          \u{1b}[1;31m5\u{1b}[0m")
+        );
     }
 
     #[test]
     fn long_sentences_are_broken_between_words() {
-        let told = wrapped(&"word ".repeat(50), 4);
+        let told = wrapped(&"word ".repeat(50), 4, WIDTH);
         assert!(told.lines().all(|line| line.chars().count() <= WIDTH), "{told}");
         assert!(told.lines().skip(1).all(|line| line.starts_with("    word")), "{told}");
     }
