@@ -66,7 +66,7 @@ impl Camera {
         births: Arc<Births>,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        // The next one may be leaving now, and the readers look for orders every 10 ms.
+        // The next one may be leaving now, and the readers look for orders about every millisecond.
         let lead = 2 + (shape.fps / 20.0).ceil() as u32;
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect(to)?;
