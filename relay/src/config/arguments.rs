@@ -98,6 +98,22 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_sessions_per_device: Option<usize>,
+    /// RTP packets a second of one publisher; the rest is dropped, as much again may come at once [default: 5000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_PACKETS_PER_SECOND", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_publisher_packets_per_second: Option<u32>,
+    /// RTP bytes a second of one publisher: 50 Mbit/s by default; the rest is dropped [default: 6250000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_BYTES_PER_SECOND", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_publisher_bytes_per_second: Option<u32>,
+    /// STUN, DTLS and RTCP packets a second of one session; the rest is dropped [default: 500]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_PACKETS_PER_SECOND", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_control_packets_per_second: Option<u32>,
+    /// Bytes of them a second [default: 250000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_BYTES_PER_SECOND", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_control_bytes_per_second: Option<u32>,
     /// TCP connections at once on each port; who comes after waits [default: 10000]
     #[arg(long, env = "LATCHKEY_RELAY_MAX_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -52,6 +52,7 @@ impl Worker {
         let key = self.peers.insert(Peer::new(admitted, &self.setup.limits, now));
         self.by_session.insert(session, key);
         self.by_ufrag.insert(local.ufrag.clone(), key);
+        self.connecting += 1;
         if request.role == Role::Publish {
             self.publishers += 1;
         }

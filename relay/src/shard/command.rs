@@ -18,6 +18,7 @@ use crate::batch::Waker;
 use crate::shard::counters::ShardCounters;
 use crate::shard::end::EndReason;
 use crate::shard::session_id::SessionId;
+use crate::shard::traffic::RoomFigures;
 use crate::transport::fingerprint::Fingerprint;
 
 /// One peer asks to publish into, or to view, a room. The grant has already been verified by the caller.
@@ -219,6 +220,9 @@ pub(crate) enum Command {
         room: RoomId,
         reply: oneshot::Sender<Option<Vec<PublishedTrack>>>,
     },
+    Rooms {
+        reply: oneshot::Sender<Vec<RoomFigures>>,
+    },
     Drain,
     Stop,
 }
@@ -312,6 +316,15 @@ impl ShardHandle {
     pub async fn tracks_of(&self, room: RoomId) -> Result<Option<Vec<PublishedTrack>>, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::TracksOf { room, reply }, answer).await
+    }
+
+    /// Every room of the shard with what it has done so far, in no order.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`]
+    pub async fn rooms(&self) -> Result<Vec<RoomFigures>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Rooms { reply }, answer).await
     }
 
     /// Takes nobody new from now on; present sessions go on.

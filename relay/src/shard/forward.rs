@@ -58,7 +58,8 @@ impl Worker {
         live.pending = false;
         live.held = false;
         let received = live.received.take();
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received)
+            .noting(&mut live.traffic);
         live.room.forward(now, &mut sink);
         sink.finish();
         self.after_room(place, now);
@@ -101,6 +102,7 @@ impl Worker {
                         tracing::info!(session = ?peer.session, ?track, ?from, after_ms = after.as_millis() as u64, "first packet sent");
                     }
                 }
+                RoomEvent::KeyFrameCame { after, .. } => self.outbox.tally.key_frame_came(after),
                 RoomEvent::TrackAccepted { track } => {
                     tracing::info!(?track, "the publisher's media is sealed");
                 }
@@ -112,6 +114,7 @@ impl Worker {
             let tally = &mut self.outbox.tally;
             tally.add(Event::NackedPackets, stats.nacks_received);
             tally.add(Event::PliIn, stats.key_frame_requests_received);
+            live.traffic.took_in(&stats);
         }
         self.arm_room(place);
     }
@@ -156,7 +159,8 @@ impl Worker {
         if live.held && live.hold.until().is_none_or(|until| until <= now) {
             return self.forward(place, now);
         }
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
+            .noting(&mut live.traffic);
         live.room.handle_timeout(now, &mut sink);
         sink.finish();
         self.after_room(place, now);

@@ -6,13 +6,13 @@
 //! ```
 
 mod admit;
-mod bucket;
 pub mod command;
 pub mod counters;
 pub mod end;
 mod forward;
 mod hold;
 mod ingress;
+mod load;
 mod neighbours;
 mod peer;
 mod rooms;
@@ -21,6 +21,7 @@ pub mod session_id;
 mod sink;
 mod start;
 mod timers;
+pub mod traffic;
 mod worker;
 
 #[cfg(feature = "test-tap")]

@@ -11,6 +11,7 @@ use crate::shard::command::PublishedTrack;
 use crate::shard::hold::Hold;
 use crate::shard::peer::PeerKey;
 use crate::shard::timers::Armed;
+use crate::shard::traffic::{RoomFigures, RoomTraffic};
 
 /// A room with what the shard keeps about it.
 pub(super) struct LiveRoom {
@@ -29,6 +30,7 @@ pub(super) struct LiveRoom {
     /// Packets of earlier batches wait for the rest of their frame.
     pub(super) held: bool,
     pub(super) hold: Hold,
+    pub(super) traffic: RoomTraffic,
 }
 
 impl LiveRoom {
@@ -44,6 +46,7 @@ impl LiveRoom {
             pending: false,
             held: false,
             hold: Hold::default(),
+            traffic: RoomTraffic::default(),
         }
     }
 
@@ -112,6 +115,18 @@ impl Rooms {
             self.by_id.remove(&room.id);
             self.free.push(place);
         }
+    }
+
+    /// All rooms with what they have done so far.
+    pub(super) fn figures(&self) -> Vec<RoomFigures> {
+        let rooms = self.places.iter().flatten();
+        let figures = rooms.map(|live| RoomFigures {
+            room: live.id,
+            live: live.publisher.is_some(),
+            viewers: live.members - usize::from(live.publisher.is_some()),
+            traffic: live.traffic.clone(),
+        });
+        figures.collect()
     }
 
     #[inline]

@@ -47,6 +47,9 @@ impl Worker {
                 let place = self.rooms.find(&room);
                 let _ = reply.send(place.and_then(|place| self.rooms.at(place)?.published()));
             }
+            Command::Rooms { reply } => {
+                let _ = reply.send(self.rooms.figures());
+            }
             Command::Drain => self.draining = true,
             Command::Stop => return Flow::Stop,
         }
@@ -162,11 +165,12 @@ impl Worker {
         self.by_session.remove(&peer.session);
         self.ended.insert(peer.session, (reason, now + ENDED_KNOWN));
         self.outbox.tally.ended(reason);
-        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, "session ended");
+        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, over_limit = peer.over_limit, "session ended");
         if let Some(ends) = &self.setup.ends {
             // Whoever listened may be gone already when the relay stops.
             let _ = ends.send(SessionEnd { session: peer.session, reason, detail });
         }
+        self.connecting -= usize::from(peer.srtp.is_none());
         if peer.role == Role::Publish {
             self.publishers -= 1;
         }

@@ -14,6 +14,7 @@ use crate::batch::{Receiver, Socket, Waker};
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::counters::{Event, Gauge, ShardCounters};
 use crate::shard::end::{EndReason, SessionEnd};
+use crate::shard::load::LoadMeter;
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
 use crate::shard::rooms::Rooms;
@@ -65,8 +66,11 @@ pub(super) struct Worker {
     /// Devices cut off lately: no grant issued before the first time counts until the second.
     pub(super) cuts: HashMap<(RoomId, DeviceHandle), (SystemTime, Instant)>,
     pub(super) publishers: usize,
+    /// Sessions without keys yet.
+    pub(super) connecting: usize,
     pub(super) draining: bool,
     next_sweep: Instant,
+    load: LoadMeter,
 }
 
 /// Whether the thread goes on.
@@ -113,8 +117,10 @@ impl Worker {
             ended: HashMap::new(),
             cuts: HashMap::new(),
             publishers: 0,
+            connecting: 0,
             draining: false,
             next_sweep: Instant::now(),
+            load: LoadMeter::default(),
         };
         (worker, handle)
     }
@@ -132,10 +138,11 @@ impl Worker {
             if woken {
                 self.take_over();
             }
-            self.do_what_is_due(Instant::now());
+            let now = Instant::now();
+            self.do_what_is_due(now);
             self.outbox.flush();
             self.neighbours.wake();
-            self.publish();
+            self.publish(now);
             woken = if more {
                 // A busy socket must not keep commands waiting, and a look at the queues costs little.
                 true
@@ -212,7 +219,7 @@ impl Worker {
             self.end(key, EndReason::Shutdown, now);
         }
         self.outbox.flush();
-        self.publish();
+        self.publish(now);
     }
 
     fn do_what_is_due(&mut self, now: Instant) {
@@ -238,12 +245,14 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, now: Instant) {
         let tally = &mut self.outbox.tally;
+        self.load.sample(now, tally);
         // A publisher is alone in its room.
         tally.set(Gauge::Rooms, self.publishers);
         tally.set(Gauge::Publishers, self.publishers);
         tally.set(Gauge::Viewers, self.peers.len() - self.publishers);
+        tally.set(Gauge::Connecting, self.connecting);
         self.counters.publish(tally);
     }
 }
