@@ -77,9 +77,10 @@ impl Door {
             Role::View => self.negotiate_view(&offer, room).await?,
         };
         let ticket = self.admission.enter(&admitted, now).map_err(|refusal| self.refused(refusal))?;
-        let lease = self.registry.lease(room);
+        let lease = self.registry.lease(room, role);
         let shard = &self.shards[lease.shard()];
-        let accepted = shard.join(join_request(&admitted, role, &offer, &negotiation)).await?;
+        let home = &self.shards[lease.home()];
+        let accepted = shard.join_from(home, join_request(&admitted, role, &offer, &negotiation)).await?;
         let session = accepted.session;
         let transport_section = transport_section(&offer, &negotiation);
         let codecs = negotiation.codecs();

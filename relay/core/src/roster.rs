@@ -130,7 +130,10 @@ mod tests {
             for period in [1, 2, 3, 10] {
                 let means = mean_places(viewers, 3000, |walk| walk % period == 0);
                 for (viewer, mean) in means.iter().enumerate() {
-                    assert!((mean - 0.5).abs() < 0.02, "viewer {viewer} of {viewers}, every {period}: {mean}");
+                    assert!(
+                        (mean - 0.5).abs() < 0.02,
+                        "viewer {viewer} of {viewers}, every {period}: {mean}"
+                    );
                 }
             }
         }

@@ -80,6 +80,10 @@ pub enum Event {
     SessionsLimited,
     /// Processor time of the shard's thread, in microseconds.
     CpuMicros,
+    /// Packets of rooms handed to other shards that have viewers of them.
+    HandedOn,
+    /// Times that packets for other shards had to wait for the next batch, because too many were under way.
+    HandOnsPutOff,
 }
 
 /// What is there now.
@@ -145,7 +149,7 @@ const PACKETS: usize = 0;
 const BYTES: usize = PACKETS + 2 * 4;
 const DROPS: usize = BYTES + 2 * 4;
 const EVENTS: usize = DROPS + 7;
-const GAUGES: usize = EVENTS + 14;
+const GAUGES: usize = EVENTS + 16;
 const LIMITED: usize = GAUGES + 5;
 const ENDS: usize = LIMITED + Limited::ALL.len();
 const LATENCY: usize = ENDS + EndReason::ALL.len();
@@ -417,7 +421,7 @@ mod tests {
             tally.limit(what);
             counted += 1;
         }
-        for event in [Event::NackedPackets, Event::CpuMicros] {
+        for event in [Event::NackedPackets, Event::HandOnsPutOff] {
             tally.add(event, 1);
             counted += 1;
         }

@@ -6,6 +6,7 @@
 //! ```
 
 mod admit;
+mod branches;
 pub mod command;
 pub mod counters;
 pub mod end;
@@ -15,6 +16,7 @@ mod ingress;
 mod load;
 mod neighbours;
 mod peer;
+mod pool;
 mod rooms;
 mod session;
 pub mod session_id;

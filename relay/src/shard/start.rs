@@ -260,7 +260,8 @@ impl Shards {
         self.end();
     }
 
-    /// One handle per shard. All viewers of a room must go to the shard that has its publisher.
+    /// One handle per shard. Viewers on another shard than their room's publisher join with
+    /// [`ShardHandle::join_from`].
     pub fn handles(&self) -> &[ShardHandle] {
         &self.handles
     }

@@ -93,7 +93,7 @@ fn admit(worker: &mut Worker, room: u8, role: Role, seed: u8, address: SocketAdd
 
 fn join(worker: &mut Worker, request: JoinRequest) -> JoinAccepted {
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    worker.command(Command::Join { request: Box::new(request), reply }, Instant::now());
+    worker.command(Command::Join { request: Box::new(request), home: None, reply }, Instant::now());
     answer.try_recv().unwrap().unwrap()
 }
 

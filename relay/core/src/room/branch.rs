@@ -79,7 +79,7 @@ impl Room {
         self.next_tick.get_or_insert(now + TICK);
     }
 
-    /// Takes in what the home handed over. It is sent with the next [`forward`](Self::forward).
+    /// Takes in what the home handed over. It is sent with the next [`forward`](Self::forward). The home has counted it.
     pub fn take_in(&mut self, parcel: &Parcel, now: Instant) {
         for head in parcel.heads() {
             if let Some(track) = find_mut(&mut self.tracks, head.track) {
@@ -87,10 +87,8 @@ impl Room {
             }
         }
         for (id, position, facts, parts) in parcel.packets() {
-            let Some(track) = find_mut(&mut self.tracks, id) else { continue };
-            if track.take_packet(position, facts, parts, now) {
-                self.news.stats.packets_in += 1;
-                self.news.stats.frames_in += u64::from(facts.marker);
+            if let Some(track) = find_mut(&mut self.tracks, id) {
+                track.take_packet(position, facts, parts, now);
             }
         }
         for track in self.tracks.iter_mut().flatten() {

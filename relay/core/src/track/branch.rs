@@ -68,7 +68,9 @@ impl Track {
     }
 
     pub(crate) fn hand_again(&self, missing: &MissingPackets, parcel: &mut Parcel) {
-        let Some(newest) = self.end.checked_sub(1).filter(|_| self.state == State::Forwarding) else { return };
+        let Some(newest) = self.end.checked_sub(1).filter(|_| self.state == State::Forwarding) else {
+            return;
+        };
         for &low_bits in missing.as_slice() {
             let behind = u64::from((newest as u16).wrapping_sub(low_bits));
             let Some(position) = newest.checked_sub(behind) else { continue };
@@ -124,16 +126,10 @@ impl Track {
         }
     }
 
-    /// Says whether the packet was new.
-    pub(crate) fn take_packet(
-        &mut self,
-        position: u64,
-        facts: Facts,
-        parts: Parts<'_>,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn take_packet(&mut self, position: u64, facts: Facts, parts: Parts<'_>, now: Instant) {
         if self.history.store(position, facts, parts).is_err() {
-            return false;
+            // It was repaired, or seeded, and came all the same.
+            return;
         }
         self.batch.widest.include(&parts);
         if position < self.end {
@@ -141,12 +137,11 @@ impl Track {
             if position < self.batch.from && self.batch.late.len() < MOST_LATE {
                 self.batch.late.push(position);
             }
-            return true;
+            return;
         }
         if self.missing.passed_over(self.end, position, now).is_err() {
             self.key_frames.want();
         }
         self.end = position + 1;
-        true
     }
 }
