@@ -84,7 +84,7 @@ impl Roster {
     /// would let the same of two viewers see every frame's end last.
     pub(crate) fn rotate(&mut self) -> impl Iterator<Item = &mut Viewer> {
         self.turn = self.turn.wrapping_add(GOLDEN);
-        let first = (u128::from(self.turn) * self.viewers.len() as u128 >> 64) as usize;
+        let first = ((u128::from(self.turn) * self.viewers.len() as u128) >> 64) as usize;
         let (before, from_first) = self.viewers.split_at_mut(first);
         from_first.iter_mut().chain(before)
     }
