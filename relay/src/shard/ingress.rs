@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use is::stun::StunMessage;
 use latchkey_relay_core::{DropReason as Refused, Exceeded};
 use latchkey_wire::codec::MediaKind;
-use latchkey_wire::rtcp::{self, RtcpMessage};
+use latchkey_wire::rtcp::{self, Request, RtcpMessage};
 
 use crate::batch::Route;
 use crate::demux::{Protocol, classify};
@@ -268,31 +268,30 @@ impl Worker {
             return Err(self.limited(key, control(exceeded)));
         }
         let (role, place) = (peer.role, peer.room);
-        let mut messages = Vec::new();
-        let parsed = rtcp::parse(&bytes[..len], &mut messages);
         let Some(live) = self.rooms.at(place) else { return Err(DropReason::UnknownPeer) };
         let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
             .noting(&mut live.traffic);
-        for message in messages {
-            match (role, message) {
-                (Role::Publish, RtcpMessage::SenderReport(report)) => {
-                    live.room.sender_report(report.ssrc, report.ntp_time, report.rtp_time, now);
-                }
-                (Role::View, RtcpMessage::Nack { media_ssrc, lost, .. }) => {
-                    live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
-                }
-                (Role::View, RtcpMessage::Pli { media_ssrc, .. }) => {
-                    live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
-                }
-                (Role::View, RtcpMessage::Fir { media_ssrcs, .. }) => {
-                    for ssrc in media_ssrcs {
-                        live.room.key_frame_requested(key.subscriber(), ssrc, now);
+        let parsed = match role {
+            Role::Publish => {
+                let mut messages = Vec::new();
+                let parsed = rtcp::parse(&bytes[..len], &mut messages);
+                for message in messages {
+                    if let RtcpMessage::SenderReport(report) = message {
+                        live.room.sender_report(report.ssrc, report.ntp_time, report.rtp_time, now);
                     }
                 }
-                // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
-                _ => {}
+                parsed
             }
-        }
+            // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
+            Role::View => rtcp::requests(&bytes[..len], |request| match request {
+                Request::Packets { media_ssrc, lost } => {
+                    live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
+                }
+                Request::KeyFrame { media_ssrc } => {
+                    live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
+                }
+            }),
+        };
         sink.finish();
         self.after_room(place, now);
         parsed.map(|()| Some(PacketKind::Rtcp)).map_err(|_| DropReason::Malformed)

@@ -191,7 +191,7 @@ impl Worker {
     }
 
     /// Sends on what belongs to other shards.
-    fn send_gathered(&mut self) {
+    pub(super) fn send_gathered(&mut self) {
         let lost = self.neighbours.send_gathered();
         self.outbox.tally.drop_many(DropReason::QueueFull, lost as u64);
     }
@@ -223,7 +223,7 @@ impl Worker {
         self.publish(now);
     }
 
-    fn do_what_is_due(&mut self, now: Instant) {
+    pub(super) fn do_what_is_due(&mut self, now: Instant) {
         while let Some((timer, deadline)) = self.timers.pop_due(now) {
             match timer {
                 Timer::Peer(index) => {
@@ -246,7 +246,7 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self, now: Instant) {
+    pub(super) fn publish(&mut self, now: Instant) {
         let tally = &mut self.outbox.tally;
         self.load.sample(now, tally);
         // A publisher is alone in its room.
