@@ -58,6 +58,7 @@ fn one_camera_at_fifty_times_its_rate_leaves_the_others_alone() {
     }
     for neighbour in &mut neighbours {
         neighbour.has_everything();
+        println!("neighbour {}: all of {} packets arrived", neighbour.number, neighbour.sent.len());
         assert_eq!(
             crate::figures(&shards, neighbour.number).traffic.over_limit,
             0,
@@ -104,7 +105,6 @@ impl Neighbour {
             }
         });
         assert!(got_all, "neighbour {number}: {} of {} packets", viewer.received.len(), sent.len());
-        println!("neighbour {number}: all of {} packets arrived", sent.len());
     }
 }
 

@@ -104,9 +104,9 @@ fn join_many(shards: &Shards, publisher: &mut Client, joins: usize) -> (Vec<Dura
             let gave_up = client.over || began.elapsed() > LIMIT;
             if client.connected || gave_up {
                 if gave_up {
-                    failed += 1
+                    failed += 1;
                 } else {
-                    took.push(began.elapsed())
+                    took.push(began.elapsed());
                 }
                 let left = ask(handle.leave(client.session));
                 assert!(left.is_ok() || gave_up, "{left:?}");
