@@ -259,6 +259,16 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             "Datagrams that reached another shard's socket and were handed over.",
             event(Event::HandedOver),
         ),
+        counter(
+            "relay_handed_on_packets_total",
+            "Packets of rooms handed to other shards that have viewers of them.",
+            event(Event::HandedOn),
+        ),
+        counter(
+            "relay_hand_ons_put_off_total",
+            "Times that packets for other shards waited for the next batch, because too many were under way.",
+            event(Event::HandOnsPutOff),
+        ),
         counter("relay_send_calls_total", "System calls that sent datagrams.", event(Event::SendCalls)),
         counter(
             "relay_send_trains_total",
