@@ -6,8 +6,9 @@ use std::time::Instant;
 use latchkey_relay_core::{Event as RoomEvent, TrackId};
 use latchkey_wire::rtcp;
 
-use crate::shard::counters::Event;
+use crate::shard::counters::{Event, Gauge};
 use crate::shard::end::EndReason;
+use crate::shard::hold::Pressure;
 use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
@@ -18,9 +19,12 @@ impl Worker {
     /// Forwards what every room got in this batch, unless it pays to wait for the rest of a frame.
     pub(super) fn forward_pending(&mut self, now: Instant) {
         let mut places = std::mem::take(&mut self.pending);
+        let load_per_mille = self.outbox.tally.gauge(Gauge::LoadPerMille);
+        let longest = self.setup.limits.longest_hold;
         places.retain(|&place| {
             let Some(live) = self.rooms.at(place) else { return false };
-            let waits = live.hold.wants_more(live.largest_fan_out(), now);
+            let pressure = Pressure { viewers: live.largest_fan_out(), load_per_mille, longest };
+            let waits = live.hold.wants_more(pressure, now);
             if waits {
                 live.pending = false;
                 live.held = true;

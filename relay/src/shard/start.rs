@@ -93,6 +93,8 @@ pub struct Limits {
     pub consent_timeout: Duration,
     /// How long viewers wait for a publisher that is gone.
     pub publisher_grace: Duration,
+    /// How long a packet may be held so that it leaves in one train with others; 0 holds nothing.
+    pub longest_hold: Duration,
     /// Bytes asked of the kernel for each socket's receive and send buffer.
     pub socket_buffer_bytes: usize,
 }
@@ -160,6 +162,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(20),
             consent_timeout: Duration::from_secs(25),
             publisher_grace: Duration::from_secs(30),
+            longest_hold: Duration::from_millis(2),
             socket_buffer_bytes: 8 << 20,
         }
     }
@@ -238,6 +241,11 @@ impl Shards {
             #[cfg(feature = "test-tap")]
             meddler: config.meddler,
         };
+        if !sockets.iter().all(Socket::sends_trains) {
+            tracing::warn!(
+                "this kernel has no UDP segmentation offload: every packet is sent by itself, at about three times the cost"
+            );
+        }
         let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
         for (index, ((socket, neighbours), waker)) in parts.enumerate() {
             let (receive, send) = socket.buffer_sizes();
