@@ -56,7 +56,7 @@ pub enum Verb {
     ///   p50, p99    half of the packets, all but one in a hundred, went through the relay within this
     ///   AGAIN/s     packets repeated for viewers that had lost them
     ///   CPU         share of one processor that the media thread uses
-    ///   DROPPED/s   packets that went no further, by reason; docs/metrics.md explains the reasons
+    ///   dropped     packets of the shard that went no further; docs/metrics.md explains the reasons
     ///   LIMITED/s   packets dropped because a session of the room sends more than it may
     ///   REFUSED/s   packets of the publisher that the room did not take, such as repetitions
     ///

@@ -18,8 +18,11 @@ pub(super) fn size() -> Option<Size> {
 pub(super) fn table(view: &View, port: &str, size: Option<Size>) -> String {
     let mut lines = headline(view, port);
     lines.push(String::new());
-    lines.push(format!("{:<22} {} {:>5} {:>7}  DROPPED/s", "SHARD", TRAFFIC, "CPU", "ROOMS"));
-    lines.extend(view.shards.iter().map(shard));
+    lines.push(format!("{:<22} {} {:>9} {:>9}", "SHARD", TRAFFIC, "CPU", "ROOMS"));
+    for shard in &view.shards {
+        lines.push(shard_line(shard));
+        lines.extend(drops(shard));
+    }
     lines.push(String::new());
     lines.push(format!("{:<22} {} {:>9} {:>9}", "ROOM", TRAFFIC, "LIMITED/s", "REFUSED/s"));
     // The last row of a screen stays free, so that it does not scroll.
@@ -58,21 +61,25 @@ fn headline(view: &View, port: &str) -> Vec<String> {
     ]
 }
 
-fn shard(shard: &ShardView) -> String {
+fn shard_line(shard: &ShardView) -> String {
+    format!(
+        "{:<22} {} {:>8.0}% {:>9}",
+        shard.shard,
+        traffic(shard.viewers, &shard.traffic),
+        shard.cpu * 100.0,
+        shard.rooms
+    )
+}
+
+/// What the shard dropped, if anything.
+fn drops(shard: &ShardView) -> Option<String> {
     let dropped: Vec<_> = shard
         .dropped_per_second
         .iter()
         .filter(|(_, rate)| **rate > 0.0)
         .map(|(reason, rate)| format!("{reason} {}", number(*rate)))
         .collect();
-    let dropped = if dropped.is_empty() { "none".to_owned() } else { dropped.join(", ") };
-    format!(
-        "{:<22} {} {:>4.0}% {:>7}  {dropped}",
-        shard.shard,
-        traffic(shard.viewers, &shard.traffic),
-        shard.cpu * 100.0,
-        shard.rooms
-    )
+    (!dropped.is_empty()).then(|| format!("  dropped a second: {}", dropped.join(", ")))
 }
 
 fn room(room: &RoomView) -> String {
@@ -187,7 +194,7 @@ mod tests {
             lines[1],
             "1 camera, 100 viewers, 2 connecting; in 300 packets/s and 2.6 Mbit/s, out 30 000 packets/s and 264.0 Mbit/s"
         );
-        for (head, line) in [(lines[3], lines[4]), (lines[6], lines[7])] {
+        for (head, line) in [(lines[3], lines[4]), (lines[7], lines[8])] {
             for (name, value) in [
                 ("VIEWERS", "100"),
                 ("OUT pkt/s", "30 000"),
@@ -199,8 +206,8 @@ mod tests {
                 assert!(line[..end].ends_with(value), "{name} in\n{head}\n{line}");
             }
         }
-        assert!(lines[4].ends_with("auth 1 234"), "{text}");
-        assert!(lines[7].contains("9 700") && lines[8].ends_with("nobody publishes"), "{text}");
+        assert_eq!(lines[5], "  dropped a second: auth 1 234");
+        assert!(lines[8].contains("9 700") && lines[9].ends_with("nobody publishes"), "{text}");
     }
 
     #[test]
