@@ -22,7 +22,7 @@ impl Worker {
     pub(super) fn join(
         &mut self,
         request: JoinRequest,
-        home: Option<Home>,
+        home: Option<&Home>,
         now: Instant,
     ) -> Result<JoinAccepted, JoinError> {
         if self.draining {
@@ -145,7 +145,7 @@ impl Worker {
         &mut self,
         id: RoomId,
         media: Vec<MediaLeg>,
-        home: Option<Home>,
+        home: Option<&Home>,
         now: Instant,
     ) -> Result<(u32, Vec<Leg>), JoinError> {
         let place = match home {

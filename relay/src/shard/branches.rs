@@ -20,10 +20,15 @@ use crate::shard::rooms::{Branch, LiveRoom, Seat};
 use crate::shard::worker::Worker;
 
 impl Worker {
-    /// Takes what other shards gave.
-    pub(super) fn take_over(&mut self) {
+    /// Takes what other shards gave. True when there may be more: the socket has its turn first.
+    pub(super) fn take_over(&mut self) -> bool {
         let now = Instant::now();
-        while let Some((shard, message)) = self.neighbours.receive() {
+        let mut more = true;
+        for _ in 0..AT_ONCE {
+            let Some((shard, message)) = self.neighbours.receive() else {
+                more = false;
+                break;
+            };
             match message {
                 Message::Datagrams(datagrams) => {
                     self.taking_over = true;
@@ -37,16 +42,28 @@ impl Worker {
                     self.taking_over = false;
                 }
                 Message::Shipment(shipment) => self.take_shipment(&shipment, now),
-                Message::Word(room, word) => self.hear(shard, room, word, now),
+                Message::Word(room, word) => match self.rooms.find(&room) {
+                    Some(place) => {
+                        self.guarded(place, now, |worker| worker.hear(shard, (room, place), word, now));
+                    }
+                    None => self.hear_of_unknown(shard, room, &word),
+                },
                 // The neighbours kept them.
                 Message::Learnt(_) | Message::Forgotten(_) => {}
             }
         }
         self.forward_pending(now);
+        more
     }
 
-    fn hear(&mut self, shard: usize, room: RoomId, word: Word, now: Instant) {
-        let place = self.rooms.find(&room);
+    /// Its other side has not heard yet that the room is over here.
+    fn hear_of_unknown(&mut self, shard: usize, room: RoomId, word: &Word) {
+        if matches!(word, Word::Viewers(_)) {
+            self.neighbours.say(shard, room, Word::Over(EndReason::PublisherGone));
+        }
+    }
+
+    fn hear(&mut self, shard: usize, (room, place): (RoomId, u32), word: Word, now: Instant) {
         match word {
             Word::Viewers(viewers) => self.serve_branch(shard, room, viewers),
             Word::Closed => self.lose_branch(shard, room),
@@ -63,9 +80,7 @@ impl Worker {
                 }
             }
             Word::Tracks(tracks) => {
-                if let Some(place) = place {
-                    self.follow(place, shard, &tracks, now);
-                }
+                self.follow(place, shard, &tracks, now);
             }
             Word::Vacated => {
                 if let Some(live) = self.branch_of(room, shard)
@@ -76,7 +91,7 @@ impl Worker {
                 }
             }
             Word::Over(reason) => {
-                if let Some(place) = place.filter(|_| self.branch_of(room, shard).is_some()) {
+                if self.branch_of(room, shard).is_some() {
                     self.end_all_of(place, reason, now);
                     self.close_room(place, reason);
                 }
@@ -198,7 +213,7 @@ impl Worker {
 /// A branch's side.
 impl Worker {
     /// The place of a room whose publisher is on another shard; opened when it is not there yet.
-    pub(super) fn find_or_open_branch(&mut self, id: RoomId, home: Home, now: Instant) -> u32 {
+    pub(super) fn find_or_open_branch(&mut self, id: RoomId, home: &Home, now: Instant) -> u32 {
         let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
         if let Some(live) = self.rooms.at(place)
             && live.members == 0
@@ -301,3 +316,6 @@ impl Worker {
         }
     }
 }
+
+/// Messages taken before the socket has its turn.
+const AT_ONCE: usize = 512;

@@ -113,9 +113,8 @@ pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
         ways,
         incoming,
         turn: 0,
-        // Every ring may be full of them, and some are being filled.
-        shipments: Pool::new(RING * shards),
-        datagrams: Pool::new(RING * shards),
+        shipments: Pool::new((RING * shards).min(MOST_BUFFERS)),
+        datagrams: Pool::new((RING * shards).min(MOST_BUFFERS)),
         elsewhere: HashMap::new(),
     });
     neighbours.collect()
@@ -321,6 +320,8 @@ impl Default for Datagrams {
 
 /// Messages that wait for one shard from one other at most: half a second of 16 cameras in small batches.
 const RING: usize = 256;
+/// Buffers of a kind that one shard makes at most, 64 MB: enough to fill every ring of a small machine.
+const MOST_BUFFERS: usize = 1024;
 /// Datagrams handed over at once.
 const MOST_DATAGRAMS: usize = 64;
 /// Their bytes; a single one may be as large.

@@ -21,7 +21,7 @@ impl Worker {
     pub(super) fn command(&mut self, command: Command, now: Instant) -> Flow {
         match command {
             Command::Join { request, home, reply } => {
-                let joined = self.join(*request, home, now);
+                let joined = self.join(*request, home.as_ref(), now);
                 let session = joined.as_ref().ok().map(|accepted| accepted.session);
                 if reply.send(joined).is_err()
                     && let Some(session) = session

@@ -27,6 +27,7 @@ use crate::transport::certificate::Certificate;
 use crate::transport::dtls::{Identity, Keys};
 use crate::transport::fingerprint::Fingerprint;
 
+mod overflow;
 mod steady;
 
 fn worker() -> Worker {

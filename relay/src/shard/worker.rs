@@ -138,9 +138,7 @@ impl Worker {
                 return;
             }
             let more = self.take_in(&mut receiver);
-            if woken {
-                self.take_over();
-            }
+            let more = more | (woken && self.take_over());
             let now = Instant::now();
             self.do_what_is_due(now);
             self.outbox.flush();
