@@ -4,7 +4,7 @@ mod client;
 mod screen;
 mod view;
 
-use std::io::{self, IsTerminal as _, Write as _, stdout};
+use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -70,9 +70,17 @@ pub async fn run(options: &TopOptions) -> Result<(), TopError> {
                 }
             }
             Err(error) if options.once => return Err(error.into()),
-            Err(error) => format!("{error}; asking again\n"),
+            Err(error) if live => format!("{error}; asking again\n"),
+            Err(error) => {
+                writeln!(stderr(), "latchkey-relay: {error}; asking again")?;
+                continue;
+            }
         };
-        show(&text, live)?;
+        match show(&text, live) {
+            // Whoever read this has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            shown => shown?,
+        }
         if options.once {
             return Ok(());
         }
@@ -96,19 +104,14 @@ async fn look(port: &OpsPort) -> Result<Look, ReadError> {
 /// On a terminal over what was there, line by line so that nothing flickers; else one after the other.
 fn show(text: &str, live: bool) -> io::Result<()> {
     let mut out = stdout().lock();
-    let shown = if live {
-        write!(out, "{HOME}").and_then(|()| {
-            text.lines().try_for_each(|line| writeln!(out, "{line}{TO_END_OF_LINE}"))?;
-            write!(out, "{TO_END_OF_SCREEN}")
-        })
+    if live {
+        write!(out, "{HOME}")?;
+        text.lines().try_for_each(|line| writeln!(out, "{line}{TO_END_OF_LINE}"))?;
+        write!(out, "{TO_END_OF_SCREEN}")?;
     } else {
-        out.write_all(text.as_bytes())
-    };
-    match shown.and_then(|()| out.flush()) {
-        // Whoever read this has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        other => other,
+        out.write_all(text.as_bytes())?;
     }
+    out.flush()
 }
 
 /// Brings the cursor back when the table ends.
