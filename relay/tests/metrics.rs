@@ -118,6 +118,69 @@ async fn shards_and_rooms_are_told_to_the_operator() {
 }
 
 #[tokio::test]
+async fn a_room_on_two_shards_is_told_as_one() {
+    let house = House::with(|config| config.shards = 2).await;
+    let (mut sealer, _) = household();
+    let mut track = Track::new(Codec::Vp8);
+    let (mut publisher, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8]).await;
+    let mut viewers = Vec::new();
+    for _ in 0..VIEWERS {
+        viewers.push(Peer::join(&house, Scope::View, &[Codec::Vp8]).await.0);
+    }
+    let mut peers: Vec<_> = std::iter::once(&mut publisher).chain(&mut viewers).collect();
+    run(&mut peers, "all connect", |peers| peers.iter().all(|peer| peer.connected)).await;
+    let mut sent = 0;
+    run(&mut peers, "everybody has media", |peers| {
+        if sent < 100 {
+            let frame = track.next(&mut sealer);
+            peers[0].send(MediaKind::Video, frame.timestamp, &frame.payloads);
+            sent += 1;
+        }
+        peers[1..].iter().all(|peer| peer.packets.len() > 50)
+    })
+    .await;
+    let rooms = get(&house, "/rooms").await;
+    assert_eq!(rooms["rooms"].as_array().unwrap().len(), 1, "{rooms}");
+    let room = &rooms["rooms"][0];
+    assert_eq!(
+        (&room["live"], &room["viewers"], &room["shards"]),
+        (&json!(true), &json!(VIEWERS), &json!([0, 1])),
+        "{room}"
+    );
+    let packets = |way: &str| room[way]["packets"].as_u64().unwrap();
+    assert!(
+        packets("sent") > 50 * VIEWERS && packets("received") > 50 && packets("received") < 500,
+        "{room}"
+    );
+    let shards = get(&house, "/shards").await;
+    let viewers: u64 =
+        shards["shards"].as_array().unwrap().iter().map(|shard| shard["viewers"].as_u64().unwrap()).sum();
+    assert_eq!(viewers, VIEWERS, "{shards}");
+    let load = house.metric("relay_load_ratio").await;
+    assert!((0.0..=1.0).contains(&load), "{load}");
+    assert!(house.metrics().await.contains("relay_shard_cpu_seconds_total{shard=\"1\"}"));
+}
+
+#[tokio::test]
+async fn a_camera_over_its_limit_is_named() {
+    let house = House::with(|config| config.max_publisher_packets_per_second = 100).await;
+    let (mut sealer, _) = household();
+    let mut track = Track::new(Codec::Vp8);
+    let (mut publisher, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8]).await;
+    run(&mut [&mut publisher], "it connects", |peers| peers[0].connected).await;
+    for _ in 0..100 {
+        let frame = track.next(&mut sealer);
+        publisher.send(MediaKind::Video, frame.timestamp, &frame.payloads);
+    }
+    house.metric_reaches("relay_rate_limited_packets_total{what=\"media\",limit=\"packets\"}", 50.0).await;
+    assert_eq!(house.metric("relay_limited_sessions_total").await, 1.0);
+    let limited = get(&house, "/rooms").await["rooms"][0]["over_limit"].as_u64().unwrap();
+    assert!(limited >= 50, "the room is named with {limited} packets");
+    assert!(house.metric("relay_packets_dropped_total{reason=\"rate_limit\"}").await >= 50.0);
+    assert_eq!(house.relay.sessions(), 1, "it is held, not thrown out");
+}
+
+#[tokio::test]
 async fn a_viewer_tells_once_when_it_had_its_picture() {
     let house = House::new().await;
     let camera = house.publish().await;
@@ -219,3 +282,6 @@ fn table(document: &str) -> BTreeMap<String, Family> {
     });
     rows.collect()
 }
+
+/// More than one shard would take for itself.
+const VIEWERS: u64 = 12;
