@@ -155,7 +155,7 @@ impl Door {
     /// A viewer says how long it took from its request to its first opened frame; counted once for each session.
     pub(crate) fn first_frame(&self, session: SessionId, after: Duration) -> Result<(), Problem> {
         self.running(Role::View, session)?;
-        if self.sessions.has_picture(session) {
+        if self.sessions.note_picture(session) {
             self.counters.first_frame(after);
         }
         Ok(())

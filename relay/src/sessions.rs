@@ -114,7 +114,7 @@ impl Sessions {
     }
 
     /// Notes that the viewer has its picture; true for the first time that it says so.
-    pub(crate) fn has_picture(&self, id: SessionId) -> bool {
+    pub(crate) fn note_picture(&self, id: SessionId) -> bool {
         self.running
             .get_mut(&id)
             .is_some_and(|mut session| !std::mem::replace(&mut session.has_picture, true))

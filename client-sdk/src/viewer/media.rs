@@ -348,7 +348,7 @@ impl Media {
 
     fn first_frame(&self) {
         if let Some(subscriber) = &*self.parts.line.borrow() {
-            subscriber.has_picture();
+            subscriber.note_picture();
         }
         let first = self.handed_on == 0;
         if let Some(ms) = self.parts.teller.done(Step::FirstFrame)

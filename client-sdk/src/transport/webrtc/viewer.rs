@@ -105,7 +105,7 @@ impl Subscriber {
     }
 
     /// Notes that a frame of this session was opened; the relay is told once, beside everything else.
-    pub fn has_picture(&self) {
+    pub fn note_picture(&self) {
         if self.has_picture.swap(true, Ordering::Relaxed) {
             return;
         }
