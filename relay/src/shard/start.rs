@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::batch::{Socket, SocketOptions, Waker};
 use crate::shard::command::{Command, ShardHandle};
+use crate::shard::cores;
 use crate::shard::end::SessionEnd;
 use crate::shard::neighbours;
 use crate::shard::worker::{Setup, Worker};
@@ -255,7 +256,10 @@ impl Shards {
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
                 .stack_size(STACK)
-                .spawn(move || worker.run())
+                .spawn(move || {
+                    cores::keep_to_part(index, config.shards);
+                    worker.run();
+                })
                 .map_err(StartError::Thread)?;
             shards.threads.push(thread);
             shards.handles.push(handle);
