@@ -6,6 +6,7 @@ mod house;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use house::{House, LIMIT, clip, eventually};
 use latchkey::camera::{Camera, CameraConfig};
@@ -79,6 +80,14 @@ async fn two_viewers_open_what_the_camera_sealed_once() {
         }
     }
 
+    let told = async {
+        while house.metric("relay_first_frame_seconds_count{transport=\"webrtc\"}").await != Some(2.0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, told)
+        .await
+        .expect("both viewers tell the relay when they had their pictures");
     let stats = camera.stats();
     println!("camera: {stats:?}");
     assert_eq!(stats.aead_calls, stats.sent_video + stats.sent_audio, "one seal per frame, two viewers");

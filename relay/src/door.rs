@@ -7,7 +7,7 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 
 use crate::admission::{Admission, Admitted, Refusal};
 use crate::http::problem::{Problem, ProblemCode};
-use crate::metrics::{self, DoorCounters};
+use crate::metrics::{self, DoorCounters, Standing};
 use crate::public_address::Candidates;
 use crate::registry::Registry;
 use crate::sdp::answer::{self, LocalTransport};
@@ -77,13 +77,15 @@ impl Door {
             Role::View => self.negotiate_view(&offer, room).await?,
         };
         let ticket = self.admission.enter(&admitted, now).map_err(|refusal| self.refused(refusal))?;
-        let lease = self.registry.lease(room);
+        let lease = self.registry.lease(room, role);
         let shard = &self.shards[lease.shard()];
-        let accepted = shard.join(join_request(&admitted, role, &offer, &negotiation)).await?;
+        let home = &self.shards[lease.home()];
+        let accepted = shard.join_from(home, join_request(&admitted, role, &offer, &negotiation)).await?;
         let session = accepted.session;
         let transport_section = transport_section(&offer, &negotiation);
         let codecs = negotiation.codecs();
-        let entry = Session { role, lease, ticket, transport_section, codecs, ice_generation: 0 };
+        let entry =
+            Session { role, lease, ticket, transport_section, codecs, ice_generation: 0, has_picture: false };
         self.sessions.add(session, entry);
         // A cut that came while the shard was asked found no leg to end, or one that this ends once more.
         if self.admission.is_cut(&admitted, SystemTime::now()) {
@@ -150,6 +152,15 @@ impl Door {
         Ok(self.shards[running.shard].leave(session).await?)
     }
 
+    /// A viewer says how long it took from its request to its first opened frame; counted once for each session.
+    pub(crate) fn first_frame(&self, session: SessionId, after: Duration) -> Result<(), Problem> {
+        self.running(Role::View, session)?;
+        if self.sessions.note_picture(session) {
+            self.counters.first_frame(after);
+        }
+        Ok(())
+    }
+
     /// Says that a session runs, or why it has ended.
     pub(crate) fn running(&self, role: Role, session: SessionId) -> Result<Running, Problem> {
         match self.sessions.find(session, Instant::now()) {
@@ -190,7 +201,8 @@ impl Door {
 
     /// The Prometheus text of the whole relay.
     pub(crate) fn metrics(&self) -> String {
-        metrics::scrape(&self.shards, &self.counters, self.is_draining())
+        let standing = Standing { draining: self.is_draining(), crowded: self.admission.crowd().fullness() };
+        metrics::scrape(&self.shards, &self.counters, standing)
     }
 
     /// Whether every shard answers within a second.

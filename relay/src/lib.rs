@@ -25,9 +25,10 @@ mod sdp;
 mod sessions;
 pub mod shard;
 pub mod srtp;
+pub mod top;
 pub mod transport;
 
-pub use crate::config::arguments::Arguments;
+pub use crate::config::arguments::{Arguments, Verb};
 pub use crate::config::sources;
 pub use crate::config::sources::ConfigError;
 pub use crate::config::{GrantKey, GrantKeyError, PublicAddress, PublicAddressError, RelayConfig};

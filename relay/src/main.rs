@@ -3,7 +3,8 @@
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
-use latchkey_relay::{Arguments, Relay, RelayConfig};
+use latchkey_relay::top::{self, TopOptions};
+use latchkey_relay::{Arguments, Relay, RelayConfig, Verb};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -14,8 +15,16 @@ fn main() -> ExitCode {
 }
 
 fn obey(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(Verb::Top(options)) = &arguments.verb {
+        return watch(options);
+    }
     let config = arguments.resolve()?;
     if arguments.print_config { Ok(stdout().write_all(config.to_toml().as_bytes())?) } else { run(config) }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn watch(options: &TopOptions) -> anyhow::Result<()> {
+    Ok(top::run(options).await?)
 }
 
 #[tokio::main]

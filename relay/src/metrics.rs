@@ -2,19 +2,21 @@
 //!
 //! Base units, labels from closed sets, never an id or an address.
 
+mod family;
+
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::proto::{
-    Bucket, Counter, Gauge as GaugeValue, Histogram as HistogramValue, LabelPair, Metric, MetricFamily,
-    MetricType,
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
 };
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, TextEncoder};
 
 use crate::admission::Refusal;
+use crate::metrics::family::{counter, counter_of, gauge, histogram, labelled};
 use crate::shard::command::{Role, ShardHandle};
 use crate::shard::counters::{
-    Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, PacketKind, Tally,
+    Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, Limited, PacketKind, Tally,
 };
 use crate::shard::end::EndReason;
 
@@ -24,6 +26,7 @@ pub(crate) struct DoorCounters {
     joins: IntCounterVec,
     cuts: IntCounter,
     fanout: Histogram,
+    first_frames: HistogramVec,
 }
 
 impl DoorCounters {
@@ -42,6 +45,14 @@ impl DoorCounters {
             "relay_fanout_viewers",
             "Viewers of the room, counted whenever a viewer joins it.",
         );
+        let first_frames = HistogramOpts::new(
+            "relay_first_frame_seconds",
+            "Time from a viewer's join to its first opened frame, as the viewer reports it.",
+        );
+        let bounds = JOIN_BOUNDS.iter().map(Duration::as_secs_f64).collect();
+        let first_frames = HistogramVec::new(first_frames.buckets(bounds), &[WEBRTC.0])
+            .expect("the name and buckets are valid");
+        first_frames.with_label_values(&[WEBRTC.1]);
         Self {
             refusals,
             joins: vec(
@@ -52,6 +63,7 @@ impl DoorCounters {
             cuts: IntCounter::new("relay_cuts_total", "Devices cut off through the ops port or by the host.")
                 .expect("the name is valid"),
             fanout: Histogram::with_opts(fanout.buckets(buckets)).expect("the name and buckets are valid"),
+            first_frames,
         }
     }
 
@@ -73,25 +85,57 @@ impl DoorCounters {
         self.fanout.observe(viewers as f64);
     }
 
+    /// A viewer says that it opened its first frame so long after it asked to join.
+    pub(crate) fn first_frame(&self, after: Duration) {
+        self.first_frames.with_label_values(&[WEBRTC.1]).observe(after.as_secs_f64());
+    }
+
     fn collect(&self) -> Vec<MetricFamily> {
-        let families =
-            [self.refusals.collect(), self.joins.collect(), self.cuts.collect(), self.fanout.collect()];
+        let families = [
+            self.refusals.collect(),
+            self.joins.collect(),
+            self.cuts.collect(),
+            self.fanout.collect(),
+            self.first_frames.collect(),
+        ];
         families.into_iter().flatten().collect()
     }
 }
 
+/// What the relay as a whole is at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// It takes nobody new.
+    pub(crate) draining: bool,
+    /// Sessions and rooms as shares of their limits, whichever is larger.
+    pub(crate) crowded: f64,
+}
+
 /// The text that a Prometheus server scrapes.
-pub(crate) fn scrape(shards: &[ShardHandle], door: &DoorCounters, draining: bool) -> String {
+pub(crate) fn scrape(shards: &[ShardHandle], door: &DoorCounters, standing: Standing) -> String {
+    let tallies: Vec<_> = shards.iter().map(|shard| shard.counters().snapshot()).collect();
     let mut total = Tally::default();
-    for shard in shards {
-        total.merge(&shard.counters().snapshot());
-    }
+    tallies.iter().for_each(|tally| total.merge(tally));
     let mut families = of_shards(&total);
     families.extend(door.collect());
+    let busiest = tallies.iter().map(|tally| tally.gauge(Gauge::LoadPerMille)).max().unwrap_or(0);
+    families.push(gauge(
+        "relay_load_ratio",
+        "How near the relay is to its limit, 0 to 1: the busiest shard's processor, or sessions or rooms against their limits.",
+        vec![(vec![], standing.crowded.max(busiest as f64 / 1e3))],
+    ));
+    let cpu = tallies.iter().enumerate().map(|(index, tally)| {
+        (labelled([("shard", index.to_string().as_str())]), tally.event(Event::CpuMicros) as f64 / 1e6)
+    });
+    families.push(counter_of(
+        "relay_shard_cpu_seconds_total",
+        "Processor time of each media thread.",
+        cpu.collect(),
+    ));
     families.push(gauge(
         "relay_draining",
         "1 while the relay takes nobody new.",
-        vec![(vec![], f64::from(u8::from(draining)))],
+        vec![(vec![], f64::from(u8::from(standing.draining)))],
     ));
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     families.push(gauge("relay_build_info", "Always 1; the version is in the label.", vec![(version, 1.0)]));
@@ -121,6 +165,10 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
         series.collect::<Vec<_>>()
     };
     let drops = DropReason::ALL.map(|reason| (vec![("reason", reason.label())], tally.dropped(reason)));
+    let limited = Limited::ALL.map(|what| {
+        let (sent, limit) = what.labels();
+        (vec![("what", sent), ("limit", limit)], tally.limited(what))
+    });
     let all_ends: Vec<_> = EndReason::ALL.into_iter().map(|reason| (reason, reason.label())).collect();
     let now = |gauge| tally.gauge(gauge) as f64;
     let roles = [(Role::Publish, Gauge::Publishers), (Role::View, Gauge::Viewers)];
@@ -137,23 +185,45 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             by_kind(&|dir, kind| tally.bytes(dir, kind)),
         ),
         counter("relay_packets_dropped_total", "Packets that went no further, by reason.", drops.into()),
+        counter(
+            "relay_rate_limited_packets_total",
+            "Packets dropped because their session sent more than it may, by what it sent and the limit it reached.",
+            limited.into(),
+        ),
+        counter(
+            "relay_limited_sessions_total",
+            "Sessions that sent more than they may, each counted once.",
+            event(Event::SessionsLimited),
+        ),
         histogram(
             "relay_forward_latency_seconds",
             "Time from the kernel's receive stamp of a packet to the system call that sends it on.",
+            vec![WEBRTC],
             &FORWARD_LATENCY_BOUNDS,
-            tally.forward_latency(),
-            tally.forward_latency_sum(),
+            (tally.forward_latency(), tally.forward_latency_sum()),
         ),
         histogram(
             "relay_join_seconds",
             "Time from a viewer's join to its first forwarded packet.",
+            vec![WEBRTC],
             &JOIN_BOUNDS,
-            tally.join_time(),
-            tally.join_time_sum(),
+            (tally.join_time(), tally.join_time_sum()),
+        ),
+        histogram(
+            "relay_keyframe_wait_seconds",
+            "Time from the first request for a key frame to the publisher's key frame.",
+            vec![WEBRTC],
+            &JOIN_BOUNDS,
+            (tally.key_frame_wait(), tally.key_frame_wait_sum()),
         ),
         gauge("relay_rooms", "Rooms with a publisher.", vec![(vec![], now(Gauge::Rooms))]),
         gauge("relay_viewers", "Viewing sessions.", vec![(vec![WEBRTC], now(Gauge::Viewers))]),
         gauge("relay_sessions", "Sessions, by role.", sessions.into()),
+        gauge(
+            "relay_sessions_connecting",
+            "Sessions whose DTLS handshake is not done.",
+            vec![(vec![WEBRTC], now(Gauge::Connecting))],
+        ),
         counter("relay_sessions_opened_total", "Sessions taken in.", event(Event::SessionOpened)),
         counter("relay_session_end_total", "Sessions ended, by reason.", ends(&all_ends)),
         counter("relay_nack_total", "Packets that viewers asked for again.", event(Event::NackedPackets)),
@@ -189,6 +259,16 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             "Datagrams that reached another shard's socket and were handed over.",
             event(Event::HandedOver),
         ),
+        counter(
+            "relay_handed_on_packets_total",
+            "Packets of rooms handed to other shards that have viewers of them.",
+            event(Event::HandedOn),
+        ),
+        counter(
+            "relay_hand_ons_put_off_total",
+            "Times that packets for other shards waited for the next batch, because too many were under way.",
+            event(Event::HandOnsPutOff),
+        ),
         counter("relay_send_calls_total", "System calls that sent datagrams.", event(Event::SendCalls)),
         counter(
             "relay_send_trains_total",
@@ -196,68 +276,6 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             event(Event::Trains),
         ),
     ]
-}
-
-type Labels = Vec<(&'static str, &'static str)>;
-
-fn counter(name: &str, help: &str, series: Vec<(Labels, u64)>) -> MetricFamily {
-    let metric = |(labels, value): (Labels, u64)| {
-        let mut counter = Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = labelled(labels);
-        metric.set_counter(counter);
-        metric
-    };
-    family(name, help, MetricType::COUNTER, series.into_iter().map(metric).collect())
-}
-
-fn gauge(name: &str, help: &str, series: Vec<(Labels, f64)>) -> MetricFamily {
-    let metric = |(labels, value): (Labels, f64)| {
-        let mut gauge = GaugeValue::default();
-        gauge.set_value(value);
-        let mut metric = labelled(labels);
-        metric.set_gauge(gauge);
-        metric
-    };
-    family(name, help, MetricType::GAUGE, series.into_iter().map(metric).collect())
-}
-
-/// `cells` holds one count for each bound and one for what is above, none of them cumulative.
-fn histogram(name: &str, help: &str, bounds: &[Duration], cells: &[u64], sum: Duration) -> MetricFamily {
-    let mut seen = 0;
-    let buckets = bounds.iter().zip(cells).map(|(bound, count)| {
-        seen += count;
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound.as_secs_f64());
-        bucket.set_cumulative_count(seen);
-        bucket
-    });
-    let mut value = HistogramValue::default();
-    value.set_bucket(buckets.collect());
-    value.set_sample_count(cells.iter().sum());
-    value.set_sample_sum(sum.as_secs_f64());
-    let mut metric = labelled(vec![WEBRTC]);
-    metric.set_histogram(value);
-    family(name, help, MetricType::HISTOGRAM, vec![metric])
-}
-
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
-}
-
-fn labelled(labels: Labels) -> Metric {
-    let pair = |(name, value): (&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        pair
-    };
-    Metric::from_label(labels.into_iter().map(pair).collect())
 }
 
 fn role_label(role: Role) -> &'static str {
@@ -276,7 +294,7 @@ mod tests {
 
     #[test]
     fn every_family_has_help_type_and_a_proper_name() {
-        let text = scrape(&[], &DoorCounters::new(), true);
+        let text = scrape(&[], &DoorCounters::new(), Standing { draining: true, crowded: 0.25 });
         let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         assert!(names.len() > 20, "{names:?}");
         for line in names {
@@ -285,24 +303,6 @@ mod tests {
             assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");
         }
-        assert!(text.contains("relay_draining 1\n"));
-    }
-
-    #[test]
-    fn buckets_are_cumulative_and_end_with_everything() {
-        let bounds = [Duration::from_millis(1), Duration::from_millis(2)];
-        let family = histogram("relay_x_seconds", "x", &bounds, &[3, 0, 4], Duration::from_millis(50));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&[family], &mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        for line in [
-            "relay_x_seconds_bucket{transport=\"webrtc\",le=\"0.001\"} 3",
-            "relay_x_seconds_bucket{transport=\"webrtc\",le=\"0.002\"} 3",
-            "relay_x_seconds_bucket{transport=\"webrtc\",le=\"+Inf\"} 7",
-            "relay_x_seconds_sum{transport=\"webrtc\"} 0.05",
-            "relay_x_seconds_count{transport=\"webrtc\"} 7",
-        ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
-        }
+        assert!(text.contains("relay_draining 1\n") && text.contains("relay_load_ratio 0.25\n"));
     }
 }

@@ -1,4 +1,6 @@
-//! The private ops port: metrics, health, drain, and cutting a device off. Whoever reaches it may do all of that.
+//! The private ops port: metrics, shards, rooms, health, drain, and cutting a device off. Whoever reaches it may do all of that.
+
+pub(crate) mod figures;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::door::Door;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request;
+use crate::ops::figures::{RoomsAnswer, ShardsAnswer};
 
 /// `POST /rooms/{room}/cut`: whom to cut off.
 #[derive(Debug, Deserialize)]
@@ -45,6 +48,8 @@ struct Draining {
 pub(crate) fn router(door: &Arc<Door>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
+        .route("/shards", get(shards))
+        .route("/rooms", get(rooms))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/drain", post(drain))
@@ -52,7 +57,7 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
         .fallback(|| async {
             Problem::new(
                 ProblemCode::NotFound,
-                "the ops port has /metrics, /livez, /readyz, /drain and /rooms/{room}/cut",
+                "the ops port has /metrics, /shards, /rooms, /livez, /readyz, /drain and /rooms/{room}/cut",
             )
         })
         .method_not_allowed_fallback(|| async {
@@ -64,6 +69,19 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
 
 async fn metrics(State(door): State<Arc<Door>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT))], door.metrics())
+}
+
+async fn shards(State(door): State<Arc<Door>>) -> Json<ShardsAnswer> {
+    let tallies: Vec<_> = door.shards.iter().map(|shard| shard.counters().snapshot()).collect();
+    Json(ShardsAnswer::new(door.is_draining(), &tallies))
+}
+
+async fn rooms(State(door): State<Arc<Door>>) -> Result<Json<RoomsAnswer>, Problem> {
+    let mut by_shard = Vec::with_capacity(door.shards.len());
+    for shard in &door.shards {
+        by_shard.push(shard.rooms().await?);
+    }
+    Ok(Json(RoomsAnswer::new(by_shard)))
 }
 
 async fn live(State(door): State<Arc<Door>>) -> Result<&'static str, Problem> {

@@ -331,6 +331,10 @@ fn shards_config(config: &RelayConfig, ends: mpsc::UnboundedSender<SessionEnd>) 
         ..ShardsConfig::default()
     };
     shards.limits.sessions_per_shard = config.max_sessions;
+    shards.limits.publisher_packets_per_second = config.max_publisher_packets_per_second;
+    shards.limits.publisher_bytes_per_second = config.max_publisher_bytes_per_second;
+    shards.limits.control_packets_per_second = config.max_control_packets_per_second;
+    shards.limits.control_bytes_per_second = config.max_control_bytes_per_second;
     shards
 }
 

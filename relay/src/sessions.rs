@@ -33,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) codecs: String,
     /// How often ICE was restarted, from 0; the session's entity tag.
     pub(crate) ice_generation: u32,
+    /// Its viewer has said when it opened its first frame.
+    pub(crate) has_picture: bool,
 }
 
 /// What is known of a session by its name.
@@ -109,6 +111,13 @@ impl Sessions {
         let mut session = self.running.get_mut(&id)?;
         session.ice_generation += 1;
         Some(session.ice_generation)
+    }
+
+    /// Notes that the viewer has its picture; true for the first time that it says so.
+    pub(crate) fn note_picture(&self, id: SessionId) -> bool {
+        self.running
+            .get_mut(&id)
+            .is_some_and(|mut session| !std::mem::replace(&mut session.has_picture, true))
     }
 
     fn ended(&self) -> MutexGuard<'_, Ended> {

@@ -95,6 +95,57 @@ async fn a_viewer_that_comes_later_starts_with_a_key_frame() {
 }
 
 #[tokio::test]
+async fn one_cameras_viewers_are_served_by_every_shard() {
+    const PHONES: usize = 12;
+    let house = House::with(|config| config.shards = 2).await;
+    let (mut sealer, mut opener) = household();
+    let (mut camera, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8, Codec::Opus]).await;
+    let mut phones = Vec::new();
+    for _ in 0..PHONES {
+        phones.push(Peer::join(&house, Scope::View, &Codec::ALL).await.0);
+    }
+    let mut peers: Vec<_> = [&mut camera].into_iter().chain(&mut phones).collect();
+    let (mut pictures, mut sounds) = (Track::new(Codec::Vp8), Track::new(Codec::Opus));
+    let (mut sent, mut next) = (Vec::new(), Instant::now());
+    run(&mut peers, "60 frames of each kind", |peers| {
+        if peers.iter().all(|peer| peer.connected) && Instant::now() >= next {
+            next += Duration::from_millis(10);
+            for track in [&mut pictures, &mut sounds] {
+                let frame = track.next(&mut sealer);
+                peers[0].send(track.codec.kind(), frame.timestamp, &frame.payloads);
+                sent.extend(frame.payloads);
+            }
+        }
+        let frames = |peer: &Peer, kind| {
+            peer.packets.iter().filter(|packet| packet.kind == kind && packet.marker).count()
+        };
+        let kinds = [MediaKind::Video, MediaKind::Audio];
+        peers[1..].iter().all(|phone| kinds.iter().all(|kind| frames(phone, *kind) >= 60))
+    })
+    .await;
+    for phone in &phones {
+        for kind in [MediaKind::Video, MediaKind::Audio] {
+            let mut got: Vec<_> = phone.packets.iter().filter(|packet| packet.kind == kind).collect();
+            got.sort_by_key(|packet| packet.sequence);
+            let first = sent.iter().position(|payload| *payload == got[0].payload).unwrap();
+            let of_kind =
+                sent[first..].iter().filter(|payload| (payload.len() < 300) == (kind == MediaKind::Audio));
+            assert!(got.iter().zip(of_kind).all(|(got, sent)| got.payload == *sent), "nothing is missing");
+        }
+    }
+    for codec in [Codec::Vp8, Codec::Opus] {
+        let last = phones.last().expect("there are some");
+        assert!(open_all(&mut opener, codec, &last.packets).len() >= 60, "every frame opens");
+    }
+    let rooms: serde_json::Value =
+        house.http.get(house.ops("/rooms")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(rooms["rooms"][0]["viewers"], PHONES);
+    assert_eq!(rooms["rooms"][0]["shards"], serde_json::json!([0, 1]));
+    assert!(house.metric("relay_handed_on_packets_total").await >= 120.0, "once per packet, not per phone");
+    house.relay.shutdown().await;
+}
+
+#[tokio::test]
 async fn ipv6_works_like_ipv4_and_one_socket_serves_both() {
     for (bind, public) in [("[::1]:0", None), ("[::]:0", Some("::1")), ("[::]:0", Some("127.0.0.1"))] {
         let house = House::with(|config| {

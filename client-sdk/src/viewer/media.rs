@@ -347,6 +347,9 @@ impl Media {
     }
 
     fn first_frame(&self) {
+        if let Some(subscriber) = &*self.parts.line.borrow() {
+            subscriber.note_picture();
+        }
         let first = self.handed_on == 0;
         if let Some(ms) = self.parts.teller.done(Step::FirstFrame)
             && first

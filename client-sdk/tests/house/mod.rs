@@ -94,6 +94,14 @@ impl House {
         &self.url
     }
 
+    /// A series of the server's metrics, if it is there.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let ops = &self.server.as_ref()?.urls().ops;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let text = client.get(format!("{ops}/metrics")).send().await.unwrap().text().await.unwrap();
+        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
     pub fn home(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

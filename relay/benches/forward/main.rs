@@ -13,9 +13,11 @@
 mod cores;
 mod floor;
 mod keys;
+mod pair;
 mod peer;
 mod publisher;
 mod relay_child;
+mod storm;
 mod viewers;
 mod workload;
 
@@ -38,8 +40,8 @@ use crate::workload::{Births, Shape, Workload};
 
 #[derive(Parser)]
 struct Options {
-    /// Only this shape: burst or spread.
-    #[arg(long, value_parser = ["burst", "spread"])]
+    /// Only this row: burst, spread, storm (a crowd joins), shards (two beside one).
+    #[arg(long, value_parser = ["burst", "spread", "storm", "shards"])]
     shape: Option<String>,
     /// Only this many viewers.
     #[arg(long)]
@@ -85,8 +87,9 @@ struct Window {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    let wanted = |name: &str| options.shape.as_ref().is_none_or(|wanted| wanted == name);
     let shapes = [Shape::Burst, Shape::Spread].into_iter();
-    for shape in shapes.filter(|shape| options.shape.as_ref().is_none_or(|wanted| wanted == shape.name())) {
+    for shape in shapes.filter(|shape| wanted(shape.name())) {
         for viewers in
             [10, 100, 300].into_iter().filter(|n| options.viewers.is_none_or(|wanted| wanted == *n))
         {
@@ -101,6 +104,12 @@ fn main() -> anyhow::Result<()> {
                 row(&workload, profile, &options)?;
             }
         }
+    }
+    if wanted("storm") {
+        storm::row(&options)?;
+    }
+    if wanted("shards") {
+        pair::row(&options)?;
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     pub(crate) mid: Mid,
     /// Its socket, for polling.
     pub(crate) socket: Socket,
+    /// When the other side asked for a key frame.
+    pub(crate) key_frames_asked: Vec<Instant>,
     local: SocketAddr,
     connected: bool,
     due: Instant,
@@ -47,8 +49,16 @@ impl Peer {
         let mut api = rtc.sdp_api();
         let mid = api.add_media(MediaKind::Video, direction, None, None, None);
         let (offer, pending) = api.apply().context("an offer with one section is never empty")?;
-        let peer =
-            Self { rtc, mid, socket, local, connected: false, due: now, arrival: SystemTime::UNIX_EPOCH };
+        let peer = Self {
+            rtc,
+            mid,
+            socket,
+            key_frames_asked: Vec::new(),
+            local,
+            connected: false,
+            due: now,
+            arrival: SystemTime::UNIX_EPOCH,
+        };
         Ok((peer, offer.to_sdp_string(), pending))
     }
 
@@ -150,6 +160,7 @@ impl Peer {
                     }
                 }
                 Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::KeyframeRequest(_)) => self.key_frames_asked.push(Instant::now()),
                 Output::Event(Event::RtpPacket(packet)) => on_packet(&packet, self.arrival),
                 Output::Event(_) => {}
             }

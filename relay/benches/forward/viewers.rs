@@ -16,7 +16,7 @@ use crate::publisher::Closings;
 use crate::workload::{Births, Workload};
 
 /// RTP ticks of a frame: 90 kHz at 30 frames a second.
-const TICKS: u32 = 3000;
+pub(crate) const TICKS: u32 = 3000;
 
 /// One viewer with what it has seen.
 pub(crate) struct Viewer {
@@ -77,7 +77,7 @@ pub(crate) fn run(
     let (mut receiver, mut arena) = (Receiver::new(), SendArena::new());
     let mut known = vec![false; viewers.len()];
     while !stop.load(Ordering::Relaxed) {
-        let ready = wait(viewers)?;
+        let ready = wait(viewers.iter().map(|viewer| &viewer.peer), Duration::from_millis(20))?;
         for (index, viewer) in viewers.iter_mut().enumerate() {
             if ready[index] || Instant::now() >= viewer.peer.due() {
                 viewer.turn(&mut receiver, &mut arena, workload, births, closings)?;
@@ -131,7 +131,8 @@ impl Viewer {
     }
 }
 
-fn open(opener: &mut FrameOpener, parts: &[Vec<u8>]) -> bool {
+/// Puts a frame's payloads together and opens it; false when either cannot be done.
+pub(crate) fn open(opener: &mut FrameOpener, parts: &[Vec<u8>]) -> bool {
     let (mut wire, mut scratch, mut picture) = (Vec::new(), Vec::new(), Vec::new());
     if payload::assemble(Codec::Vp8, parts.iter().map(Vec::as_slice), &mut wire).is_err() {
         return false;
@@ -140,14 +141,15 @@ fn open(opener: &mut FrameOpener, parts: &[Vec<u8>]) -> bool {
     opener.open(split.sframe, split.envelope, &mut picture).is_ok()
 }
 
-/// Waits for any viewer's socket or the next timer; returns whose socket is ready.
-fn wait(viewers: &[Viewer]) -> anyhow::Result<Vec<bool>> {
+/// Waits for any client's socket or the next timer, at most for `longest`; returns whose socket is ready.
+pub(crate) fn wait<'a>(
+    peers: impl Iterator<Item = &'a Peer> + Clone,
+    longest: Duration,
+) -> anyhow::Result<Vec<bool>> {
     let now = Instant::now();
-    let due = viewers.iter().map(|viewer| viewer.peer.due()).min().unwrap_or(now);
-    let patience =
-        due.saturating_duration_since(now).clamp(Duration::from_micros(200), Duration::from_millis(20));
-    let mut polled: Vec<PollFd<'_>> =
-        viewers.iter().map(|viewer| PollFd::new(&viewer.peer.socket, PollFlags::IN)).collect();
+    let due = peers.clone().map(Peer::due).min().unwrap_or(now + longest);
+    let patience = due.saturating_duration_since(now).clamp(Duration::from_micros(200), longest);
+    let mut polled: Vec<PollFd<'_>> = peers.map(|peer| PollFd::new(&peer.socket, PollFlags::IN)).collect();
     let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(patience.subsec_nanos()) };
     match poll(&mut polled, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -1,5 +1,7 @@
 //! What a room asks of its shell besides sending to viewers: RTCP towards the publisher, and news about tracks and viewers.
 
+use std::time::Duration;
+
 use latchkey_wire::rtcp::ReceptionReport;
 use latchkey_wire::shape::Refusal;
 
@@ -16,13 +18,21 @@ pub enum Event {
         /// The publisher's media SSRC.
         ssrc: u32,
     },
+    /// A key frame begins that the publisher was asked for.
+    KeyFrameCame {
+        /// Which track.
+        track: TrackId,
+        /// Time from the first request that it answers.
+        after: Duration,
+    },
     /// Ask the publisher to repeat packets: RTCP generic NACK (RFC 4585 6.2.1) about `ssrc`.
     PacketsMissing {
         /// Which track.
         track: TrackId,
         /// The publisher's media SSRC.
         ssrc: u32,
-        /// What is missing.
+        /// What is missing: the publisher's sequence numbers; in a branch, names for the home's
+        /// [`hand_again`](crate::room::Room::hand_again).
         missing: MissingPackets,
     },
     /// Tell the publisher how its packets arrive: RTCP receiver report, about once a second per track.

@@ -9,6 +9,8 @@ pub(crate) struct KeyFrames {
     longest_gap: Duration,
     wanted: bool,
     requested: Option<Instant>,
+    /// When the first request was sent that no key frame has answered yet.
+    unanswered: Option<Instant>,
     arrived: Option<Instant>,
     watched_since: Option<Instant>,
 }
@@ -16,7 +18,15 @@ pub(crate) struct KeyFrames {
 impl KeyFrames {
     /// At most one request per `interval`; a watched track gets one after `longest_gap` without a key frame.
     pub(crate) fn new(interval: Duration, longest_gap: Duration) -> Self {
-        Self { interval, longest_gap, wanted: false, requested: None, arrived: None, watched_since: None }
+        Self {
+            interval,
+            longest_gap,
+            wanted: false,
+            requested: None,
+            unanswered: None,
+            arrived: None,
+            watched_since: None,
+        }
     }
 
     /// Somebody needs a key frame.
@@ -24,16 +34,18 @@ impl KeyFrames {
         self.wanted = true;
     }
 
-    /// A key frame begins; whoever wanted one has it.
-    pub(crate) fn arrived(&mut self, now: Instant) {
+    /// A key frame begins; whoever wanted one has it. Returns how long ago it was first asked for, if it was.
+    pub(crate) fn arrived(&mut self, now: Instant) -> Option<Duration> {
         self.wanted = false;
         self.arrived = Some(now);
+        self.unanswered.take().map(|asked| now.saturating_duration_since(asked))
     }
 
     /// The publisher is new: what was asked of the old one does not count.
     pub(crate) fn restart(&mut self) {
         self.wanted = false;
         self.requested = None;
+        self.unanswered = None;
         self.arrived = None;
         self.watched_since = None;
     }
@@ -54,6 +66,7 @@ impl KeyFrames {
         }
         self.wanted = false;
         self.requested = Some(now);
+        self.unanswered.get_or_insert(now);
         true
     }
 }
@@ -86,7 +99,9 @@ mod tests {
         frames.want();
         assert!(frames.request(true, start));
         frames.want();
-        frames.arrived(start + Duration::from_millis(300));
+        let waited = frames.arrived(start + Duration::from_millis(300));
+        assert_eq!(waited, Some(Duration::from_millis(300)));
+        assert_eq!(frames.arrived(start + Duration::from_millis(400)), None, "nobody asked for this one");
         assert!(!frames.request(true, start + Duration::from_secs(2)));
     }
 

@@ -3,6 +3,8 @@
 //! The state machine of the whole crate. It owns no socket, clock or key: the shell calls it with opened packets and the
 //! time, passes what comes through the [`Sink`] on, and carries out its [`Event`]s.
 
+mod branch;
+
 use std::time::{Duration, Instant};
 
 use latchkey_wire::rtp::RtpView;
@@ -19,6 +21,8 @@ use crate::stats::{DropReason, Stats};
 use crate::subscription::{Subscription, SubscriptionParams};
 use crate::track::{Track, TrackParams};
 use crate::train::Train;
+
+pub use branch::Seeding;
 
 /// A room. See the [crate documentation](crate) for how a shell drives it.
 #[derive(Debug)]

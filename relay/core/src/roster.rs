@@ -11,8 +11,8 @@ use crate::subscription::Subscription;
 pub(crate) struct Roster {
     viewers: Vec<Viewer>,
     places: HashMap<SubscriberId, usize>,
-    /// Where the next walk begins, so that nobody is always last.
-    first: usize,
+    /// Where the next walk begins, as a part of the whole round in 1/2^64, so that nobody is always last.
+    turn: u64,
 }
 
 /// One viewer.
@@ -78,10 +78,14 @@ impl Roster {
         self.viewers[place].legs.iter_mut().find(|leg| leg.subscription.ssrc() == ssrc)
     }
 
-    /// Walks all viewers, beginning one further each time.
+    /// Walks all viewers, beginning with another one each time.
+    ///
+    /// The beginnings are spread evenly however the walks repeat: if a frame takes two walks, beginning one further each time
+    /// would let the same of two viewers see every frame's end last.
     pub(crate) fn rotate(&mut self) -> impl Iterator<Item = &mut Viewer> {
-        self.first = if self.first + 1 < self.viewers.len() { self.first + 1 } else { 0 };
-        let (before, from_first) = self.viewers.split_at_mut(self.first);
+        self.turn = self.turn.wrapping_add(GOLDEN);
+        let first = ((u128::from(self.turn) * self.viewers.len() as u128) >> 64) as usize;
+        let (before, from_first) = self.viewers.split_at_mut(first);
         from_first.iter_mut().chain(before)
     }
 
@@ -91,5 +95,47 @@ impl Roster {
     }
 }
 
+/// The golden ratio's part of a round: multiples of it fill the round most evenly, and so do those of every second or third.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Audio and video.
 const LEGS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mean places of the viewers in the walks that `counts` picks, in parts of the last place.
+    fn mean_places(viewers: u64, walks: usize, counts: impl Fn(usize) -> bool) -> Vec<f64> {
+        let mut roster = Roster::default();
+        for id in 0..viewers {
+            roster.viewers.push(Viewer { id: SubscriberId(id), legs: Vec::new() });
+        }
+        let (mut sums, mut counted) = (vec![0.0; viewers as usize], 0);
+        for walk in 0..walks {
+            let order: Vec<_> = roster.rotate().map(|viewer| viewer.id).collect();
+            assert_eq!(order.len(), viewers as usize);
+            if counts(walk) {
+                counted += 1;
+                for (place, id) in order.iter().enumerate() {
+                    sums[id.0 as usize] += place as f64 / (viewers - 1) as f64;
+                }
+            }
+        }
+        sums.iter().map(|sum| sum / f64::from(counted)).collect()
+    }
+
+    #[test]
+    fn nobody_is_always_last() {
+        for viewers in [2, 3, 7, 100, 101, 300] {
+            for period in [1, 2, 3, 10] {
+                let means = mean_places(viewers, 3000, |walk| walk % period == 0);
+                for (viewer, mean) in means.iter().enumerate() {
+                    assert!(
+                        (mean - 0.5).abs() < 0.02,
+                        "viewer {viewer} of {viewers}, every {period}: {mean}"
+                    );
+                }
+            }
+        }
+    }
+}

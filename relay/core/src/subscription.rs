@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use latchkey_wire::extension::{ExtensionMap, PlayoutDelay};
 use latchkey_wire::rtp::RtpHeader;
 
-use crate::budget::Budget;
 use crate::config::RoomConfig;
 use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
 use crate::history::{Facts, Found, Parts};
 use crate::id::{SubscriberId, TrackId};
 use crate::munger::Munger;
 use crate::pace::Chunk;
+use crate::rate::{Rate, TokenBucket};
 use crate::selector::{Choice, Selector};
 use crate::sink::{Outgoing, OutgoingKind, SenderReport, Sink};
 use crate::stats::DropReason;
@@ -76,7 +76,7 @@ pub(crate) struct Subscription {
     /// Packets since going live that tell the viewer to keep its usual playout delay again.
     settling: u16,
     rtx: Option<Rtx>,
-    key_frames: Budget,
+    key_frames: TokenBucket,
     packets: u32,
     octets: u32,
 }
@@ -95,7 +95,7 @@ enum Stage {
 struct Rtx {
     params: RtxParams,
     next: u64,
-    budget: Budget,
+    budget: TokenBucket,
 }
 
 impl Subscription {
@@ -105,7 +105,8 @@ impl Subscription {
         params: &SubscriptionParams,
         config: &RoomConfig,
     ) -> Self {
-        let repairs = config.repairs_per_second.max(1);
+        let repairs = f64::from(config.repairs_per_second.max(1));
+        let asked_in = config.key_frame_viewer_interval.as_secs_f64();
         Self {
             track: track.id(),
             subscriber,
@@ -123,9 +124,9 @@ impl Subscription {
             rtx: params.rtx.map(|rtx| Rtx {
                 params: rtx,
                 next: u64::from(params.origin.rtx_sequence & 0x7FFF),
-                budget: Budget::new(repairs, Duration::from_secs(1) / repairs),
+                budget: TokenBucket::new(Rate::per_second(repairs)),
             }),
-            key_frames: Budget::new(KEY_FRAMES_AT_ONCE, config.key_frame_viewer_interval),
+            key_frames: TokenBucket::new(Rate { per_second: asked_in.recip(), burst: KEY_FRAMES_AT_ONCE }),
             packets: 0,
             octets: 0,
         }
@@ -148,7 +149,7 @@ impl Subscription {
 
     /// Takes one key-frame request from the viewer's budget; false when it asks too often.
     pub(crate) fn take_key_frame_request(&mut self, now: Instant) -> bool {
-        self.key_frames.take(now)
+        self.key_frames.take(1.0, now)
     }
 
     /// Only a key frame can help this leg.
@@ -211,7 +212,7 @@ impl Subscription {
         if parts.payload.is_empty() {
             return Err(DropReason::RepairGone);
         }
-        if !rtx.budget.take(now) {
+        if !rtx.budget.take(1.0, now) {
             return Err(DropReason::RepairDenied);
         }
         let index = rtx.next;
@@ -360,4 +361,4 @@ const USUAL_PLAYOUT_DELAY: PlayoutDelay = PlayoutDelay { min: Duration::ZERO, ma
 /// Enough packets that some frame's first one among them arrives.
 const SETTLING_PACKETS: u16 = 256;
 /// Key-frame requests that one viewer may make in a row.
-const KEY_FRAMES_AT_ONCE: u32 = 3;
+const KEY_FRAMES_AT_ONCE: f64 = 3.0;

@@ -1,5 +1,6 @@
 //! One published track: its publisher's packets, kept where every leg reads them, and what is asked of the publisher.
 
+mod branch;
 mod intake;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use crate::keyframe::KeyFrames;
 use crate::news::News;
 use crate::report::{Reception, SourceClock};
 use crate::timeline::Timeline;
+use crate::track::branch::Outflow;
 use crate::upstream::Missing;
 
 /// What the relay agreed with a publisher for one m-line.
@@ -66,6 +68,9 @@ pub(crate) struct Track {
     /// `end` when viewers that are behind got their last chunk.
     end_at_chunk: u64,
     batch: Batch,
+    /// The packets come from the room's home, not from a publisher.
+    follows: bool,
+    outflow: Outflow,
 }
 
 /// What came since the last forwarding; precomputed for all legs.
@@ -119,6 +124,8 @@ impl Track {
             end: 0,
             end_at_chunk: 0,
             batch: Batch { from: 0, late: Vec::with_capacity(MOST_LATE), widest: Widest::default() },
+            follows: false,
+            outflow: Outflow::default(),
         }
     }
 
@@ -170,10 +177,11 @@ impl Track {
         else {
             return;
         };
-        let (track, timeline) = (self.id, &self.timeline);
+        let (track, timeline, follows) = (self.id, &self.timeline, self.follows);
         let mut missing = MissingPackets::new();
         self.missing.due(now, |position| {
-            missing.push(timeline.sequence(position));
+            // The home is asked by the low bits of the position.
+            missing.push(if follows { position as u16 } else { timeline.sequence(position) });
             if missing.is_full() {
                 news.packets_missing(track, ssrc, std::mem::replace(&mut missing, MissingPackets::new()));
             }
@@ -201,6 +209,7 @@ impl Track {
         self.batch.from = self.end;
         self.batch.late.clear();
         self.batch.widest = Widest::default();
+        self.outflow.end_batch();
     }
 
     /// When [`ask`](Self::ask) has a gap to ask about.

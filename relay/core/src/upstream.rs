@@ -84,6 +84,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(60);
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn asked(missing: &mut Missing, now: Instant) -> Vec<u64> {
@@ -125,5 +129,78 @@ mod tests {
         assert_eq!(missing.passed_over(0, 257, start), Err(TooMuchMissing));
         assert_eq!(missing.next_due(), None);
         assert_eq!(missing.passed_over(300, 556, start), Ok(()));
+    }
+
+    /// How one packet fares: the time it takes in milliseconds, and when it is lost, the time its repair takes after the
+    /// first request; `None` when the repair is lost each time.
+    #[derive(Clone, Copy, Debug)]
+    enum Fate {
+        Arrives(u64),
+        Lost(Option<u64>),
+    }
+
+    fn fate() -> impl Strategy<Value = Fate> {
+        prop_oneof![
+            8 => (0..TOLERANCE).prop_map(Fate::Arrives),
+            1 => (1u64..200).prop_map(|after| Fate::Lost(Some(after))),
+            1 => Just(Fate::Lost(None)),
+        ]
+    }
+
+    const TOLERANCE: u64 = 10;
+
+    proptest! {
+        /// One packet a millisecond, disorder within the tolerance, losses, and repairs: what is asked for is lost, what
+        /// is lost is asked for as soon as the tolerance is over, and never again after it came.
+        #[test]
+        fn exactly_what_is_lost_is_asked_for(fates in proptest::collection::vec(fate(), 1..150)) {
+            let start = Instant::now();
+            let mut missing = Missing::new(Duration::from_millis(TOLERANCE));
+            let mut arrivals: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+            for (position, fate) in fates.iter().enumerate() {
+                if let Fate::Arrives(delay) = fate {
+                    arrivals.entry(position as u64 + delay).or_default().push(position as u64);
+                }
+            }
+            let mut seen = None;
+            let mut noticed: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut asked: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+            for ms in 0..fates.len() as u64 + 2_000 {
+                let now = start + Duration::from_millis(ms);
+                for position in arrivals.remove(&ms).unwrap_or_default() {
+                    match seen {
+                        Some(next) if position < next => missing.arrived(position),
+                        _ => {
+                            let from = seen.unwrap_or(position);
+                            missing.passed_over(from, position, now).unwrap();
+                            noticed.extend((from..position).map(|gap| (gap, ms)));
+                            seen = Some(position + 1);
+                        }
+                    }
+                }
+                missing.due(now, |position| asked.entry(position).or_default().push(ms));
+                for (position, times) in &asked {
+                    if times[..] == [ms] && let Fate::Lost(Some(after)) = fates[*position as usize] {
+                        arrivals.entry(ms + after).or_default().push(*position);
+                    }
+                }
+            }
+            for (position, times) in &asked {
+                let Fate::Lost(repair) = fates[*position as usize] else {
+                    panic!("{position} was only late: {times:?}");
+                };
+                let last = repair.map_or(u64::MAX, |after| times[0] + after);
+                prop_assert!(times.iter().all(|at| *at <= last), "{} asked after it came: {:?}", position, times);
+                prop_assert!(times.len() <= usize::from(MOST_ASKED));
+                let apart = ASK_AGAIN.as_millis() as u64;
+                prop_assert!(times.windows(2).all(|pair| pair[1] - pair[0] == apart));
+            }
+            for (position, at) in noticed {
+                if matches!(fates[position as usize], Fate::Lost(_)) {
+                    prop_assert_eq!(asked[&position][0], at + TOLERANCE, "asked when the tolerance is over");
+                }
+            }
+            prop_assert_eq!(missing.next_due(), None);
+        }
     }
 }

@@ -46,6 +46,29 @@ fn the_request_names_the_cameras_ssrc() {
 }
 
 #[test]
+fn what_a_key_frame_took_is_told_once() {
+    let mut scene = scene(2);
+    ask(&mut scene, 0);
+    scene.pass(Duration::from_millis(150));
+    // Merged into the first request, which the wait counts from.
+    ask(&mut scene, 1);
+    scene.pass(Duration::from_millis(150));
+    scene.frame(true, 3_000);
+    scene.pass(Duration::from_millis(100));
+    scene.frame(true, 3_000);
+    scene.pass(Duration::from_millis(10));
+    let waits: Vec<_> = scene
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::KeyFrameCame { track, after } => Some((*track, *after)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(waits, [(scene.track, Duration::from_millis(300))], "the second one was not asked for");
+}
+
+#[test]
 fn one_viewer_without_keys_cannot_drain_the_camera() {
     let mut scene = scene(1);
     for _ in 0..100 {

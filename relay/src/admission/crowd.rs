@@ -111,6 +111,15 @@ impl Crowd {
         lock(&self.inside).sessions
     }
 
+    /// Sessions and rooms as shares of their limits, whichever is larger: 1 when nobody more comes in.
+    pub(crate) fn fullness(&self) -> f64 {
+        let inside = lock(&self.inside);
+        let share = |now: usize, limit: usize| now as f64 / limit.max(1) as f64;
+        share(inside.sessions, self.limits.sessions)
+            .max(share(inside.by_room.len(), self.limits.rooms))
+            .min(1.0)
+    }
+
     /// Viewers of a room now.
     pub(crate) fn viewers(&self, room: RoomId) -> usize {
         lock(&self.inside).by_room.get(&room).map_or(0, |room| room.viewers)
@@ -174,8 +183,9 @@ mod tests {
         drop(first);
         assert_eq!(crowd.enter(room(3), device(4), Role::View).unwrap_err(), CrowdError::Rooms);
         assert_eq!((crowd.viewers(room(1)), crowd.viewers(room(2))), (1, 0));
+        assert_eq!(crowd.fullness(), 1.0, "two rooms of two");
         drop((publisher, second, other));
-        assert_eq!(crowd.sessions(), 0);
+        assert_eq!((crowd.sessions(), crowd.fullness()), (0, 0.0));
         let inside = lock(&crowd.inside);
         assert!(inside.by_device.is_empty() && inside.by_room.is_empty(), "nothing is left behind");
     }

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::config::sources::{ConfigError, Sources};
 use crate::config::{GrantKey, PublicAddress, RelayConfig};
 use crate::srtp::SrtpProfile;
+use crate::top::TopOptions;
 
 /// Blind relay for end-to-end-encrypted cameras: publishers come in by WHIP, viewers by WHEP, and nobody here holds a key.
 ///
@@ -19,7 +20,7 @@ use crate::srtp::SrtpProfile;
 ///
 /// Behind a NAT or in a container, name the address that clients reach: --public-address 203.0.113.7, or let a STUN server
 /// find it: --public-address stun:stun.example.org:3478. With --config FILE the same names, with _ for -, stand in a TOML
-/// file; --print-config shows what results.
+/// file; --print-config shows what results. While it runs, latchkey-relay top shows what it does.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey-relay", version, max_term_width = 100)]
 pub struct Arguments {
@@ -31,6 +32,37 @@ pub struct Arguments {
     pub print_config: bool,
     #[command(flatten)]
     flags: Flags,
+    /// What to do instead of being a relay.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What the binary does besides being a relay.
+#[derive(Clone, Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Shows what a running relay does: what comes in and goes out, how fast, and what is dropped.
+    ///
+    /// It reads the private ops port of a latchkey-relay or latchkey-server and changes nothing:
+    ///
+    ///   latchkey-relay top                       the relay of this machine, until Ctrl-C
+    ///   latchkey-relay top --ops 10.0.0.5:9600   another one
+    ///   latchkey-relay top --once                one table after a second, then the end
+    ///   latchkey-relay top --once --json | jq    the same for programs, one object on each line
+    ///
+    /// How to read it:
+    ///
+    ///   IN, OUT     what publishers send and what viewers get (of a shard: STUN, DTLS and RTCP, too)
+    ///   p50, p99    half of the packets, all but one in a hundred, went through the relay within this
+    ///   AGAIN/s     packets repeated for viewers that had lost them
+    ///   CPU         share of one processor that the media thread uses
+    ///   dropped     packets of the shard that went no further; docs/metrics.md explains the reasons
+    ///   LIMITED/s   packets dropped because a session of the room sends more than it may
+    ///   REFUSED/s   packets of the publisher that the room did not take, such as repetitions
+    ///
+    /// Rooms are named by their opaque ids; the relay knows no other names.
+    #[command(verbatim_doc_comment)]
+    Top(TopOptions),
 }
 
 /// One optional flag for each field of [`RelayConfig`]. None has a default here: a default would beat the file.
@@ -98,6 +130,22 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_sessions_per_device: Option<usize>,
+    /// RTP packets a second of one publisher; the rest is dropped, as much again may come at once [default: 5000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_PACKETS_PER_SECOND", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_publisher_packets_per_second: Option<u32>,
+    /// RTP bytes a second of one publisher: 50 Mbit/s by default; the rest is dropped [default: 6250000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_BYTES_PER_SECOND", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_publisher_bytes_per_second: Option<u32>,
+    /// STUN, DTLS and RTCP packets a second of one session; the rest is dropped [default: 500]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_PACKETS_PER_SECOND", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_control_packets_per_second: Option<u32>,
+    /// Bytes of them a second [default: 250000]
+    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_BYTES_PER_SECOND", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_control_bytes_per_second: Option<u32>,
     /// TCP connections at once on each port; who comes after waits [default: 10000]
     #[arg(long, env = "LATCHKEY_RELAY_MAX_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

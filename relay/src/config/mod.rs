@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::shard::Limits;
 use crate::srtp::SrtpProfile;
 
 /// Everything a relay can be told. The default runs on one machine with free choice of ports left to the
@@ -52,6 +53,14 @@ pub struct RelayConfig {
     pub max_viewers_per_room: usize,
     /// Sessions that one device may hold at once, over all rooms.
     pub max_sessions_per_device: usize,
+    /// RTP packets a second of one publisher, all its tracks together; a second's worth may come at once.
+    pub max_publisher_packets_per_second: u32,
+    /// RTP bytes a second of one publisher; a second's worth may come at once.
+    pub max_publisher_bytes_per_second: u32,
+    /// STUN, DTLS and RTCP packets a second of one session.
+    pub max_control_packets_per_second: u32,
+    /// Bytes of them a second.
+    pub max_control_bytes_per_second: u32,
     /// TCP connections at once on each port, at least one; who comes after waits.
     pub max_connections: usize,
     /// Longest SDP that the door reads, in bytes.
@@ -68,6 +77,7 @@ impl Default for RelayConfig {
     fn default() -> Self {
         let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let limits = Limits::default();
         Self {
             bind: SocketAddr::new(everywhere, 9602),
             door: Some(SocketAddr::new(everywhere, 9601)),
@@ -82,6 +92,10 @@ impl Default for RelayConfig {
             max_sessions: 20_000,
             max_viewers_per_room: 1_000,
             max_sessions_per_device: 32,
+            max_publisher_packets_per_second: limits.publisher_packets_per_second,
+            max_publisher_bytes_per_second: limits.publisher_bytes_per_second,
+            max_control_packets_per_second: limits.control_packets_per_second,
+            max_control_bytes_per_second: limits.control_bytes_per_second,
             max_connections: 10_000,
             max_sdp_bytes: 64 * 1024,
             drain_seconds: 10,

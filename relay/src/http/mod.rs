@@ -26,6 +26,7 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
     };
     let routes = one_role("whip", Role::Publish).merge(one_role("whep", Role::View));
     routes
+        .route("/whep/{room}/{session}/first-frame", resource::first_frame())
         .layer(middleware::map_response(open_to_pages))
         .layer(middleware::from_fn(unsniffable))
         .with_state(Arc::clone(door))

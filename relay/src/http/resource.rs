@@ -4,6 +4,7 @@
 //! that cannot be guessed): the grant was used up at the door.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,6 +12,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, post};
+use serde::Deserialize;
 
 use crate::door::{Door, entity_tag};
 use crate::http::problem::{Problem, ProblemCode};
@@ -55,6 +57,24 @@ pub(crate) fn session(role: Role) -> MethodRouter<Arc<Door>> {
         )
 }
 
+/// `POST` of what a viewer saw: how long its picture took.
+pub(crate) fn first_frame() -> MethodRouter<Arc<Door>> {
+    let tell = async |State(door): State<Arc<Door>>, path: SessionPath, headers: HeaderMap, body: Body| {
+        tell_first_frame(&door, path, &headers, body).await
+    };
+    post(tell)
+        .options(async || allowed("OPTIONS, POST", (HeaderName::from_static("accept-post"), JSON)))
+        .fallback(async || wrong_method("OPTIONS, POST", "POST how long the first frame took"))
+}
+
+/// The body of `POST …/first-frame`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirstFrame {
+    /// Milliseconds from the request to join to the first opened frame.
+    after_ms: u64,
+}
+
 type SessionPath = Path<(String, String)>;
 
 async fn join(
@@ -85,6 +105,26 @@ async fn join(
         (accept_patch(), HeaderValue::from_static(FRAGMENT)),
     ];
     Ok((StatusCode::CREATED, headers, joined.answer).into_response())
+}
+
+async fn tell_first_frame(
+    door: &Door,
+    Path((_, session)): SessionPath,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let session = request::session(&session)?;
+    request::expect_type(headers, JSON)?;
+    let body = request::body(body, MAX_REPORT_BYTES).await?;
+    let told: Option<FirstFrame> = serde_json::from_slice(&body).ok();
+    let after = told.map(|told| Duration::from_millis(told.after_ms)).filter(|after| *after <= LONGEST_WAIT);
+    let after = after.ok_or_else(|| {
+        let detail =
+            "send {\"after_ms\": milliseconds from the request to the first opened frame}, at most an hour";
+        Problem::new(ProblemCode::BadRequest, detail)
+    })?;
+    door.first_frame(session, after)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn patch(
@@ -134,7 +174,11 @@ fn quoted(tag: &str) -> HeaderValue {
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const JSON: &str = "application/json";
 const MAX_FRAGMENT_BYTES: usize = 16 * 1024;
+const MAX_REPORT_BYTES: usize = 1024;
+/// Who waited longer has not waited for a picture.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 fn accept_patch() -> HeaderName {
     HeaderName::from_static("accept-patch")

@@ -8,7 +8,7 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap as WireMap};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use zeroize::Zeroizing;
 
-use crate::shard::command::{ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role};
+use crate::shard::command::{ExtensionMap, Home, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role};
 use crate::shard::counters::Event;
 use crate::shard::end::EndReason;
 use crate::shard::peer::{Admitted, Leg, Peer};
@@ -19,7 +19,12 @@ use crate::transport::ice::{Credentials, IceLite};
 
 impl Worker {
     /// Lets a peer in whose grant was verified.
-    pub(super) fn join(&mut self, request: JoinRequest, now: Instant) -> Result<JoinAccepted, JoinError> {
+    pub(super) fn join(
+        &mut self,
+        request: JoinRequest,
+        home: Option<&Home>,
+        now: Instant,
+    ) -> Result<JoinAccepted, JoinError> {
         if self.draining {
             return Err(JoinError::Draining);
         }
@@ -36,7 +41,7 @@ impl Worker {
         let remote = Credentials { ufrag: request.remote.ufrag, pwd: Zeroizing::new(request.remote.pwd) };
         let (room, media) = match request.role {
             Role::Publish => self.admit_publisher(request.room, request.device, request.media, now)?,
-            Role::View => self.admit_viewer(request.room, request.media)?,
+            Role::View => self.admit_viewer(request.room, request.media, home, now)?,
         };
         let admitted = Admitted {
             session,
@@ -52,6 +57,7 @@ impl Worker {
         let key = self.peers.insert(Peer::new(admitted, &self.setup.limits, now));
         self.by_session.insert(session, key);
         self.by_ufrag.insert(local.ufrag.clone(), key);
+        self.connecting += 1;
         if request.role == Role::Publish {
             self.publishers += 1;
         }
@@ -62,6 +68,10 @@ impl Worker {
             }
         }
         self.outbox.tally.add(Event::SessionOpened, 1);
+        self.tell_home(room);
+        if request.role == Role::Publish {
+            self.tell_branches_of_tracks(room);
+        }
         self.arm_peer(key);
         self.arm_room(room);
         tracing::info!(?session, room = ?request.room, device = ?request.device, role = ?request.role, "session opened");
@@ -85,6 +95,7 @@ impl Worker {
         if kinds.is_empty() {
             return Err(JoinError::NoCommonMedia);
         }
+        self.give_up_branch(id, now);
         let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
         let former = self.rooms.at(place).and_then(|live| live.publisher);
         if let Some(former) = former {
@@ -130,10 +141,26 @@ impl Worker {
         Ok((place, legs))
     }
 
-    fn admit_viewer(&mut self, id: RoomId, media: Vec<MediaLeg>) -> Result<(u32, Vec<Leg>), JoinError> {
-        let place = self.rooms.find(&id).ok_or(JoinError::NoPublisher)?;
-        let live =
-            self.rooms.at(place).filter(|live| live.publisher.is_some()).ok_or(JoinError::NoPublisher)?;
+    fn admit_viewer(
+        &mut self,
+        id: RoomId,
+        media: Vec<MediaLeg>,
+        home: Option<&Home>,
+        now: Instant,
+    ) -> Result<(u32, Vec<Leg>), JoinError> {
+        let place = match home {
+            Some(home) => self.find_or_open_branch(id, home, now),
+            None => self.rooms.find(&id).ok_or(JoinError::NoPublisher)?,
+        };
+        let admitted = self.admit_viewer_to(place, media);
+        if admitted.is_err() && self.rooms.at(place).is_some_and(|live| live.is_deserted()) {
+            self.rooms.remove(place);
+        }
+        admitted
+    }
+
+    fn admit_viewer_to(&mut self, place: u32, media: Vec<MediaLeg>) -> Result<(u32, Vec<Leg>), JoinError> {
+        let live = self.rooms.at(place).filter(|live| live.is_live()).ok_or(JoinError::NoPublisher)?;
         let mut legs = Vec::with_capacity(media.len());
         for params in media {
             let track = params.codec.and_then(|codec| live.track_with(codec));
@@ -158,7 +185,7 @@ impl Worker {
             .is_some_and(|(before, _)| request.granted_at <= *before)
     }
 
-    fn end_viewers_of(&mut self, place: u32, tracks: &[TrackId], now: Instant) {
+    pub(super) fn end_viewers_of(&mut self, place: u32, tracks: &[TrackId], now: Instant) {
         let concerned: Vec<_> = self
             .peers
             .iter()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::SystemTime;
 
+use latchkey_relay_core::{TrackId, TrackParams};
 use latchkey_wire::codec::Codec;
 pub use latchkey_wire::codec::MediaKind;
 use latchkey_wire::id::{DeviceHandle, RoomId};
@@ -18,6 +19,7 @@ use crate::batch::Waker;
 use crate::shard::counters::ShardCounters;
 use crate::shard::end::EndReason;
 use crate::shard::session_id::SessionId;
+use crate::shard::traffic::RoomFigures;
 use crate::transport::fingerprint::Fingerprint;
 
 /// One peer asks to publish into, or to view, a room. The grant has already been verified by the caller.
@@ -192,6 +194,8 @@ pub struct PublishedTrack {
 pub(crate) enum Command {
     Join {
         request: Box<JoinRequest>,
+        /// Where a viewer's room has its publisher, when that is another shard.
+        home: Option<Home>,
         reply: oneshot::Sender<Result<JoinAccepted, JoinError>>,
     },
     Leave {
@@ -219,8 +223,21 @@ pub(crate) enum Command {
         room: RoomId,
         reply: oneshot::Sender<Option<Vec<PublishedTrack>>>,
     },
+    Outline {
+        room: RoomId,
+        reply: oneshot::Sender<Option<Vec<(TrackId, TrackParams)>>>,
+    },
+    Rooms {
+        reply: oneshot::Sender<Vec<RoomFigures>>,
+    },
     Drain,
     Stop,
+}
+
+/// The shard that has a room's publisher, and what that sends.
+pub(crate) struct Home {
+    pub(crate) shard: usize,
+    pub(crate) tracks: Vec<(TrackId, TrackParams)>,
 }
 
 /// Asks one shard. Cheap to clone; every method may be called from any task.
@@ -248,8 +265,28 @@ impl ShardHandle {
     /// # Errors
     /// See [`JoinError`]; nothing has changed then.
     pub async fn join(&self, request: JoinRequest) -> Result<JoinAccepted, JoinError> {
+        self.join_with(request, None).await
+    }
+
+    /// Takes a viewer in whose room has its publisher on the shard `home`. The packets are handed over once, however many
+    /// viewers there are.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; nothing has changed then.
+    pub async fn join_from(&self, home: &Self, request: JoinRequest) -> Result<JoinAccepted, JoinError> {
+        if home.index == self.index || request.role == Role::Publish {
+            return self.join(request).await;
+        }
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Join { request: Box::new(request), reply }).map_err(|_| JoinError::Unavailable)?;
+        let outline = home.ask(Command::Outline { room: request.room, reply }, answer).await;
+        let tracks = outline.map_err(|_| JoinError::Unavailable)?.ok_or(JoinError::NoPublisher)?;
+        self.join_with(request, Some(Home { shard: home.index, tracks })).await
+    }
+
+    async fn join_with(&self, request: JoinRequest, home: Option<Home>) -> Result<JoinAccepted, JoinError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Join { request: Box::new(request), home, reply };
+        self.send(command).map_err(|_| JoinError::Unavailable)?;
         answer.await.unwrap_or(Err(JoinError::Unavailable))
     }
 
@@ -312,6 +349,15 @@ impl ShardHandle {
     pub async fn tracks_of(&self, room: RoomId) -> Result<Option<Vec<PublishedTrack>>, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::TracksOf { room, reply }, answer).await
+    }
+
+    /// Every room of the shard with what it has done so far, in no order.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`]
+    pub async fn rooms(&self) -> Result<Vec<RoomFigures>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Rooms { reply }, answer).await
     }
 
     /// Takes nobody new from now on; present sessions go on.

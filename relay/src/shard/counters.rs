@@ -76,6 +76,14 @@ pub enum Event {
     SendCalls,
     /// GSO trains (or single datagrams) handed to the kernel.
     Trains,
+    /// Sessions that sent more than they may, each counted once.
+    SessionsLimited,
+    /// Processor time of the shard's thread, in microseconds.
+    CpuMicros,
+    /// Packets of rooms handed to other shards that have viewers of them.
+    HandedOn,
+    /// Times that packets for other shards had to wait for the next batch, because too many were under way.
+    HandOnsPutOff,
 }
 
 /// What is there now.
@@ -87,6 +95,23 @@ pub enum Gauge {
     Publishers,
     /// Viewing sessions.
     Viewers,
+    /// Sessions of both roles whose DTLS handshake is not done.
+    Connecting,
+    /// Processor time of the shard's thread in the last second, in thousandths of a processor. Of one shard: not to be added up.
+    LoadPerMille,
+}
+
+/// What somebody sent too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// RTP packets of a publisher.
+    MediaPackets,
+    /// RTP bytes of a publisher.
+    MediaBytes,
+    /// STUN, DTLS or RTCP packets.
+    ControlPackets,
+    /// Bytes of them.
+    ControlBytes,
 }
 
 /// Upper bounds of the forward latency buckets, 50 µs to 50 ms; one more cell counts what is above.
@@ -106,7 +131,8 @@ pub const FORWARD_LATENCY_BOUNDS: [Duration; 13] = [
     Duration::from_millis(50),
 ];
 
-/// Upper bounds of the join time buckets (join command to first forwarded packet); one more cell counts what is above.
+/// Upper bounds of the buckets for joins (command to first forwarded packet) and for waits for a key frame; one more cell
+/// counts what is above.
 pub const JOIN_BOUNDS: [Duration; 9] = [
     Duration::from_millis(25),
     Duration::from_millis(50),
@@ -123,13 +149,16 @@ const PACKETS: usize = 0;
 const BYTES: usize = PACKETS + 2 * 4;
 const DROPS: usize = BYTES + 2 * 4;
 const EVENTS: usize = DROPS + 7;
-const GAUGES: usize = EVENTS + 12;
-const ENDS: usize = GAUGES + 3;
+const GAUGES: usize = EVENTS + 16;
+const LIMITED: usize = GAUGES + 5;
+const ENDS: usize = LIMITED + Limited::ALL.len();
 const LATENCY: usize = ENDS + EndReason::ALL.len();
 const LATENCY_SUM_NANOS: usize = LATENCY + FORWARD_LATENCY_BOUNDS.len() + 1;
 const JOIN: usize = LATENCY_SUM_NANOS + 1;
 const JOIN_SUM_NANOS: usize = JOIN + JOIN_BOUNDS.len() + 1;
-const CELLS: usize = JOIN_SUM_NANOS + 1;
+const KEY_FRAME: usize = JOIN_SUM_NANOS + 1;
+const KEY_FRAME_SUM_NANOS: usize = KEY_FRAME + JOIN_BOUNDS.len() + 1;
+const CELLS: usize = KEY_FRAME_SUM_NANOS + 1;
 
 /// The shard's own counters, and what a reader gets as a snapshot.
 #[derive(Clone, Debug)]
@@ -182,6 +211,16 @@ impl Tally {
         self.cells[JOIN_SUM_NANOS] += after.as_nanos() as u64;
     }
 
+    pub(crate) fn key_frame_came(&mut self, after: Duration) {
+        let bucket = JOIN_BOUNDS.iter().take_while(|bound| after > **bound).count();
+        self.cells[KEY_FRAME + bucket] += 1;
+        self.cells[KEY_FRAME_SUM_NANOS] += after.as_nanos() as u64;
+    }
+
+    pub(crate) fn limit(&mut self, what: Limited) {
+        self.cells[LIMITED + what as usize] += 1;
+    }
+
     /// Packets of one kind and direction.
     pub fn packets(&self, direction: Direction, kind: PacketKind) -> u64 {
         self.cells[PACKETS + 4 * direction as usize + kind as usize]
@@ -231,6 +270,22 @@ impl Tally {
     /// Sum of all join times.
     pub fn join_time_sum(&self) -> Duration {
         Duration::from_nanos(self.cells[JOIN_SUM_NANOS])
+    }
+
+    /// Key frames that came after they were asked for, by the time from the first request, as in
+    /// [`Tally::forward_latency`].
+    pub fn key_frame_wait(&self) -> &[u64] {
+        &self.cells[KEY_FRAME..KEY_FRAME_SUM_NANOS]
+    }
+
+    /// Sum of all waits for a key frame.
+    pub fn key_frame_wait_sum(&self) -> Duration {
+        Duration::from_nanos(self.cells[KEY_FRAME_SUM_NANOS])
+    }
+
+    /// Packets dropped because a session sent too much of this. They are part of [`DropReason::RateLimit`].
+    pub fn limited(&self, what: Limited) -> u64 {
+        self.cells[LIMITED + what as usize]
     }
 
     /// Adds another shard's counters, for a total over shards.
@@ -298,6 +353,22 @@ impl PacketKind {
     }
 }
 
+impl Limited {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::MediaPackets, Self::MediaBytes, Self::ControlPackets, Self::ControlBytes];
+
+    /// The metric labels: what was sent, and which limit it reached.
+    pub fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MediaPackets => ("media", "packets"),
+            Self::MediaBytes => ("media", "bytes"),
+            Self::ControlPackets => ("control", "packets"),
+            Self::ControlBytes => ("control", "bytes"),
+        }
+    }
+}
+
 impl DropReason {
     /// All reasons.
     pub const ALL: [Self; 7] = [
@@ -346,11 +417,15 @@ mod tests {
             tally.ended(reason);
             counted += 1;
         }
-        for event in [Event::NackedPackets, Event::Trains] {
+        for what in Limited::ALL {
+            tally.limit(what);
+            counted += 1;
+        }
+        for event in [Event::NackedPackets, Event::HandOnsPutOff] {
             tally.add(event, 1);
             counted += 1;
         }
-        for gauge in [Gauge::Rooms, Gauge::Viewers] {
+        for gauge in [Gauge::Rooms, Gauge::LoadPerMille] {
             tally.set(gauge, 1);
             counted += 1;
         }
@@ -358,7 +433,9 @@ mod tests {
         tally.forwarded(Duration::from_secs(1), 1);
         tally.joined(Duration::from_nanos(1));
         tally.joined(Duration::from_secs(60));
-        counted += 4;
+        tally.key_frame_came(Duration::from_nanos(1));
+        tally.key_frame_came(Duration::from_secs(60));
+        counted += 6;
         let ones = tally.cells.iter().filter(|cell| **cell == 1).count();
         assert_eq!(ones, counted, "two counters share a cell");
     }

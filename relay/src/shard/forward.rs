@@ -6,8 +6,10 @@ use std::time::Instant;
 use latchkey_relay_core::{Event as RoomEvent, TrackId};
 use latchkey_wire::rtcp;
 
-use crate::shard::counters::Event;
+use crate::shard::counters::{Event, Gauge};
 use crate::shard::end::EndReason;
+use crate::shard::hold::Pressure;
+use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
 use crate::shard::timers::Timer;
@@ -17,15 +19,24 @@ impl Worker {
     /// Forwards what every room got in this batch, unless it pays to wait for the rest of a frame.
     pub(super) fn forward_pending(&mut self, now: Instant) {
         let mut places = std::mem::take(&mut self.pending);
-        for place in places.drain(..) {
-            let Some(live) = self.rooms.at(place) else { continue };
-            if live.hold.wants_more(live.room.subscriber_count(), now) {
+        let load_per_mille = self.outbox.tally.gauge(Gauge::LoadPerMille);
+        let longest = self.setup.limits.longest_hold;
+        places.retain(|&place| {
+            let Some(live) = self.rooms.at(place) else { return false };
+            let pressure = Pressure { viewers: live.largest_fan_out(), load_per_mille, longest };
+            let waits = live.hold.wants_more(pressure, now);
+            if waits {
                 live.pending = false;
                 live.held = true;
                 self.arm_room(place);
             } else {
-                self.guarded(place, now, |worker| worker.forward(place, now));
+                // Before any viewer here is served, so that all shards begin at once.
+                self.guarded(place, now, |worker| worker.hand_on(place));
             }
+            !waits
+        });
+        for place in places.drain(..) {
+            self.guarded(place, now, |worker| worker.forward(place, now));
         }
         self.pending = places;
     }
@@ -43,22 +54,20 @@ impl Worker {
         tracing::error!("a fault of the relay in one room: its sessions end, all others go on");
         // A packet that is not sealed yet may lie there.
         self.outbox.arena.clear();
-        let members: Vec<_> =
-            self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
-        self.rooms.remove(place);
-        for key in members {
-            self.end(key, EndReason::Fault, now);
-        }
+        self.close_room(place, EndReason::Fault);
+        self.end_all_of(place, EndReason::Fault, now);
     }
 
     /// Sends what a room has for its viewers.
     pub(super) fn forward(&mut self, place: u32, now: Instant) {
+        self.hand_on(place);
         let Some(live) = self.rooms.at(place) else { return };
         live.hold.release();
         live.pending = false;
         live.held = false;
         let received = live.received.take();
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, received)
+            .noting(&mut live.traffic);
         live.room.forward(now, &mut sink);
         sink.finish();
         self.after_room(place, now);
@@ -69,6 +78,21 @@ impl Worker {
         loop {
             let Some(live) = self.rooms.at(place) else { return };
             let Some(event) = live.room.poll_event() else { break };
+            if let Some(home) = live.home() {
+                let room = live.id;
+                match event {
+                    RoomEvent::KeyFrameWanted { track, .. } => {
+                        self.neighbours.say(home, room, Word::KeyFrame(track));
+                        continue;
+                    }
+                    RoomEvent::PacketsMissing { track, missing, .. } => {
+                        self.neighbours.say(home, room, Word::Missing(track, missing));
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            let Some(live) = self.rooms.at(place) else { return };
             let publisher = live.publisher;
             match event {
                 RoomEvent::KeyFrameWanted { track, ssrc } => {
@@ -101,6 +125,7 @@ impl Worker {
                         tracing::info!(session = ?peer.session, ?track, ?from, after_ms = after.as_millis() as u64, "first packet sent");
                     }
                 }
+                RoomEvent::KeyFrameCame { after, .. } => self.outbox.tally.key_frame_came(after),
                 RoomEvent::TrackAccepted { track } => {
                     tracing::info!(?track, "the publisher's media is sealed");
                 }
@@ -112,6 +137,7 @@ impl Worker {
             let tally = &mut self.outbox.tally;
             tally.add(Event::NackedPackets, stats.nacks_received);
             tally.add(Event::PliIn, stats.key_frame_requests_received);
+            live.traffic.took_in(&stats);
         }
         self.arm_room(place);
     }
@@ -144,19 +170,22 @@ impl Worker {
 
     pub(super) fn room_due(&mut self, place: u32, now: Instant) {
         let Some(live) = self.rooms.at(place) else { return };
-        if live.publisher.is_none() && now >= live.vacant_since + self.setup.limits.publisher_grace {
-            let viewers: Vec<_> =
-                self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
-            for key in viewers {
-                self.end(key, EndReason::PublisherGone, now);
-            }
-            self.rooms.remove(place);
+        if live.publisher.is_none()
+            && live.home().is_none()
+            && now >= live.vacant_since + self.setup.limits.publisher_grace
+        {
+            self.end_all_of(place, EndReason::PublisherGone, now);
+            // Ending the last of them may have removed it already.
+            self.close_room(place, EndReason::PublisherGone);
             return;
         }
         if live.held && live.hold.until().is_none_or(|until| until <= now) {
             return self.forward(place, now);
         }
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
+        self.hand_on(place);
+        let Some(live) = self.rooms.at(place) else { return };
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
+            .noting(&mut live.traffic);
         live.room.handle_timeout(now, &mut sink);
         sink.finish();
         self.after_room(place, now);

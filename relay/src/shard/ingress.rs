@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use is::stun::StunMessage;
-use latchkey_relay_core::DropReason as Refused;
+use latchkey_relay_core::{DropReason as Refused, Exceeded};
 use latchkey_wire::codec::MediaKind;
-use latchkey_wire::rtcp::{self, RtcpMessage};
+use latchkey_wire::rtcp::{self, Request, RtcpMessage};
 
 use crate::batch::Route;
 use crate::demux::{Protocol, classify};
 use crate::shard::command::Role;
-use crate::shard::counters::{Direction, DropReason, Event, PacketKind};
+use crate::shard::counters::{Direction, DropReason, Event, Limited, PacketKind};
 use crate::shard::end::EndReason;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
@@ -72,11 +72,16 @@ impl Worker {
     ) -> Result<Option<PacketKind>, DropReason> {
         let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
         let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
+        // A flood ends here, before it costs a decryption.
+        let spent = peer.media().allows(bytes.len(), now).err();
         let opener = peer.srtp.as_mut().and_then(|srtp| srtp.opener.as_mut()).ok_or(DropReason::Policy)?;
-        let len = opener.open(bytes).map_err(reason_of)?;
-        if !peer.may_send(bytes.len(), now) {
-            return Err(DropReason::RateLimit);
+        if let Some(exceeded) = spent {
+            return Err(self.limited(key, media(exceeded)));
         }
+        let len = opener.open(bytes).map_err(reason_of)?;
+        // Only an authentic packet takes from what its sender may send; the look above said that this one may.
+        let taken = peer.media().take(bytes.len(), now);
+        debug_assert!(taken.is_ok());
         let packet = &bytes[..len];
         #[cfg(feature = "test-tap")]
         if let Some(tap) = &self.setup.tap {
@@ -165,9 +170,6 @@ impl Worker {
             return Err(DropReason::Policy);
         }
         let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
-        if !peer.may_control(now) {
-            return Err(DropReason::RateLimit);
-        }
         let first = peer.ice.last_check().is_none();
         let mut answer = [0; IceLite::ANSWER];
         let checked = peer.ice.check(now, route, &message, &mut answer).map_err(|error| match error {
@@ -182,7 +184,11 @@ impl Worker {
         } else if checked.moved {
             tracing::info!(session = ?peer.session, "ICE: address moved");
         }
-        self.outbox.transport(route, &answer[..checked.answer]);
+        // One that checks too often is heard, but not answered each time.
+        let exceeded = peer.take_control(bytes.len(), now).err();
+        if exceeded.is_none() {
+            self.outbox.transport(route, &answer[..checked.answer]);
+        }
         if checked.learnt {
             self.learn(route.remote, key);
         }
@@ -199,7 +205,10 @@ impl Worker {
         if checked.moved {
             self.view(key, now);
         }
-        Ok(Some(PacketKind::Transport))
+        match exceeded {
+            Some(exceeded) => Err(self.limited(key, control(exceeded))),
+            None => Ok(Some(PacketKind::Transport)),
+        }
     }
 
     fn dtls(
@@ -211,8 +220,8 @@ impl Worker {
     ) -> Result<Option<PacketKind>, DropReason> {
         let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
         let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
-        if !peer.may_control(now) {
-            return Err(DropReason::RateLimit);
+        if let Err(exceeded) = peer.take_dtls(bytes.len(), now) {
+            return Err(self.limited(key, control(exceeded)));
         }
         let result = peer.dtls.receive(now, bytes);
         // Before a nomination the answer goes where the question came from; that address was checked.
@@ -225,6 +234,7 @@ impl Worker {
             Ok(Some(DtlsEvent::Connected(keys))) => {
                 tracing::info!(session = ?peer.session, profile = keys.profile.label(), "DTLS: connected");
                 peer.key(&keys);
+                self.connecting -= 1;
                 self.outbox.tally.add(Event::DtlsConnected, 1);
                 self.view(key, now);
             }
@@ -254,37 +264,52 @@ impl Worker {
         let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
         let srtp = peer.srtp.as_mut().ok_or(DropReason::Policy)?;
         let len = srtp.control_opener.open(bytes).map_err(reason_of)?;
-        if !peer.may_control(now) {
-            return Err(DropReason::RateLimit);
+        if let Err(exceeded) = peer.take_control(bytes.len(), now) {
+            return Err(self.limited(key, control(exceeded)));
         }
         let (role, place) = (peer.role, peer.room);
-        let mut messages = Vec::new();
-        let parsed = rtcp::parse(&bytes[..len], &mut messages);
         let Some(live) = self.rooms.at(place) else { return Err(DropReason::UnknownPeer) };
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None);
-        for message in messages {
-            match (role, message) {
-                (Role::Publish, RtcpMessage::SenderReport(report)) => {
-                    live.room.sender_report(report.ssrc, report.ntp_time, report.rtp_time, now);
-                }
-                (Role::View, RtcpMessage::Nack { media_ssrc, lost, .. }) => {
-                    live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
-                }
-                (Role::View, RtcpMessage::Pli { media_ssrc, .. }) => {
-                    live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
-                }
-                (Role::View, RtcpMessage::Fir { media_ssrcs, .. }) => {
-                    for ssrc in media_ssrcs {
-                        live.room.key_frame_requested(key.subscriber(), ssrc, now);
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
+            .noting(&mut live.traffic);
+        let parsed = match role {
+            Role::Publish => {
+                let mut messages = Vec::new();
+                let parsed = rtcp::parse(&bytes[..len], &mut messages);
+                for message in messages {
+                    if let RtcpMessage::SenderReport(report) = message {
+                        live.room.sender_report(report.ssrc, report.ntp_time, report.rtp_time, now);
                     }
                 }
-                // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
-                _ => {}
+                parsed
             }
-        }
+            // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
+            Role::View => rtcp::requests(&bytes[..len], |request| match request {
+                Request::Packets { media_ssrc, lost } => {
+                    live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
+                }
+                Request::KeyFrame { media_ssrc } => {
+                    live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
+                }
+            }),
+        };
         sink.finish();
         self.after_room(place, now);
         parsed.map(|()| Some(PacketKind::Rtcp)).map_err(|_| DropReason::Malformed)
+    }
+
+    /// Counts a packet beyond what its session may send; the session's first is logged, so that an operator can see whose.
+    fn limited(&mut self, key: PeerKey, what: Limited) -> DropReason {
+        self.outbox.tally.limit(what);
+        let Some(peer) = self.peers.get_mut(key) else { return DropReason::RateLimit };
+        let (first, session, role) = (peer.exceeds(), peer.session, peer.role);
+        let Some(live) = self.rooms.at(peer.room) else { return DropReason::RateLimit };
+        live.traffic.over_limit += 1;
+        if first {
+            self.outbox.tally.add(Event::SessionsLimited, 1);
+            let (sends, limit) = what.labels();
+            tracing::warn!(?session, room = ?live.id, ?role, sends, limit, "sends more than it may: the rest is dropped");
+        }
+        DropReason::RateLimit
     }
 
     /// The peer at an address.
@@ -349,6 +374,20 @@ impl Worker {
             true => Ok(None),
             false => Err(DropReason::QueueFull),
         }
+    }
+}
+
+fn media(exceeded: Exceeded) -> Limited {
+    match exceeded {
+        Exceeded::Packets => Limited::MediaPackets,
+        Exceeded::Bytes => Limited::MediaBytes,
+    }
+}
+
+fn control(exceeded: Exceeded) -> Limited {
+    match exceeded {
+        Exceeded::Packets => Limited::ControlPackets,
+        Exceeded::Bytes => Limited::ControlBytes,
     }
 }
 

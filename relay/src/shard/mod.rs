@@ -1,26 +1,33 @@
-//! Shards: threads that own sockets, rooms and peers, and share nothing on the packet path.
+//! Shards: threads that own sockets, rooms and peers. What they share on the packet path are pooled buffers, through rings
+//! without a lock.
 //!
 //! ```text
 //! recvmmsg -> ingress: demux, SRTP open -> Room::ingest -> Room::forward -> sink: seal in the arena -> sendmmsg
-//!                     STUN, DTLS, RTCP -> transport, session
+//!             |       STUN, DTLS, RTCP -> transport, session          |
+//!             |                                                       | branches: what came, once per batch
+//!             +------------------- neighbours ------------------------+-> other shards with viewers of the room
 //! ```
 
 mod admit;
-mod bucket;
+mod branches;
 pub mod command;
+mod cores;
 pub mod counters;
 pub mod end;
 mod forward;
 mod hold;
 mod ingress;
+mod load;
 mod neighbours;
 mod peer;
+mod pool;
 mod rooms;
 mod session;
 pub mod session_id;
 mod sink;
 mod start;
 mod timers;
+pub mod traffic;
 mod worker;
 
 #[cfg(feature = "test-tap")]

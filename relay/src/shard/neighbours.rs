@@ -1,50 +1,121 @@
-//! Datagrams that the kernel gave to the wrong shard: SO_REUSEPORT spreads flows by their addresses, but a peer stays with
-//! the shard of its room.
+//! What shards tell each other: one bounded ring for every ordered pair of them, without a lock.
+//!
+//! ```text
+//! shipments  packets of a room, from its home to the shards that have viewers of it
+//! words      what the two say about a room besides
+//! datagrams  SO_REUSEPORT spreads flows by their addresses, but a peer stays with its shard
+//! addresses  which shard has the peer at an address
+//! ```
+//!
+//! Packets travel in pooled buffers, many at once. What finds a ring full is counted and lost: packets of a room are asked
+//! for again, datagrams are UDP. Words are kept until there is room.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::SystemTime;
 
-use crate::batch::{Route, Waker};
+use latchkey_relay_core::{MissingPackets, Parcel, TrackId, TrackParams};
+use latchkey_wire::id::RoomId;
 
-/// What one shard tells another.
-pub(super) enum Handover {
-    /// A datagram for one of your peers.
-    Datagram { bytes: Box<[u8]>, route: Route, received: Option<SystemTime> },
+use crate::batch::{Route, Waker};
+use crate::shard::end::EndReason;
+use crate::shard::pool::Pool;
+
+/// What one shard gives another.
+pub(super) enum Message {
+    /// Datagrams for your peers.
+    Datagrams(Arc<Datagrams>),
+    /// Packets of a room of mine.
+    Shipment(Arc<Shipment>),
+    /// About a room that we both have.
+    Word(RoomId, Word),
     /// This address belongs to a peer of mine now.
-    Learnt { address: SocketAddr, shard: usize },
+    Learnt(SocketAddr),
     /// It does no longer.
-    Forgotten { address: SocketAddr, shard: usize },
+    Forgotten(SocketAddr),
+}
+
+/// What home and branch of a room say to each other.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    /// Branch: give me the room's packets; or again, how many viewers I have.
+    Viewers(usize),
+    /// Branch: my last viewer is gone.
+    Closed,
+    /// Branch: these did not come.
+    Missing(TrackId, MissingPackets),
+    /// Branch: a viewer of mine needs a key frame.
+    KeyFrame(TrackId),
+    /// Home: this is what the room has now.
+    Tracks(Vec<(TrackId, TrackParams)>),
+    /// Home: the publisher is gone, and may come back.
+    Vacated,
+    /// Home: the room is over.
+    Over(EndReason),
+}
+
+/// Packets of one room.
+pub(super) struct Shipment {
+    pub(super) room: RoomId,
+    /// When the oldest of them came in.
+    pub(super) received: Option<SystemTime>,
+    pub(super) parcel: Parcel,
+}
+
+/// Datagrams of any peers.
+pub(super) struct Datagrams {
+    bytes: Vec<u8>,
+    heads: Vec<(usize, Route, Option<SystemTime>)>,
 }
 
 /// One shard's ways to all others.
 pub(super) struct Neighbours {
-    index: usize,
-    outgoing: Vec<Outgoing>,
-    incoming: Receiver<Handover>,
+    /// By shard; none to itself.
+    ways: Vec<Option<Way>>,
+    incoming: Vec<(usize, Receiver<Message>)>,
+    /// Whose turn it is to be read.
+    turn: usize,
+    shipments: Pool<Shipment>,
+    datagrams: Pool<Datagrams>,
     /// Which shard has the peer at an address; only addresses that an authenticated check proved.
     elsewhere: HashMap<SocketAddr, usize>,
 }
 
-struct Outgoing {
-    sender: SyncSender<Handover>,
+struct Way {
+    sender: SyncSender<Message>,
     waker: Waker,
     /// Something was sent since it was woken last.
     unwoken: bool,
+    /// Datagrams that go with the next message.
+    gathered: Option<Arc<Datagrams>>,
+    /// Words that found the ring full.
+    waiting: VecDeque<Message>,
 }
 
 /// Connects all shards with each other; one waker each.
 pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        wakers.iter().map(|_| sync_channel::<Handover>(RING)).unzip();
-    let neighbours = receivers.into_iter().enumerate().map(|(index, incoming)| {
-        let outgoing = senders.iter().zip(wakers).map(|(sender, waker)| Outgoing {
-            sender: sender.clone(),
-            waker: waker.clone(),
-            unwoken: false,
-        });
-        Neighbours { index, outgoing: outgoing.collect(), incoming, elsewhere: HashMap::new() }
+    let shards = wakers.len();
+    let mut incoming: Vec<Vec<_>> = wakers.iter().map(|_| Vec::with_capacity(shards)).collect();
+    let mut connected = Vec::with_capacity(shards);
+    for index in 0..shards {
+        let way = |(to, waker): (usize, &Waker)| {
+            let (sender, receiver) = (to != index).then(|| sync_channel(RING))?;
+            incoming[to].push((index, receiver));
+            let waker = waker.clone();
+            Some(Way { sender, waker, unwoken: false, gathered: None, waiting: VecDeque::new() })
+        };
+        let ways: Vec<_> = wakers.iter().enumerate().map(way).collect();
+        connected.push(ways);
+    }
+    let neighbours = connected.into_iter().zip(incoming).map(|(ways, incoming)| Neighbours {
+        ways,
+        incoming,
+        turn: 0,
+        shipments: Pool::new((RING * shards).min(MOST_BUFFERS)),
+        datagrams: Pool::new((RING * shards).min(MOST_BUFFERS)),
+        elsewhere: HashMap::new(),
     });
     neighbours.collect()
 }
@@ -55,7 +126,8 @@ impl Neighbours {
         self.elsewhere.get(address).copied()
     }
 
-    /// Gives a datagram to another shard. `false` when its ring is full or there is no such shard.
+    /// Gathers a datagram for another shard; [`send_gathered`](Self::send_gathered) sends it. `false` when there is no room
+    /// or no such shard.
     pub(super) fn hand_over(
         &mut self,
         shard: usize,
@@ -63,19 +135,61 @@ impl Neighbours {
         route: Route,
         received: Option<SystemTime>,
     ) -> bool {
-        shard != self.index && self.send(shard, Handover::Datagram { bytes: bytes.into(), route, received })
+        let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return false };
+        if way.gathered.as_ref().is_some_and(|gathered| !gathered.takes(bytes.len())) {
+            way.send_gathered(&mut self.datagrams);
+        }
+        if way.gathered.is_none() {
+            let Some(mut empty) = self.datagrams.take() else { return false };
+            if let Some(datagrams) = Arc::get_mut(&mut empty) {
+                datagrams.clear();
+            }
+            way.gathered = Some(empty);
+        }
+        let gathered = way.gathered.as_mut().and_then(Arc::get_mut).filter(|found| found.takes(bytes.len()));
+        let Some(gathered) = gathered else { return false };
+        gathered.push(bytes, route, received);
+        true
+    }
+
+    /// Sends what was gathered, wakes whom it is for, and returns how many datagrams found no room.
+    pub(super) fn send_gathered(&mut self) -> usize {
+        let lost = self.ways.iter_mut().flatten().map(|way| way.send_gathered(&mut self.datagrams)).sum();
+        self.wake();
+        lost
+    }
+
+    /// An empty shipment, to be filled with [`Arc::get_mut`]; `None` when too many are under way.
+    pub(super) fn empty_shipment(&mut self) -> Option<Arc<Shipment>> {
+        self.shipments.take()
+    }
+
+    /// Sends a shipment. `false` when the ring is full.
+    pub(super) fn ship(&mut self, shard: usize, shipment: &Arc<Shipment>) -> bool {
+        let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return false };
+        way.send(Message::Shipment(Arc::clone(shipment)))
+    }
+
+    /// Takes a shipment back after it was sent to all.
+    pub(super) fn shipped(&mut self, shipment: Arc<Shipment>) {
+        self.shipments.put(shipment);
+    }
+
+    /// Says something about a room. What only asks for packets or key frames may be lost, because it is said again.
+    pub(super) fn say(&mut self, shard: usize, room: RoomId, word: Word) {
+        let again = matches!(word, Word::Missing(..) | Word::KeyFrame(_));
+        let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return };
+        match again {
+            true => _ = way.send(Message::Word(room, word)),
+            false => way.say(Message::Word(room, word)),
+        }
     }
 
     /// Tells all others that an address belongs to a peer of this shard, or does no longer.
     pub(super) fn announce(&mut self, address: SocketAddr, mine: bool) {
-        let index = self.index;
-        for shard in (0..self.outgoing.len()).filter(|shard| *shard != index) {
-            let news = match mine {
-                true => Handover::Learnt { address, shard: index },
-                false => Handover::Forgotten { address, shard: index },
-            };
+        for way in self.ways.iter_mut().flatten() {
             // Lost news cost the peer datagrams until its next check is announced again.
-            self.send(shard, news);
+            way.send(if mine { Message::Learnt(address) } else { Message::Forgotten(address) });
         }
         if mine {
             self.elsewhere.remove(&address);
@@ -84,40 +198,134 @@ impl Neighbours {
 
     /// Wakes every shard that got something.
     pub(super) fn wake(&mut self) {
-        for neighbour in self.outgoing.iter_mut().filter(|neighbour| neighbour.unwoken) {
-            neighbour.waker.wake();
-            neighbour.unwoken = false;
-        }
-    }
-
-    /// The next datagram that another shard handed over.
-    pub(super) fn receive(&mut self) -> Option<(Box<[u8]>, Route, Option<SystemTime>)> {
-        loop {
-            match self.incoming.try_recv() {
-                Ok(Handover::Datagram { bytes, route, received }) => return Some((bytes, route, received)),
-                Ok(Handover::Learnt { address, shard }) => {
-                    self.elsewhere.insert(address, shard);
-                }
-                Ok(Handover::Forgotten { address, shard }) => {
-                    if self.elsewhere.get(&address) == Some(&shard) {
-                        self.elsewhere.remove(&address);
-                    }
-                }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+        for way in self.ways.iter_mut().flatten() {
+            way.say_waiting();
+            if std::mem::take(&mut way.unwoken) {
+                way.waker.wake();
             }
         }
     }
 
-    fn send(&mut self, shard: usize, handover: Handover) -> bool {
-        let Some(neighbour) = self.outgoing.get_mut(shard) else { return false };
-        let sent = neighbour.sender.try_send(handover).is_ok();
-        neighbour.unwoken |= sent;
-        sent
+    /// Whether words wait for room in a ring.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.ways.iter().flatten().any(|way| !way.waiting.is_empty())
+    }
+
+    /// The next that another shard gave, and which one; news about addresses are kept here.
+    pub(super) fn receive(&mut self) -> Option<(usize, Message)> {
+        let mut empty = 0;
+        while empty < self.incoming.len() {
+            let (shard, ring) = &self.incoming[self.turn];
+            match ring.try_recv() {
+                Ok(Message::Learnt(address)) => _ = self.elsewhere.insert(address, *shard),
+                Ok(Message::Forgotten(address)) => {
+                    if self.elsewhere.get(&address) == Some(shard) {
+                        self.elsewhere.remove(&address);
+                    }
+                }
+                Ok(message) => return Some((*shard, message)),
+                Err(_) => {
+                    empty += 1;
+                    self.turn = (self.turn + 1) % self.incoming.len();
+                }
+            }
+        }
+        None
     }
 }
 
-/// Datagrams that wait for one shard at most.
-const RING: usize = 4_096;
+impl Way {
+    fn send(&mut self, message: Message) -> bool {
+        // Nothing overtakes a word.
+        self.say_waiting();
+        let sent = self.waiting.is_empty() && self.sender.try_send(message).is_ok();
+        self.unwoken |= sent;
+        sent
+    }
+
+    fn say(&mut self, message: Message) {
+        self.waiting.push_back(message);
+        self.say_waiting();
+    }
+
+    fn say_waiting(&mut self) {
+        while let Some(message) = self.waiting.pop_front() {
+            match self.sender.try_send(message) {
+                Ok(()) => self.unwoken = true,
+                Err(TrySendError::Full(message)) => {
+                    self.waiting.push_front(message);
+                    return;
+                }
+                // It has stopped: nobody listens any more.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+
+    /// Returns how many datagrams found no room.
+    fn send_gathered(&mut self, pool: &mut Pool<Datagrams>) -> usize {
+        let Some(gathered) = self.gathered.take() else { return 0 };
+        let sent = self.send(Message::Datagrams(Arc::clone(&gathered)));
+        let lost = if sent { 0 } else { gathered.heads.len() };
+        pool.put(gathered);
+        lost
+    }
+}
+
+impl Shipment {
+    /// Begins anew.
+    pub(super) fn begin(&mut self, room: RoomId, received: Option<SystemTime>) {
+        (self.room, self.received) = (room, received);
+        self.parcel.clear();
+    }
+}
+
+impl Default for Shipment {
+    fn default() -> Self {
+        Self { room: RoomId::new([0; 16]), received: None, parcel: Parcel::new() }
+    }
+}
+
+impl Datagrams {
+    /// The datagrams in the order they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Route, Option<SystemTime>)> {
+        let mut rest = &self.bytes[..];
+        self.heads.iter().map(move |(len, route, received)| {
+            let (bytes, after) = rest.split_at(*len);
+            rest = after;
+            (bytes, *route, *received)
+        })
+    }
+
+    fn takes(&self, len: usize) -> bool {
+        self.heads.len() < MOST_DATAGRAMS && self.bytes.len() + len <= DATAGRAM_BYTES
+    }
+
+    fn push(&mut self, bytes: &[u8], route: Route, received: Option<SystemTime>) {
+        self.bytes.extend_from_slice(bytes);
+        self.heads.push((bytes.len(), route, received));
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.heads.clear();
+    }
+}
+
+impl Default for Datagrams {
+    fn default() -> Self {
+        Self { bytes: Vec::with_capacity(DATAGRAM_BYTES), heads: Vec::with_capacity(MOST_DATAGRAMS) }
+    }
+}
+
+/// Messages that wait for one shard from one other at most: half a second of 16 cameras in small batches.
+const RING: usize = 256;
+/// Buffers of a kind that one shard makes at most, 64 MB: enough to fill every ring of a small machine.
+const MOST_BUFFERS: usize = 1024;
+/// Datagrams handed over at once.
+const MOST_DATAGRAMS: usize = 64;
+/// Their bytes; a single one may be as large.
+const DATAGRAM_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -129,31 +337,63 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    #[test]
-    fn datagrams_reach_the_shard_that_announced_their_address() {
+    fn pair() -> (Neighbours, Neighbours) {
         let wakers = [Waker::new().unwrap(), Waker::new().unwrap()];
         let mut shards = connect(&wakers);
-        let (mut second, mut first) = (shards.pop().unwrap(), shards.pop().unwrap());
+        let second = shards.pop().unwrap();
+        (shards.pop().unwrap(), second)
+    }
+
+    fn datagrams(shard: &mut Neighbours) -> Vec<Vec<u8>> {
+        let mut got = Vec::new();
+        while let Some((_, message)) = shard.receive() {
+            let Message::Datagrams(datagrams) = message else { panic!("datagrams") };
+            got.extend(datagrams.iter().map(|(bytes, ..)| bytes.to_vec()));
+        }
+        got
+    }
+
+    #[test]
+    fn datagrams_reach_the_shard_that_announced_their_address() {
+        let (mut first, mut second) = pair();
         assert_eq!(first.owner_of(&address(1)), None);
         second.announce(address(1), true);
         assert!(first.receive().is_none(), "news are no datagrams");
         assert_eq!(first.owner_of(&address(1)), Some(1));
         let route = Route { remote: address(1), local: None };
         assert!(first.hand_over(1, b"hello", route, None));
+        assert!(first.hand_over(1, b"again", route, None));
         assert!(!first.hand_over(0, b"to itself", route, None));
         assert!(!first.hand_over(7, b"to nobody", route, None));
-        assert_eq!(second.receive().unwrap().0[..], b"hello"[..]);
+        assert_eq!(first.send_gathered(), 0);
+        assert_eq!(datagrams(&mut second), [b"hello", b"again"]);
         second.announce(address(1), false);
         first.receive();
         assert_eq!(first.owner_of(&address(1)), None);
     }
 
     #[test]
-    fn a_full_ring_refuses() {
-        let wakers = [Waker::new().unwrap(), Waker::new().unwrap()];
-        let mut shards = connect(&wakers);
+    fn a_full_ring_refuses_packets_and_keeps_words() {
+        let (mut first, mut second) = pair();
         let route = Route { remote: address(1), local: None };
-        let taken = (0..RING * 2).filter(|_| shards[0].hand_over(1, b"x", route, None)).count();
-        assert_eq!(taken, RING);
+        let mut lost = 0;
+        for _ in 0..RING + 10 {
+            assert!(first.hand_over(1, b"x", route, None));
+            lost += first.send_gathered();
+        }
+        assert_eq!(lost, 10);
+        let room = RoomId::new([1; 16]);
+        first.say(1, room, Word::Vacated);
+        first.say(1, room, Word::KeyFrame(TrackId(0)));
+        assert!(first.has_waiting());
+        assert!(
+            !first.hand_over(1, b"x", route, None) || first.send_gathered() == 1,
+            "none overtakes a word"
+        );
+        assert_eq!((0..RING).filter_map(|_| second.receive()).count(), RING);
+        assert!(second.receive().is_none());
+        first.wake();
+        assert!(matches!(second.receive(), Some((0, Message::Word(_, Word::Vacated)))));
+        assert!(second.receive().is_none());
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use latchkey_relay_core::{SubscriberId, TrackId};
+use latchkey_relay_core::{Allowance, Exceeded, SubscriberId, TrackId};
 use latchkey_wire::codec::MediaKind;
 use latchkey_wire::id::DeviceHandle;
 
 use crate::batch::Route;
-use crate::shard::bucket::Bucket;
 use crate::shard::command::{MediaLeg, Role};
 use crate::shard::end::EndReason;
 use crate::shard::session_id::SessionId;
@@ -48,9 +47,12 @@ pub(super) struct Peer {
     /// Media went out to this viewer.
     pub(super) viewing: bool,
     pub(super) armed: Armed,
-    packets: Bucket,
-    bytes: Bucket,
-    control: Bucket,
+    media_allowed: Allowance,
+    control_allowed: Allowance,
+    /// Its own, because anyone who forges the peer's address could use it up.
+    dtls_allowed: Allowance,
+    /// Packets dropped because it sent more than it may.
+    pub(super) over_limit: u64,
 }
 
 /// A media section and the room's track for it.
@@ -70,6 +72,7 @@ pub(super) struct Srtp {
 
 impl Peer {
     pub(super) fn new(admitted: Admitted, limits: &Limits, now: Instant) -> Self {
+        let control = Allowance::new(limits.control_packets_per_second, limits.control_bytes_per_second);
         Self {
             route: None,
             srtp: None,
@@ -86,9 +89,13 @@ impl Peer {
             subscribed: false,
             viewing: false,
             armed: Armed::default(),
-            packets: Bucket::new(limits.publisher_packets_per_second, now),
-            bytes: Bucket::new(limits.publisher_bytes_per_second, now),
-            control: Bucket::new(limits.control_packets_per_second, now),
+            media_allowed: Allowance::new(
+                limits.publisher_packets_per_second,
+                limits.publisher_bytes_per_second,
+            ),
+            control_allowed: control,
+            dtls_allowed: control,
+            over_limit: 0,
         }
     }
 
@@ -102,14 +109,25 @@ impl Peer {
         });
     }
 
-    /// Whether the publisher may send one more packet of this size.
-    pub(super) fn may_send(&mut self, bytes: usize, now: Instant) -> bool {
-        self.packets.take(1, now) && self.bytes.take(bytes, now)
+    /// What the publisher may still send. Take from it for authentic packets only: forged ones must not use it up.
+    pub(super) fn media(&mut self) -> &mut Allowance {
+        &mut self.media_allowed
     }
 
-    /// Whether the peer may send one more STUN, DTLS or RTCP packet.
-    pub(super) fn may_control(&mut self, now: Instant) -> bool {
-        self.control.take(1, now)
+    /// Takes one more DTLS datagram of this size.
+    pub(super) fn take_dtls(&mut self, bytes: usize, now: Instant) -> Result<(), Exceeded> {
+        self.dtls_allowed.take(bytes, now)
+    }
+
+    /// Takes one more STUN or RTCP packet of this size, once it is proven to be the peer's.
+    pub(super) fn take_control(&mut self, bytes: usize, now: Instant) -> Result<(), Exceeded> {
+        self.control_allowed.take(bytes, now)
+    }
+
+    /// Counts a packet beyond the limits; true for the session's first.
+    pub(super) fn exceeds(&mut self) -> bool {
+        self.over_limit += 1;
+        self.over_limit == 1
     }
 
     /// When the peer's state must be looked at next.

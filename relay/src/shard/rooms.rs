@@ -11,6 +11,7 @@ use crate::shard::command::PublishedTrack;
 use crate::shard::hold::Hold;
 use crate::shard::peer::PeerKey;
 use crate::shard::timers::Armed;
+use crate::shard::traffic::{RoomFigures, RoomTraffic};
 
 /// A room with what the shard keeps about it.
 pub(super) struct LiveRoom {
@@ -29,6 +30,30 @@ pub(super) struct LiveRoom {
     /// Packets of earlier batches wait for the rest of their frame.
     pub(super) held: bool,
     pub(super) hold: Hold,
+    pub(super) traffic: RoomTraffic,
+    pub(super) seat: Seat,
+}
+
+/// Where a room's packets come from, and where else they go.
+pub(super) enum Seat {
+    /// The publisher is on this shard, or was, or will be.
+    Home {
+        /// Shards that have viewers of the room.
+        branches: Vec<Branch>,
+    },
+    /// It is on another one, which hands its packets over.
+    Branch {
+        /// Which.
+        home: usize,
+        /// Somebody publishes there.
+        live: bool,
+    },
+}
+
+/// A shard that has viewers of a room.
+pub(super) struct Branch {
+    pub(super) shard: usize,
+    pub(super) viewers: usize,
 }
 
 impl LiveRoom {
@@ -44,7 +69,49 @@ impl LiveRoom {
             pending: false,
             held: false,
             hold: Hold::default(),
+            traffic: RoomTraffic::default(),
+            seat: Seat::Home { branches: Vec::new() },
         }
+    }
+
+    /// Shards that have viewers of this room besides this one.
+    pub(super) fn branches(&self) -> &[Branch] {
+        match &self.seat {
+            Seat::Home { branches } => branches,
+            Seat::Branch { .. } => &[],
+        }
+    }
+
+    /// The shard of its publisher, when it is another one.
+    pub(super) fn home(&self) -> Option<usize> {
+        match self.seat {
+            Seat::Home { .. } => None,
+            Seat::Branch { home, .. } => Some(home),
+        }
+    }
+
+    /// Somebody publishes, here or elsewhere.
+    pub(super) fn is_live(&self) -> bool {
+        match self.seat {
+            Seat::Home { .. } => self.publisher.is_some(),
+            Seat::Branch { live, .. } => live,
+        }
+    }
+
+    /// Nobody needs it any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.members == 0 && self.branches().is_empty()
+    }
+
+    /// Viewers on the shard that has most of them: while they are served, one that waits gains nothing.
+    pub(super) fn largest_fan_out(&self) -> usize {
+        let elsewhere = self.branches().iter().map(|branch| branch.viewers).max();
+        self.room.subscriber_count().max(elsewhere.unwrap_or(0))
+    }
+
+    /// What a branch has to know of the tracks.
+    pub(super) fn outline(&self) -> Vec<(TrackId, TrackParams)> {
+        self.room.tracks().filter_map(|track| Some((track, *self.room.track(track)?))).collect()
     }
 
     /// The track of a kind, with or without a publisher.
@@ -69,7 +136,8 @@ impl LiveRoom {
 
     /// When the room must be looked at next.
     pub(super) fn deadline(&self, grace: Duration) -> Option<Instant> {
-        let gone = self.publisher.is_none().then_some(self.vacant_since + grace);
+        let vacant = self.publisher.is_none() && self.home().is_none();
+        let gone = vacant.then_some(self.vacant_since + grace);
         let held = self.held.then(|| self.hold.until()).flatten();
         self.room.poll_timeout().into_iter().chain(gone).chain(held).min()
     }
@@ -112,6 +180,18 @@ impl Rooms {
             self.by_id.remove(&room.id);
             self.free.push(place);
         }
+    }
+
+    /// All rooms with what they have done so far.
+    pub(super) fn figures(&self) -> Vec<RoomFigures> {
+        let rooms = self.places.iter().flatten();
+        let figures = rooms.map(|live| RoomFigures {
+            room: live.id,
+            live: live.publisher.is_some(),
+            viewers: live.members - usize::from(live.publisher.is_some()),
+            traffic: live.traffic.clone(),
+        });
+        figures.collect()
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::shard::admit::subscription_params;
 use crate::shard::command::{Command, CommandError, JoinAccepted, Role};
 use crate::shard::end::{EndReason, SessionEnd};
+use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::session_id::SessionId;
 use crate::shard::timers::Timer;
@@ -19,8 +20,8 @@ impl Worker {
     /// Does what HTTP asks. An answer that nobody waits for any more is dropped.
     pub(super) fn command(&mut self, command: Command, now: Instant) -> Flow {
         match command {
-            Command::Join { request, reply } => {
-                let joined = self.join(*request, now);
+            Command::Join { request, home, reply } => {
+                let joined = self.join(*request, home.as_ref(), now);
                 let session = joined.as_ref().ok().map(|accepted| accepted.session);
                 if reply.send(joined).is_err()
                     && let Some(session) = session
@@ -46,6 +47,14 @@ impl Worker {
             Command::TracksOf { room, reply } => {
                 let place = self.rooms.find(&room);
                 let _ = reply.send(place.and_then(|place| self.rooms.at(place)?.published()));
+            }
+            Command::Outline { room, reply } => {
+                let live = self.rooms.find(&room).and_then(|place| self.rooms.at(place));
+                let published = live.filter(|live| live.publisher.is_some());
+                let _ = reply.send(published.map(|live| live.outline()));
+            }
+            Command::Rooms { reply } => {
+                let _ = reply.send(self.rooms.figures());
             }
             Command::Drain => self.draining = true,
             Command::Stop => return Flow::Stop,
@@ -162,11 +171,12 @@ impl Worker {
         self.by_session.remove(&peer.session);
         self.ended.insert(peer.session, (reason, now + ENDED_KNOWN));
         self.outbox.tally.ended(reason);
-        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, "session ended");
+        tracing::info!(session = ?peer.session, role = ?peer.role, %reason, detail, over_limit = peer.over_limit, "session ended");
         if let Some(ends) = &self.setup.ends {
             // Whoever listened may be gone already when the relay stops.
             let _ = ends.send(SessionEnd { session: peer.session, reason, detail });
         }
+        self.connecting -= usize::from(peer.srtp.is_none());
         if peer.role == Role::Publish {
             self.publishers -= 1;
         }
@@ -178,13 +188,11 @@ impl Worker {
                 live.publisher = None;
                 live.vacant_since = now;
                 peer.media.iter().filter_map(|leg| leg.track).for_each(|track| live.room.vacate(track));
+                self.tell_branches(peer.room, &Word::Vacated);
             }
             Role::Publish => {}
         }
-        match live.members {
-            0 => self.rooms.remove(peer.room),
-            _ => self.arm_room(peer.room),
-        }
+        self.after_leaving(peer.room);
     }
 
     pub(super) fn peer_due(&mut self, key: PeerKey, now: Instant) {

@@ -8,6 +8,7 @@ use latchkey_wire::rtcp;
 use crate::batch::{Route, SendArena, Socket};
 use crate::shard::counters::{Direction, DropReason, Event, PacketKind, Tally};
 use crate::shard::peer::{Peer, PeerKey, Peers, Srtp};
+use crate::shard::traffic::RoomTraffic;
 use crate::srtp::Plain;
 
 /// Socket, arena and counters of a shard: what everything that sends needs.
@@ -94,6 +95,7 @@ pub(super) struct Forwarding<'a> {
     sent: [u64; 2],
     bytes: [u64; 2],
     repaired: (u64, u64),
+    traffic: Option<&'a mut RoomTraffic>,
 }
 
 impl<'a> Forwarding<'a> {
@@ -115,7 +117,14 @@ impl<'a> Forwarding<'a> {
             sent: [0; 2],
             bytes: [0; 2],
             repaired: (0, 0),
+            traffic: None,
         }
+    }
+
+    /// Has the room's own figures kept, too.
+    pub(super) fn noting(mut self, traffic: &'a mut RoomTraffic) -> Self {
+        self.traffic = Some(traffic);
+        self
     }
 
     /// Sends the rest and counts.
@@ -126,6 +135,11 @@ impl<'a> Forwarding<'a> {
         tally.add_packets(Direction::Out, PacketKind::Audio, self.sent[1], self.bytes[1]);
         tally.add(Event::RtxPackets, self.repaired.0);
         tally.add(Event::RtxBytes, self.repaired.1);
+        if let Some(traffic) = self.traffic {
+            traffic.packets_out += self.sent[0] + self.sent[1];
+            traffic.bytes_out += self.bytes[0] + self.bytes[1];
+            traffic.repaired += self.repaired.0;
+        }
     }
 
     fn flush(&mut self) {
@@ -134,6 +148,9 @@ impl<'a> Forwarding<'a> {
             self.received.and_then(|received| received.elapsed().ok()).filter(|_| self.waiting > 0)
         {
             self.outbox.tally.forwarded(latency, self.waiting);
+            if let Some(traffic) = &mut self.traffic {
+                traffic.forwarded(latency, self.waiting);
+            }
         }
         self.waiting = 0;
     }

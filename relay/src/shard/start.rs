@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::batch::{Socket, SocketOptions, Waker};
 use crate::shard::command::{Command, ShardHandle};
+use crate::shard::cores;
 use crate::shard::end::SessionEnd;
 use crate::shard::neighbours;
 use crate::shard::worker::{Setup, Worker};
@@ -79,18 +80,22 @@ pub const MAX_SHARDS: usize = 62;
 pub struct Limits {
     /// Sessions of one shard.
     pub sessions_per_shard: usize,
-    /// RTP packets per second of one publisher, all its tracks together; as many again may come in a burst.
+    /// RTP packets per second of one publisher, all its tracks together; a second's worth may come at once.
     pub publisher_packets_per_second: u32,
-    /// RTP bytes per second of one publisher; as many again may come in a burst.
+    /// RTP bytes per second of one publisher; a second's worth may come at once.
     pub publisher_bytes_per_second: u32,
-    /// STUN, DTLS and RTCP packets per second of one peer; as many again may come in a burst.
+    /// STUN, DTLS and RTCP packets per second of one peer; a second's worth may come at once.
     pub control_packets_per_second: u32,
+    /// Bytes of them per second.
+    pub control_bytes_per_second: u32,
     /// How long a peer may take for its first authenticated check and its DTLS handshake.
     pub connect_timeout: Duration,
     /// How long a connected peer may be silent on STUN (RFC 7675 section 5.1).
     pub consent_timeout: Duration,
     /// How long viewers wait for a publisher that is gone.
     pub publisher_grace: Duration,
+    /// How long a packet may be held so that it leaves in one train with others; 0 holds nothing.
+    pub longest_hold: Duration,
     /// Bytes asked of the kernel for each socket's receive and send buffer.
     pub socket_buffer_bytes: usize,
 }
@@ -151,12 +156,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions_per_shard: 10_000,
-            publisher_packets_per_second: 10_000,
-            publisher_bytes_per_second: 12_500_000,
+            publisher_packets_per_second: 5_000,
+            publisher_bytes_per_second: 6_250_000,
             control_packets_per_second: 500,
+            control_bytes_per_second: 250_000,
             connect_timeout: Duration::from_secs(20),
             consent_timeout: Duration::from_secs(25),
             publisher_grace: Duration::from_secs(30),
+            longest_hold: Duration::from_millis(2),
             socket_buffer_bytes: 8 << 20,
         }
     }
@@ -235,6 +242,11 @@ impl Shards {
             #[cfg(feature = "test-tap")]
             meddler: config.meddler,
         };
+        if !sockets.iter().all(Socket::sends_trains) {
+            tracing::warn!(
+                "this kernel has no UDP segmentation offload: every packet is sent by itself, at about three times the cost"
+            );
+        }
         let parts = sockets.into_iter().zip(neighbours::connect(&wakers)).zip(wakers);
         for (index, ((socket, neighbours), waker)) in parts.enumerate() {
             let (receive, send) = socket.buffer_sizes();
@@ -244,7 +256,10 @@ impl Shards {
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
                 .stack_size(STACK)
-                .spawn(move || worker.run())
+                .spawn(move || {
+                    cores::keep_to_part(index, config.shards);
+                    worker.run();
+                })
                 .map_err(StartError::Thread)?;
             shards.threads.push(thread);
             shards.handles.push(handle);
@@ -257,7 +272,8 @@ impl Shards {
         self.end();
     }
 
-    /// One handle per shard. All viewers of a room must go to the shard that has its publisher.
+    /// One handle per shard. Viewers on another shard than their room's publisher join with
+    /// [`ShardHandle::join_from`].
     pub fn handles(&self) -> &[ShardHandle] {
         &self.handles
     }

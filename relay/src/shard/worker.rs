@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 
 use crate::batch::{Receiver, Socket, Waker};
 use crate::shard::command::{Command, ShardHandle};
-use crate::shard::counters::{Event, Gauge, ShardCounters};
+use crate::shard::counters::{DropReason, Event, Gauge, ShardCounters};
 use crate::shard::end::{EndReason, SessionEnd};
+use crate::shard::load::LoadMeter;
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
 use crate::shard::rooms::Rooms;
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     pub(super) neighbours: Neighbours,
     /// The datagram at hand came by a neighbour.
     pub(super) taking_over: bool,
+    /// A handed over datagram while it is handled.
+    pub(super) handed: Vec<u8>,
 
     pub(super) peers: Peers,
     pub(super) rooms: Rooms,
@@ -65,8 +68,11 @@ pub(super) struct Worker {
     /// Devices cut off lately: no grant issued before the first time counts until the second.
     pub(super) cuts: HashMap<(RoomId, DeviceHandle), (SystemTime, Instant)>,
     pub(super) publishers: usize,
+    /// Sessions without keys yet.
+    pub(super) connecting: usize,
     pub(super) draining: bool,
     next_sweep: Instant,
+    load: LoadMeter,
 }
 
 /// Whether the thread goes on.
@@ -102,6 +108,7 @@ impl Worker {
             counters,
             neighbours,
             taking_over: false,
+            handed: Vec::new(),
             peers: Peers::default(),
             rooms: Rooms::default(),
             timers: Timers::default(),
@@ -113,8 +120,10 @@ impl Worker {
             ended: HashMap::new(),
             cuts: HashMap::new(),
             publishers: 0,
+            connecting: 0,
             draining: false,
             next_sweep: Instant::now(),
+            load: LoadMeter::default(),
         };
         (worker, handle)
     }
@@ -129,20 +138,21 @@ impl Worker {
                 return;
             }
             let more = self.take_in(&mut receiver);
-            if woken {
-                self.take_over();
-            }
-            self.do_what_is_due(Instant::now());
+            let more = more | (woken && self.take_over());
+            let now = Instant::now();
+            self.do_what_is_due(now);
             self.outbox.flush();
-            self.neighbours.wake();
-            self.publish();
+            self.send_gathered();
+            self.publish(now);
             woken = if more {
                 // A busy socket must not keep commands waiting, and a look at the queues costs little.
                 true
             } else {
-                let wait = self.timers.next().map_or(LONGEST_WAIT, |next| {
-                    next.saturating_duration_since(Instant::now()).min(LONGEST_WAIT)
-                });
+                let longest = if self.neighbours.has_waiting() { FULL_RING_WAIT } else { LONGEST_WAIT };
+                let wait = self
+                    .timers
+                    .next()
+                    .map_or(longest, |next| next.saturating_duration_since(Instant::now()).min(longest));
                 self.outbox.socket.wait(&self.waker, Some(wait)).woken
             };
         }
@@ -166,6 +176,7 @@ impl Worker {
             for datagram in receiver.datagrams() {
                 self.datagram(datagram.bytes, datagram.route, datagram.received, now);
             }
+            self.send_gathered();
             self.forward_pending(now);
             if received < Receiver::SLOTS {
                 break;
@@ -177,15 +188,10 @@ impl Worker {
         false
     }
 
-    /// Takes what other shards handed over.
-    fn take_over(&mut self) {
-        let now = Instant::now();
-        self.taking_over = true;
-        while let Some((mut bytes, route, received)) = self.neighbours.receive() {
-            self.datagram(&mut bytes, route, received, now);
-        }
-        self.taking_over = false;
-        self.forward_pending(now);
+    /// Sends on what belongs to other shards.
+    pub(super) fn send_gathered(&mut self) {
+        let lost = self.neighbours.send_gathered();
+        self.outbox.tally.drop_many(DropReason::QueueFull, lost as u64);
     }
 
     fn obey(&mut self, now: Instant) -> Flow {
@@ -212,10 +218,10 @@ impl Worker {
             self.end(key, EndReason::Shutdown, now);
         }
         self.outbox.flush();
-        self.publish();
+        self.publish(now);
     }
 
-    fn do_what_is_due(&mut self, now: Instant) {
+    pub(super) fn do_what_is_due(&mut self, now: Instant) {
         while let Some((timer, deadline)) = self.timers.pop_due(now) {
             match timer {
                 Timer::Peer(index) => {
@@ -238,12 +244,14 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self, now: Instant) {
         let tally = &mut self.outbox.tally;
+        self.load.sample(now, tally);
         // A publisher is alone in its room.
         tally.set(Gauge::Rooms, self.publishers);
         tally.set(Gauge::Publishers, self.publishers);
         tally.set(Gauge::Viewers, self.peers.len() - self.publishers);
+        tally.set(Gauge::Connecting, self.connecting);
         self.counters.publish(tally);
     }
 }
@@ -251,6 +259,8 @@ impl Worker {
 /// Batches taken before timers and commands have their turn.
 const ROUNDS: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long a word to another shard waits until the ring is looked at again.
+const FULL_RING_WAIT: Duration = Duration::from_millis(1);
 /// How often what has expired is thrown away.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Commands that wait for one shard at most.

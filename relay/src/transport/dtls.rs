@@ -4,6 +4,8 @@
 //! it passes [`Gate`], because that parser keeps fragments without a bound. `relay/docs/decisions/0020-dtls.md` says why
 //! this crate, and how the relay's order of SRTP profiles is kept.
 
+mod gate;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use rtc_shared::error::Error;
 
 use crate::srtp::{MasterKey, SrtpProfile, from_keying_material};
 use crate::transport::certificate::{Certificate, CertificateError, fingerprint, provider};
+use crate::transport::dtls::gate::{Gate, RANDOM, handshake_type, hello_random};
 use crate::transport::fingerprint::Fingerprint;
 
 /// What all peers of a relay have in common: one handshake configuration per allowed SRTP profile, best first.
@@ -35,9 +38,19 @@ pub(crate) struct Dtls {
     /// The client's first flight, kept to try it with the next profile.
     first_flight: Vec<Box<[u8]>>,
     answered: bool,
+    /// Whose handshake it is.
+    hello: Option<Hello>,
     expected: Fingerprint,
     gate: Gate,
     state: State,
+}
+
+/// The hello that the handshake goes on from.
+struct Hello {
+    random: [u8; RANDOM],
+    since: Instant,
+    /// Its sender repeated the cookie that was sent to its address (RFC 6347 section 4.2.1), so that it is really there.
+    is_verified: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +122,7 @@ impl Dtls {
             attempt: 0,
             first_flight: Vec::new(),
             answered: false,
+            hello: None,
             expected,
             gate: Gate::default(),
             state: State::Handshaking,
@@ -120,7 +134,10 @@ impl Dtls {
     /// # Errors
     /// [`DtlsError::Records`] when the datagram was dropped and nothing changed; the others end the session.
     pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Option<DtlsEvent>, DtlsError> {
-        if self.state == State::Over || !self.gate.admits(datagram, self.state == State::Connected) {
+        if self.state == State::Over || !self.is_of_this_handshake(now, datagram) {
+            return Err(DtlsError::Records);
+        }
+        if !self.gate.admits(datagram, self.state == State::Connected) {
             return Err(DtlsError::Records);
         }
         let mut result = self.endpoint.read(now, PEER, None, BytesMut::from(datagram));
@@ -136,6 +153,13 @@ impl Dtls {
         }
         match result {
             Ok(events) => self.react(&events),
+            Err(error) if self.is_anybodys() => {
+                // Whoever forges the peer's address can send this: it must not cost the peer its session, nor may the peer
+                // get an alert for it. A peer that can do no better runs into the time limit for its handshake.
+                tracing::debug!(%error, "DTLS: a hello that leads nowhere");
+                self.begin_anew();
+                Err(DtlsError::Records)
+            }
             Err(error) => {
                 tracing::debug!(%error, "DTLS");
                 self.state = State::Over;
@@ -149,6 +173,9 @@ impl Dtls {
         let transmit = self.endpoint.poll_transmit()?;
         self.answered = true;
         self.first_flight = Vec::new();
+        if let Some(hello) = &mut self.hello {
+            hello.is_verified |= handshake_type(&transmit.message) == Some(SERVER_HELLO);
+        }
         Some(transmit.message)
     }
 
@@ -174,6 +201,39 @@ impl Dtls {
             self.endpoint.stop(now, PEER);
         }
         self.state = State::Over;
+    }
+
+    /// Nothing has come yet that only the peer could have sent.
+    fn is_anybodys(&self) -> bool {
+        self.state == State::Handshaking && !self.hello.as_ref().is_some_and(|hello| hello.is_verified)
+    }
+
+    /// Tells hellos of somebody else from the one that the handshake goes on from, by their random bytes. As long as that one
+    /// may be forged it gives way to another: at once if it led to no answer, else after a while, as a peer repeats its own.
+    fn is_of_this_handshake(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Some(random) = hello_random(datagram).filter(|_| self.state == State::Handshaking) else {
+            return true;
+        };
+        match &self.hello {
+            Some(hello) if hello.random == random => return true,
+            Some(hello) if hello.is_verified => return false,
+            Some(hello) if self.answered && now.saturating_duration_since(hello.since) < GIVES_WAY => {
+                return false;
+            }
+            Some(_) => self.begin_anew(),
+            None => {}
+        }
+        self.hello = Some(Hello { random, since: now, is_verified: false });
+        true
+    }
+
+    fn begin_anew(&mut self) {
+        self.endpoint = endpoint(&self.identity.configs[0].1);
+        self.attempt = 0;
+        self.first_flight = Vec::new();
+        self.answered = false;
+        self.hello = None;
+        self.gate = Gate::default();
     }
 
     /// Goes on with the next profile, as if the first one had never been tried.
@@ -220,77 +280,6 @@ impl Dtls {
     }
 }
 
-/// Lets through only what can be part of a handshake of this size, and of that a bounded amount.
-#[derive(Default)]
-struct Gate {
-    datagrams: u32,
-    fragments: u32,
-    datagrams_after: u32,
-}
-
-impl Gate {
-    fn admits(&mut self, datagram: &[u8], connected: bool) -> bool {
-        let mut rest = datagram;
-        let mut carries_handshake = false;
-        while !rest.is_empty() {
-            let Some((record, next)) = split_record(rest) else { return false };
-            let allowed = match record.epoch {
-                // In the clear only the handshake itself: an alert in the clear could be anybody's. That goes for afterwards,
-                // too: who did not get our last flight repeats its own, ChangeCipherSpec included (RFC 6347 section 4.2.4).
-                0 => matches!(record.kind, HANDSHAKE | CHANGE_CIPHER_SPEC),
-                _ => matches!(record.kind, ALERT | HANDSHAKE | APPLICATION_DATA),
-            };
-            if !allowed || record.kind == HANDSHAKE && record.epoch == 0 && !self.count_fragments(record.body)
-            {
-                return false;
-            }
-            carries_handshake |= matches!(record.kind, HANDSHAKE | CHANGE_CIPHER_SPEC);
-            rest = next;
-        }
-        let (count, limit) = match connected {
-            false => (&mut self.datagrams, MAX_DATAGRAMS),
-            true if carries_handshake => (&mut self.datagrams_after, MAX_DATAGRAMS_AFTER),
-            true => return true,
-        };
-        *count += 1;
-        *count <= limit
-    }
-
-    fn count_fragments(&mut self, mut body: &[u8]) -> bool {
-        while !body.is_empty() {
-            let Some(header) = body.first_chunk::<FRAGMENT_HEADER>() else { return false };
-            let number = |at: usize| {
-                usize::from(header[at]) << 16 | usize::from(header[at + 1]) << 8 | usize::from(header[at + 2])
-            };
-            let (length, offset, part) = (number(1), number(6), number(9));
-            self.fragments += 1;
-            if length > MAX_MESSAGE || offset + part > length || self.fragments > MAX_FRAGMENTS {
-                return false;
-            }
-            let Some(next) = body.get(FRAGMENT_HEADER + part..) else { return false };
-            body = next;
-        }
-        true
-    }
-}
-
-struct Record<'a> {
-    kind: u8,
-    epoch: u16,
-    body: &'a [u8],
-}
-
-fn split_record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let header = bytes.first_chunk::<RECORD_HEADER>()?;
-    let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
-    let body = bytes.get(RECORD_HEADER..RECORD_HEADER + len)?;
-    if header[1] != 0xFE || len == 0 {
-        return None;
-    }
-    let record = Record { kind: header[0], epoch: u16::from_be_bytes([header[3], header[4]]), body };
-    Some((record, &bytes[RECORD_HEADER + len..]))
-}
-
 fn endpoint(config: &Arc<HandshakeConfig>) -> Endpoint {
     Endpoint::new(PEER, TransportProtocol::UDP, Some(config.clone()))
 }
@@ -315,20 +304,10 @@ const CIPHER_SUITES: [CipherSuiteId; 2] = [
 const FLIGHT_INTERVAL: Duration = Duration::from_millis(500);
 const MTU: usize = 1_100;
 
-const RECORD_HEADER: usize = 13;
-const FRAGMENT_HEADER: usize = 12;
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-/// A certificate chain of a WebRTC client is one certificate; post-quantum key shares are about 1.2 kB.
-const MAX_MESSAGE: usize = 16 << 10;
-/// A handshake takes about 10, more with losses.
-const MAX_DATAGRAMS: u32 = 96;
-const MAX_FRAGMENTS: u32 = 192;
-/// Repeated final flights.
-const MAX_DATAGRAMS_AFTER: u32 = 16;
 const FIRST_FLIGHT: usize = 8;
+const SERVER_HELLO: u8 = 2;
+/// Clients repeat a hello that was not answered after 50 ms to 1 s.
+const GIVES_WAY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,16 @@ pub(crate) fn ask<T>(future: impl Future<Output = T>) -> T {
 
 impl Client {
     pub(crate) fn join(shards: &Shards, handle: &ShardHandle, join: &Join) -> Result<Self, JoinError> {
+        Self::join_from(shards, handle, handle, join)
+    }
+
+    /// Joins on the shard `handle` a room that has its publisher on the shard `home`.
+    pub(crate) fn join_from(
+        shards: &Shards,
+        handle: &ShardHandle,
+        home: &ShardHandle,
+        join: &Join,
+    ) -> Result<Self, JoinError> {
         let mut relay = shards.local_addr();
         relay.set_ip(join.relay.unwrap_or(relay.ip()));
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
@@ -145,7 +155,7 @@ impl Client {
             extmap_allow_mixed: true,
             media: vec![leg],
         };
-        let accepted = ask(handle.join(request))?;
+        let accepted = ask(handle.join_from(home, request))?;
         let relay_ufrag = accepted.ufrag.clone();
         let direct = &mut rtc.direct_api();
         direct.set_remote_ice_credentials(IceCreds { ufrag: accepted.ufrag, pass: accepted.pwd });
@@ -253,6 +263,12 @@ impl Client {
     }
 
     /// The relay's user fragment for this client.
+    /// Asks for a key frame (PLI).
+    pub(crate) fn want_key_frame(&mut self) {
+        let ssrc = self.ssrc;
+        self.rtc.direct_api().stream_rx(&ssrc).unwrap().request_keyframe(KeyframeRequestKind::Pli);
+    }
+
     pub(crate) fn relay_ufrag(&self) -> &str {
         &self.relay_ufrag
     }

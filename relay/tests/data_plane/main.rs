@@ -8,6 +8,7 @@ mod client;
 mod hostile;
 mod media;
 mod sessions;
+mod spanning;
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,13 @@ fn publisher(shards: &Shards, camera: &mut Camera) -> (Client, Vec<Packet>) {
 
 /// A viewer of the usual room that is connected.
 fn viewer(shards: &Shards, device: u8, others: &mut [&mut Client]) -> Client {
-    let mut viewer = Client::join(shards, &shards.handles()[0], &Join::new(Role::View, device)).unwrap();
+    viewer_on(shards, 0, device, others)
+}
+
+/// A viewer on any shard of the usual room, whose publisher is on the first one.
+fn viewer_on(shards: &Shards, shard: usize, device: u8, others: &mut [&mut Client]) -> Client {
+    let (handle, home) = (&shards.handles()[shard], &shards.handles()[0]);
+    let mut viewer = Client::join_from(shards, handle, home, &Join::new(Role::View, device)).unwrap();
     let until = Instant::now() + LIMIT;
     while !viewer.connected && Instant::now() < until {
         others.iter_mut().for_each(|other| other.step());

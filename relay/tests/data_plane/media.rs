@@ -108,13 +108,7 @@ fn a_viewer_asks_for_a_key_frame_and_the_publisher_hears_it() {
     let mut viewer = viewer(&shards, 2, &mut [&mut publisher]);
     assert!(run(&mut [&mut publisher, &mut viewer], |clients| clients[1].received.len() >= 10));
     let heard = run(&mut [&mut publisher, &mut viewer], |clients| {
-        let ssrc = clients[1].ssrc;
-        clients[1]
-            .rtc
-            .direct_api()
-            .stream_rx(&ssrc)
-            .unwrap()
-            .request_keyframe(str0m::media::KeyframeRequestKind::Pli);
+        clients[1].want_key_frame();
         clients[0].send(&camera.frame(false, 500));
         clients[0].key_frames_wanted > 0
     });

@@ -57,6 +57,19 @@ pub(super) async fn close(http: &reqwest::Client, session: &Url, door: &RelayDoo
     }
 }
 
+/// Tells the relay how long the first picture took, for its operator's figures. One that does not want to know misses nothing.
+pub(super) async fn tell_first_frame(http: &reqwest::Client, session: &Url, after: Duration) {
+    let mut url = session.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.push("first-frame");
+    }
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let body = serde_json::json!({ "after_ms": after_ms });
+    if let Err(error) = http.post(url).timeout(CLOSE_LIMIT).json(&body).send().await {
+        tracing::debug!(reason = %error.without_url(), "could not tell the relay of the first frame");
+    }
+}
+
 fn bearer(door: &RelayDoor) -> String {
     format!("Bearer {}", door.grant.as_str())
 }
@@ -84,7 +97,7 @@ struct DoorProblem {
 
 /// How long the relay may take to answer an offer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// How long the goodbye may take.
+/// How long words to the relay that it may miss can take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
@@ -103,6 +116,32 @@ mod tests {
             error.to_string(),
             "the relay refused: the camera is not sending (no-publisher, HTTP 409)"
         );
+    }
+
+    #[tokio::test]
+    async fn the_first_frame_is_told_at_the_session() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let session: Url =
+            format!("http://{}/whep/room/session", listener.local_addr().unwrap()).parse().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let telling = tell_first_frame(&http, &session, Duration::from_millis(81));
+        let listening = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut bytes = [0; 1024];
+                let len = stream.read(&mut bytes).await.unwrap();
+                assert!(len > 0, "{request}");
+                request.push_str(std::str::from_utf8(&bytes[..len]).unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            request
+        };
+        let ((), request) = tokio::join!(telling, listening);
+        assert!(request.starts_with("POST /whep/room/session/first-frame HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("application/json") && request.ends_with("{\"after_ms\":81}"), "{request}");
     }
 
     #[test]

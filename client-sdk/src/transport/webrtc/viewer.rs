@@ -1,7 +1,7 @@
 //! The viewer's side: offers to receive every codec of the format, hands packets out in order of arrival.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use latchkey_wire::codec::MediaKind;
@@ -26,6 +26,9 @@ pub struct Subscriber {
     session: Option<Url>,
     video: watch::Receiver<Option<Arc<dyn TrackRemote>>>,
     overflow: Arc<AtomicU64>,
+    /// When the relay was asked.
+    asked: Instant,
+    has_picture: AtomicBool,
 }
 
 /// What a subscriber's owner listens to.
@@ -61,6 +64,7 @@ impl Subscriber {
                 .await?;
         }
         let offer = peer.offer().await?;
+        let asked = Instant::now();
         let opened = match door::open(&http, &door, offer).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -74,7 +78,16 @@ impl Subscriber {
         let (video_tx, video) = watch::channel(None);
         let overflow = Arc::new(AtomicU64::new(0));
         tokio::spawn(take_tracks(tracks, packets_tx, video_tx, Arc::clone(&overflow)));
-        let subscriber = Self { http, door, peer, session: opened.session, video, overflow };
+        let subscriber = Self {
+            http,
+            door,
+            peer,
+            session: opened.session,
+            video,
+            overflow,
+            asked,
+            has_picture: AtomicBool::new(false),
+        };
         Ok((subscriber, Incoming { events, packets }))
     }
 
@@ -89,6 +102,16 @@ impl Subscriber {
         if let Err(error) = track.write_rtcp(vec![Box::new(request)]).await {
             tracing::debug!(reason = %error, "asking for a key frame");
         }
+    }
+
+    /// Notes that a frame of this session was opened; the relay is told once, beside everything else.
+    pub fn note_picture(&self) {
+        if self.has_picture.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Some(session) = self.session.clone() else { return };
+        let (http, after) = (self.http.clone(), self.asked.elapsed());
+        tokio::spawn(async move { door::tell_first_frame(&http, &session, after).await });
     }
 
     /// Returns how many packets were thrown away because this program did not read fast enough.

@@ -134,7 +134,9 @@ impl Track {
         }
         if starts_key_frame {
             self.gop.key_frame(place.position, now);
-            self.key_frames.arrived(now);
+            if let Some(after) = self.key_frames.arrived(now) {
+                news.event(Event::KeyFrameCame { track: self.id, after });
+            }
             news.stats.key_frames_in += 1;
         }
         self.batch.widest.include(&parts);

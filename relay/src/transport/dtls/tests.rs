@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::transport::dtls::gate::{ALERT, HANDSHAKE, MAX_DATAGRAMS, MAX_DATAGRAMS_AFTER};
 
 fn client_config(certificate: &Certificate, offered: &[SrtpProtectionProfile]) -> Arc<HandshakeConfig> {
     let config = ConfigBuilder::default()
@@ -156,6 +157,68 @@ fn alerts_in_the_clear_end_nothing() {
         server.receive(now, &client.poll_transmit().unwrap().message),
         Ok(Some(DtlsEvent::Closed))
     ));
+}
+
+/// A hello that offers nothing but the cipher that does not encrypt.
+fn null_hello(random: u8) -> Vec<u8> {
+    let body = [&[0xFE, 0xFD][..], &[random; 32], &[0, 0, 0, 2, 0, 0, 1, 0, 0, 0]].concat();
+    let len = body.len() as u8;
+    let record = [HANDSHAKE, 0xFE, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 0, len + 12];
+    [&record[..], &[1, 0, 0, len, 0, 0, 0, 0, 0, 0, 0, len], &body].concat()
+}
+
+fn client(certificate: &Certificate, now: Instant) -> Endpoint {
+    let mut client = Endpoint::new(PEER, TransportProtocol::UDP, None);
+    client.connect(now, PEER, client_config(certificate, &[GCM]), None).unwrap();
+    client
+}
+
+#[test]
+fn hellos_of_others_end_no_handshake_at_any_moment() {
+    let now = Instant::now();
+    let own = Certificate::generate().unwrap();
+    let identity = Identity::new(&Certificate::generate().unwrap(), &BOTH).unwrap();
+    let mut server = Dtls::new(identity, own.fingerprint());
+    let (mut client, mut other) = (client(&own, now), client(&own, now));
+    let others = other.poll_transmit().unwrap().message;
+    let mut round = 0;
+    while let Some(transmit) = client.poll_transmit() {
+        round += 1;
+        let refused = Some(DtlsError::Records);
+        assert_eq!(server.receive(now, &null_hello(round)).err(), refused, "before round {round}");
+        match server.receive(now, &transmit.message).unwrap() {
+            Some(DtlsEvent::Connected(_)) => return,
+            Some(DtlsEvent::Closed) => panic!("closed"),
+            None => deliver(&mut server, &mut client, now),
+        }
+        assert_eq!(server.receive(now, &null_hello(round)).err(), refused, "after round {round}");
+        assert_eq!(server.receive(now, &others).err(), refused, "a good one of somebody else");
+    }
+    panic!("the handshake comes to no end");
+}
+
+#[test]
+fn a_forged_hello_gives_way_to_the_peers_own() {
+    let start = Instant::now();
+    let own = Certificate::generate().unwrap();
+    let identity = Identity::new(&Certificate::generate().unwrap(), &BOTH).unwrap();
+    let mut server = Dtls::new(identity, own.fingerprint());
+    let (mut forger, mut client) = (client(&own, start), client(&own, start));
+    server.receive(start, &forger.poll_transmit().unwrap().message).unwrap();
+    assert!(server.poll_transmit().is_some(), "it is a good hello, so it is answered");
+    let first = client.poll_transmit().unwrap().message;
+    assert_eq!(server.receive(start, &first).err(), Some(DtlsError::Records));
+    let later = start + GIVES_WAY;
+    assert!(matches!(server.receive(later, &first), Ok(None)), "what the client repeats is heard");
+    for _ in 0..20 {
+        deliver(&mut server, &mut client, later);
+        while let Some(transmit) = client.poll_transmit() {
+            if let Some(DtlsEvent::Connected(_)) = server.receive(later, &transmit.message).unwrap() {
+                return;
+            }
+        }
+    }
+    panic!("the handshake comes to no end");
 }
 
 /// A record of handshake fragments: message sequence, length, offset and size of each.

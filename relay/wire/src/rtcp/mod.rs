@@ -5,11 +5,13 @@
 //! library makes up to a megabyte of 24 bytes; REMB is read by us because it takes a mantissa of 0 for 2^23.
 
 mod read;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use read::parse;
+pub use requests::{Lost, LostIter, Request, requests};
 pub use write::{write_nack, write_pli, write_receiver_report, write_sender_report};
 
 /// One RTCP packet of a compound, as far as we act on it.

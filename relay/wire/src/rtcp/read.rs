@@ -39,14 +39,14 @@ pub fn parse(compound: &[u8], out: &mut Vec<RtcpMessage>) -> Result<(), RtcpErro
 }
 
 /// One packet of a compound, its padding taken off.
-struct Packet<'a> {
-    format: u8,
-    packet_type: u8,
-    body: &'a [u8],
+pub(super) struct Packet<'a> {
+    pub(super) format: u8,
+    pub(super) packet_type: u8,
+    pub(super) body: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
-    fn split(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), RtcpError> {
+    pub(super) fn split(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), RtcpError> {
         let ([flags, packet_type, length @ ..], rest) =
             bytes.split_first_chunk::<HEADER_LEN>().ok_or(RtcpError::Truncated)?;
         if flags >> 6 != 2 {
@@ -160,5 +160,5 @@ const FORMAT_MASK: u8 = 0x1F;
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const BYE: u8 = 203;
-const TRANSPORT_FEEDBACK: u8 = 205;
-const PAYLOAD_FEEDBACK: u8 = 206;
+pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
+pub(super) const PAYLOAD_FEEDBACK: u8 = 206;

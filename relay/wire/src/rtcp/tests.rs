@@ -167,3 +167,52 @@ proptest! {
         prop_assert_eq!(named, lost);
     }
 }
+
+proptest! {
+    /// The library, which everything is read by, finds in what we write what was meant.
+    #[test]
+    fn what_is_written_is_what_the_library_reads(
+        ssrc: u32,
+        cname in "[a-zé]{0,300}",
+        mut lost in prop::collection::vec(any::<u16>(), 0..500),
+        reports in 0usize..40,
+    ) {
+        lost.sort_unstable();
+        lost.dedup();
+        let mut compound = Vec::new();
+        write_receiver_report(ssrc, &vec![report(9); reports], &cname, &mut compound);
+        prop_assert_eq!(compound.len() % 4, 0);
+        write_nack(ssrc, 7, &lost, &mut compound);
+        write_pli(ssrc, 7, &mut compound);
+        let messages = parsed(&compound).unwrap();
+        prop_assert_eq!(
+            &messages[0],
+            &RtcpMessage::ReceiverReport { ssrc, reports: vec![report(9); reports.min(31)] }
+        );
+        prop_assert_eq!(&messages[1], &RtcpMessage::Other { packet_type: 202, format: 1 });
+        prop_assert_eq!(messages.last(), Some(&RtcpMessage::Pli { sender_ssrc: ssrc, media_ssrc: 7 }));
+        let read: Vec<u16> = messages
+            .iter()
+            .filter_map(|message| match message {
+                RtcpMessage::Nack { sender_ssrc, media_ssrc: 7, lost } if *sender_ssrc == ssrc => Some(lost),
+                _ => None,
+            })
+            .flatten()
+            .copied()
+            .collect();
+        prop_assert_eq!(read, lost);
+    }
+
+    /// The library reads the name, too.
+    #[test]
+    fn the_name_is_read_back(cname in "[a-zé]{0,120}") {
+        use rtc_rtcp::source_description::SourceDescription;
+        use rtc_shared::marshal::Unmarshal;
+
+        let mut compound = Vec::new();
+        write_receiver_report(5, &[], &cname, &mut compound);
+        let description = SourceDescription::unmarshal(&mut &compound[8..]).unwrap();
+        let chunk = &description.chunks[0];
+        prop_assert_eq!((chunk.source, &chunk.items[0].text[..]), (5, cname.as_bytes()));
+    }
+}

@@ -1,0 +1,98 @@
+//! A room that spans threads: the home has the publisher, branches have viewers and the same packets at the same positions.
+//!
+//! ```text
+//! home     ingest -> history -> hand_on ──parcel──▶ branch: take_in -> history -> forward
+//!          hand_again, key_frame_wanted ◀──────────         its PacketsMissing and KeyFrameWanted events
+//! ```
+//!
+//! A branch is a [`Room`] like any other towards its viewers; it judges, orders and times nothing anew.
+
+use std::time::Instant;
+
+use crate::event::MissingPackets;
+use crate::id::TrackId;
+use crate::parcel::Parcel;
+use crate::room::{Room, TICK, find, find_mut};
+use crate::track::{Track, TrackParams};
+
+/// How far the packets that a new branch begins with have been put into parcels; see [`Room::seed`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seeding {
+    track: usize,
+    next: u64,
+}
+
+impl Room {
+    /// The first branch opens: what comes from now on goes into parcels. What is there already goes by [`seed`](Self::seed).
+    pub fn begin_handing_on(&mut self) {
+        self.tracks.iter_mut().flatten().for_each(Track::begin_handing_on);
+    }
+
+    /// Puts what came since the last call into `parcel`, as much as fits; call it before every [`forward`](Self::forward)
+    /// and [`handle_timeout`](Self::handle_timeout) while there are branches. False when there is more: send this parcel,
+    /// go on with an empty one.
+    pub fn hand_on(&mut self, parcel: &mut Parcel) -> bool {
+        self.tracks.iter_mut().flatten().all(|track| track.hand_on(parcel).is_ok())
+    }
+
+    /// Puts what a new branch begins with into `parcel`: every track from its newest key frame to what was handed on. False
+    /// when there is more.
+    pub fn seed(&self, seeding: &mut Seeding, parcel: &mut Parcel) -> bool {
+        while let Some(place) = self.tracks.get(seeding.track) {
+            if let Some(track) = place
+                && track.seed(&mut seeding.next, parcel).is_err()
+            {
+                return false;
+            }
+            *seeding = Seeding { track: seeding.track + 1, next: 0 };
+        }
+        true
+    }
+
+    /// Puts what a branch misses into `parcel`, as far as it is there and fits: the answer to a branch's
+    /// [`PacketsMissing`](crate::event::Event::PacketsMissing).
+    pub fn hand_again(&self, track: TrackId, missing: &MissingPackets, parcel: &mut Parcel) {
+        if let Some(track) = find(&self.tracks, track) {
+            track.hand_again(missing, parcel);
+        }
+    }
+
+    /// A branch needs a key frame. Merged with all other wishes for one.
+    pub fn key_frame_wanted(&mut self, track: TrackId, now: Instant) {
+        if let Some(track) = find_mut(&mut self.tracks, track) {
+            track.want_key_frame(now, &mut self.news);
+        }
+    }
+
+    /// Makes this room a branch for a track of its home, under the name it has there. A track of that name with the same
+    /// codec goes on; one with another codec must be [unpublished](Self::unpublish) before.
+    pub fn follow(&mut self, id: TrackId, params: TrackParams, now: Instant) {
+        let index = usize::from(id.0);
+        if self.tracks.len() <= index {
+            self.tracks.resize_with(index + 1, || None);
+        }
+        let place = &mut self.tracks[index];
+        match place {
+            Some(track) if track.params().codec == params.codec => track.renew(params),
+            _ => *place = Some(Track::following(id, params, &self.config)),
+        }
+        self.next_tick.get_or_insert(now + TICK);
+    }
+
+    /// Takes in what the home handed over. It is sent with the next [`forward`](Self::forward). The home has counted it.
+    pub fn take_in(&mut self, parcel: &Parcel, now: Instant) {
+        for head in parcel.heads() {
+            if let Some(track) = find_mut(&mut self.tracks, head.track) {
+                track.take_head(head, now);
+            }
+        }
+        for (id, position, facts, parts) in parcel.packets() {
+            if let Some(track) = find_mut(&mut self.tracks, id) {
+                track.take_packet(position, facts, parts, now);
+            }
+        }
+        for track in self.tracks.iter_mut().flatten() {
+            track.ask(now, &mut self.news);
+        }
+    }
+}
