@@ -110,7 +110,11 @@ async fn found(
     let mut done = 0;
     loop {
         let progress = tokio::select! {
-            crew = &mut founding => return Ok(crew?),
+            crew = &mut founding => {
+                let crew = crew?;
+                witness.prepare("founding households", u64::from(households.count), u64::from(households.count));
+                return Ok(crew);
+            }
             Some(progress) = told.recv() => progress,
         };
         match progress {
