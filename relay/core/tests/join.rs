@@ -73,6 +73,30 @@ fn a_crowd_shares_the_pace_and_is_live_in_two_seconds() {
 }
 
 #[test]
+fn viewers_who_keep_joining_are_each_live_in_half_a_second() {
+    const EACH_FRAME: u64 = 4;
+    const HALF_A_SECOND: u64 = 15;
+    let mut scene = Scene::new(Camera::new(Codec::Vp8, 9));
+    scene.open();
+    (0..40).for_each(|_| scene.frame(false, 2_000));
+    let requests = scene.key_frames_wanted();
+    for frame in 0..30 {
+        (0..EACH_FRAME).for_each(|one| scene.join(frame * EACH_FRAME + one));
+        scene.frame(false, 2_000);
+        if let Some(joined) = frame.checked_sub(HALF_A_SECOND) {
+            for viewer in joined * EACH_FRAME..(joined + 1) * EACH_FRAME {
+                assert_eq!(
+                    seen(&scene, viewer),
+                    scene.frames.len(),
+                    "viewer {viewer} has all up to the newest"
+                );
+            }
+        }
+    }
+    assert_eq!(scene.key_frames_wanted(), requests, "the kept pictures were enough");
+}
+
+#[test]
 fn without_a_usable_key_frame_the_viewer_waits_for_the_next() {
     let config = RoomConfig { gop_age: Duration::from_millis(500), ..RoomConfig::default() };
     let mut scene = Scene::with(Camera::new(Codec::H264, 4), config);
