@@ -28,8 +28,8 @@ pub(crate) struct Figure {
     pub(crate) says: String,
     /// Height.
     pub(crate) height: f64,
-    /// The drawing; none where there is nothing to draw, and why.
-    pub(crate) drawing: Result<Markup, &'static str>,
+    /// The drawing; where there is too little to draw, a sentence instead.
+    pub(crate) drawing: Result<Markup, String>,
 }
 
 impl Figure {

@@ -145,12 +145,13 @@ fn all_well(run: &Run<'_>, checks: &[Check]) -> String {
     let held = match checks.len() {
         _ if run.steps.is_empty() && run.whole.is_none() => "The run ended before its first step did".into(),
         0 => "Nothing was asserted, and every step was well served".into(),
-        1 => "The one check holds".into(),
-        several => format!("All {several} checks hold"),
+        1 => "The one check passed".into(),
+        2 => "Both checks passed".into(),
+        several => format!("All {several} checks passed"),
     };
     match others {
         0 => format!("{held}."),
-        1 => format!("{held}; one fault of others is not held against the server."),
-        others => format!("{held}; {} faults of others are not held against the server.", count(others)),
+        1 => format!("{held}; 1 problem was not the server's (see below)."),
+        others => format!("{held}; {} problems were not the server's (see below).", count(others)),
     }
 }

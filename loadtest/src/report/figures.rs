@@ -91,8 +91,8 @@ pub(crate) const GROUPS: [Group; 8] = [
         name: "Server CPU and memory",
         rows: &[
             row("CPU, % of a core", |step| server(step, |it| short(it.cpu_pct))),
-            row("of it user", |step| server(step, |it| short(it.user_pct))),
-            row("of it kernel", |step| server(step, |it| short(it.sys_pct))),
+            row("of it in the program", |step| server(step, |it| ticked(it.user_pct))),
+            row("of it in the kernel", |step| server(step, |it| ticked(it.sys_pct))),
             row("CPU for each packet, µs", |step| server(step, |it| short(it.us_per_packet))),
             row("Mbit/s for each core used", |step| server(step, |it| short(it.mbit_per_core))),
             row("context switches/s", |step| server(step, |it| short(it.switches_per_s))),
@@ -117,7 +117,7 @@ pub(crate) const GROUPS: [Group; 8] = [
         ],
     },
     Group {
-        name: "Honesty",
+        name: "Was the driver fast enough?",
         rows: &[
             row("driver CPU, % of a core", |step| some(step.driver_cpu_pct)),
             row("driver cores", |step| Some(count(step.driver_cores))),
@@ -134,6 +134,11 @@ const fn row(name: &'static str, of: fn(&StepLine) -> Option<String>) -> Row {
 
 fn some(value: f64) -> Option<String> {
     Some(short(value))
+}
+
+/// Told where a tick of the kernel's clock fell into it; none did where there was too little of it.
+fn ticked(pct: f64) -> String {
+    if pct > 0.0 { short(pct) } else { "too short to tell".to_owned() }
 }
 
 /// Told with k or M: what is missing is told beside it.

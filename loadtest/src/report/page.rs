@@ -102,7 +102,12 @@ fn title(runs: &[Run<'_>]) -> String {
         [run] => format!("{}: load test of {}", scenario(run), run.name),
         [first, ..] => {
             let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-            format!("{}: {}", scenario(first), names.join(" and "))
+            let names = names.join(" and ");
+            if runs.iter().all(|run| scenario(run) == scenario(first)) {
+                format!("{}: {names}", scenario(first))
+            } else {
+                format!("Load tests: {names}")
+            }
         }
     }
 }

@@ -40,8 +40,10 @@ pub(crate) fn split_all(files: &[Vec<Line>]) -> Vec<Run<'_>> {
         let twice = |range: &[(String, &str)]| range.iter().filter(|other| *other == &names[index]).count();
         run.name = match (same(&names), twice(&names)) {
             (1, _) => continue,
-            (_, 1) => format!("{name} ({scenario})"),
-            _ => format!("{name} (run {})", same(&names[..=index])),
+            // What differs comes first: where there is little room, the end is cut off.
+            (all, 1) if all == names.len() && !scenario.is_empty() => (*scenario).to_owned(),
+            (_, 1) if !scenario.is_empty() => format!("{scenario} ({name})"),
+            _ => format!("run {} ({name})", same(&names[..=index])),
         };
     }
     runs
@@ -209,10 +211,10 @@ mod tests {
         let file = vec![Line::Run(Box::new(RunLine { server: "s 1".into(), ..Default::default() }))];
         let files = [file.clone(), file];
         let names: Vec<String> = split_all(&files).into_iter().map(|run| run.name).collect();
-        assert_eq!(names, ["s 1 (run 1)", "s 1 (run 2)"]);
+        assert_eq!(names, ["run 1 (s 1)", "run 2 (s 1)"]);
         let other = RunLine { server: "s 1".into(), scenario: "churn".into(), ..Default::default() };
         let files = [files[0].clone(), vec![Line::Run(Box::new(other))]];
-        assert_eq!(split_all(&files)[1].name, "s 1 (churn)");
+        assert_eq!(split_all(&files)[1].name, "churn");
     }
 
     #[test]

@@ -129,8 +129,19 @@ impl Panel {
         let Space { top, bottom, .. } = self.space;
         html! {
             line.border x1=(at(x)) x2=(at(x)) y1=(at(if word.is_empty() { top } else { top - 9.0 })) y2=(at(bottom)) {}
-            @if !word.is_empty() { text.step x=(at(x + 3.0)) y=(at(top - 3.0)) { (word) } }
+            @if !word.is_empty() {
+                @let room = x + 3.0 + word.chars().count() as f64 * LETTER <= WIDTH;
+                @if room { text.step x=(at(x + 3.0)) y=(at(top - 3.0)) { (word) } }
+                @else { text.step x=(at(x - 3.0)) y=(at(top - 3.0)) text-anchor="end" { (word) } }
+            }
         }
+    }
+
+    /// Returns a stretch of the axis below, shaded over the whole height.
+    pub(crate) fn shade(&self, from: f64, to: f64) -> Markup {
+        let (from, to) = (self.x.place(from), self.x.place(to));
+        let Space { top, bottom, .. } = self.space;
+        html! { rect.shade x=(at(from)) y=(at(top)) width=(at((to - from).max(0.0))) height=(at(bottom - top)) {} }
     }
 
     /// Returns a mark at the axis below, a triangle that points at `x`, with a sentence for who asks.
@@ -140,15 +151,15 @@ impl Panel {
         html! { polygon class={ "mark " (class) } points=(joined(&points)) { title { (sentence) } } }
     }
 
-    /// Returns a dashed line across at a bound, where it lies within the axis, with what it is.
+    /// Returns a dashed line across at a bound, where it lies within the axis; what it is stands above the drawing.
     pub(crate) fn bound(&self, y: f64, word: &str) -> Markup {
-        let Space { left, right, bottom, .. } = self.space;
+        let Space { left, right, .. } = self.space;
         let place = self.y.place(y);
-        let below = if bottom - place > 16.0 { 12.0 } else { -3.5 };
         html! {
             @if y <= self.y.high() && y > self.y.low() {
                 line.bound x1=(at(left)) x2=(at(right)) y1=(at(place)) y2=(at(place)) {}
-                text.step x=(at(right - 3.0)) y=(at(place + below)) text-anchor="end" { (word) }
+                line.bound x1=(at(left)) x2=(at(left + 20.0)) y1="6" y2="6" {}
+                text.step x=(at(left + 25.0)) y="9.5" { (word) }
             }
         }
     }

@@ -124,10 +124,10 @@ fn items(failed: &Failed) -> Markup {
 fn side_by_side(runs: &[Run<'_>]) -> Markup {
     html! {
         section aria-label="Answers" {
-            div.scroll tabindex="0" role="region" aria-label="Answers for each server" {
+            div.scroll tabindex="0" role="region" aria-label="Answers for each run" {
                 table.servers {
                     thead { tr {
-                        th scope="col" { "Server" }
+                        th scope="col" { "Run" }
                         th scope="col" { "Viewers that fit" }
                         th scope="col" { "What failed" }
                         th scope="col" { "What limits it" }
@@ -199,7 +199,7 @@ fn at_the_same_step(runs: &[Run<'_>]) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-label="The same step, server by server" {
                 table {
-                    thead { tr { th scope="col" { "Server" } @for head in heads { th.n scope="col" { (head) } } } }
+                    thead { tr { th scope="col" { "Run" } @for head in heads { th.n scope="col" { (head) } } } }
                     tbody { @for (number, name, figures) in told {
                         tr { th scope="row" { (key(number)) (name) } @for figure in figures { td.n { (figure) } } }
                     } }

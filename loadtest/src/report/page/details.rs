@@ -50,7 +50,7 @@ pub(super) fn faults(runs: &[Run<'_>]) -> Markup {
                 div.scroll tabindex="0" role="region" aria-label="Faults" {
                     table.faults {
                         thead { tr {
-                            @if several { th scope="col" { "Server" } }
+                            @if several { th scope="col" { "Run" } }
                             th scope="col" { "Whose" }
                             th scope="col" { "What" }
                             th.n scope="col" { "how often" }
@@ -117,7 +117,7 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let networks = it.networks.iter().map(|(name, share)| format!("{name} {} %", short(*share)));
     let mut networks = networks.collect::<Vec<_>>().join(", ");
     if (0.01..99.99).contains(&it.networks.iter().map(|(_, share)| share).sum::<f64>()) {
-        networks.push_str(", the others as it is");
+        networks.push_str(", the others with nothing added");
     }
     let steps: Vec<String> = run.steps.iter().map(|step| count(step.viewers)).collect();
     let each = if it.opens_one_in > 1 {
@@ -125,6 +125,7 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
     } else {
         String::new()
     };
+    let content = if it.content == "synthetic" { "made-up pictures" } else { it.content.as_str() };
     let sealed = if it.sealed { "sealed end to end" } else { "not sealed end to end" };
     vec![
         ("Server", run.name.clone()),
@@ -138,11 +139,11 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
             ),
         ),
         ("Steps", step_list(&steps, it.step_seconds)),
-        ("Cameras", format!("{}; content: {}", count(it.cameras), it.content)),
+        ("Cameras", format!("{}; content: {}", count(it.cameras), content)),
         (
             "Media",
             format!(
-                "{} frames/s × {} × {} bytes, {}; {} Mbit/s each; key frame every {}",
+                "{} frames/s × {} × {} bytes, {}; {} Mbit/s each; {}",
                 short(it.fps),
                 if it.packets_per_frame == 1.0 {
                     "1 packet".into()
@@ -152,13 +153,32 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
                 count(it.packet_bytes),
                 it.shape,
                 short(it.mbit_per_camera),
-                count(it.gop),
+                key_frames(it.gop, it.fps),
             ),
         ),
         ("Frames", format!("{sealed}{each}")),
         ("Transport", format!("{}, {}", it.transport, it.srtp)),
-        ("Networks", if networks.is_empty() { "as it is".into() } else { networks }),
+        ("Networks", if networks.is_empty() { bare_network(run).into() } else { networks }),
     ]
+}
+
+fn key_frames(gop: u64, fps: f64) -> String {
+    match gop {
+        0 => "key frames only where the server asks".into(),
+        1 => "every frame is a key frame".into(),
+        gop if fps > 0.0 => {
+            format!("a key frame every {} frames ({})", count(gop), seconds(gop as f64 / fps))
+        }
+        gop => format!("a key frame every {} frames", count(gop)),
+    }
+}
+
+fn bare_network(run: &Run<'_>) -> &'static str {
+    if run.run.server_is_child {
+        "this machine's network, nothing added"
+    } else {
+        "the network to the server, nothing added"
+    }
 }
 
 fn step_list(steps: &[String], each: f64) -> String {

@@ -28,13 +28,13 @@ pub(super) fn cpu(runs: &[Run<'_>]) -> Figure {
         line.filled = true;
         let user = points(&runs[0], |_, server| server.us_per_packet * share(server.user_pct, server));
         let driver = points(&runs[0], |step, _| step.driver_cpu_pct * 1e4 / step.packets_out_per_s);
-        lines.push(Line { points: user, class: series(2), name: "of it user".into(), filled: true });
+        lines.push(Line { points: user, class: series(2), name: "in the program".into(), filled: true });
         lines.push(Line { points: driver, class: series(1), name: "driver".into(), filled: false });
     }
     let says = told(&lines, "µs");
     let how = match runs.len() {
         1 => {
-            "Microseconds of CPU for each packet sent to a viewer; the server's is kernel and user code together. Against viewers."
+            "Microseconds of CPU for each packet sent to a viewer; the server's is program and kernel together. Against viewers."
         }
         _ => "Microseconds of the server's CPU for each packet sent to a viewer. Against viewers.",
     };
@@ -83,7 +83,10 @@ fn figure(
 ) -> Figure {
     let there: Vec<Point> = lines.iter().flat_map(|line| line.points.iter().copied()).collect();
     let drawing = if there.is_empty() {
-        Err(NOTHING)
+        Err(NOTHING.to_owned())
+    } else if lines.iter().all(|line| line.points.len() < 2) {
+        // One point makes no line.
+        Err(format!("{}.", sentence_case(&says)))
     } else {
         let letters = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
         let space = Space::with_labels(letters, 14.0, 182.0);
@@ -119,6 +122,11 @@ fn points(run: &Run<'_>, of: fn(&StepLine, &ServerFigures) -> f64) -> Vec<Point>
 fn share(part: f64, server: &ServerFigures) -> f64 {
     let whole = server.user_pct + server.sys_pct;
     if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn told(lines: &[Line], unit: &str) -> String {

@@ -18,7 +18,7 @@ const MARKS: usize = 60;
 /// Why there is nothing to draw.
 const NOTHING: &str = "The run ended before its first second did.";
 /// The borders of steps, where there are any.
-const BORDERS: &str = "Thin lines are the beginnings of steps, with their viewers; ▲ is a fault.";
+const BORDERS: &str = "Thin lines are the beginnings of steps, with their viewers; shaded: viewers join, nothing is measured; ▲ is a fault.";
 
 /// p50 and p99 of the frames of each second.
 pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
@@ -88,15 +88,25 @@ pub(super) fn loss(runs: &[Run<'_>]) -> Figure {
         1 => "Percent of the packets: not there at first (before repair), and never (after repair)",
         _ => "Percent of the packets that never came (after repair)",
     };
-    let lost = if worst > 0.0 { "" } else { " Nothing was lost." };
+    let all_came = runs.iter().any(|run| !run.seconds.is_empty()) && worst <= 0.0 && first_loss(runs) <= 0.0;
     Figure {
         id: "loss-over-time",
         title: "Loss, second by second",
-        how: format!("{how}.{lost}"),
+        how: format!("{how}."),
         says: format!("The worst second lost {} % of its packets.", percent(worst)),
         height: HEIGHT,
-        drawing: one_panel(runs, &lines, Upwards::from_zero(1.0), None),
+        drawing: if all_came {
+            Err("Nothing was lost.".to_owned())
+        } else {
+            one_panel(runs, &lines, Upwards::from_zero(1.0), None)
+        },
     }
+}
+
+/// Returns the largest share that did not come in its first transmission, percent.
+fn first_loss(runs: &[Run<'_>]) -> f64 {
+    let seconds = runs.iter().flat_map(|run| &run.seconds);
+    seconds.map(|second| second.viewer.first_loss_pct()).fold(0.0, f64::max)
 }
 
 /// Media in and out.
@@ -115,7 +125,7 @@ pub(super) fn rates(runs: &[Run<'_>]) -> Figure {
         |lines: &[Line]| lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     let says = format!("At most {} Mbit/s in and {} Mbit/s out.", short(top(&into)), short(top(&out)));
     let drawing = if into.iter().all(|line| line.points.is_empty()) {
-        Err(NOTHING)
+        Err(NOTHING.to_owned())
     } else {
         let letters = if runs.len() > 1 { longest(&out) } else { 0 };
         let upper = Space::with_labels(letters, 16.0, 60.0);
@@ -197,12 +207,15 @@ fn one_panel(
     lines: &[Line],
     upwards: Upwards,
     bound: Option<(f64, String)>,
-) -> Result<Markup, &'static str> {
+) -> Result<Markup, String> {
     if lines.iter().all(|line| line.points.is_empty()) {
-        return Err(NOTHING);
+        return Err(NOTHING.to_owned());
     }
-    let space = Space::with_labels(longest(lines), 20.0, 182.0);
     let (x, y) = scales(runs, lines, upwards);
+    let bound = bound.filter(|(at, _)| *at <= y.high() && *at > y.low());
+    // The bound's name has a line of its own above all.
+    let top = if bound.is_some() { 34.0 } else { 20.0 };
+    let space = Space::with_labels(longest(lines), top, 182.0);
     let panel = Panel::new(space, x, y);
     let bound = bound.map(|(at, word)| panel.bound(at, &word));
     Ok(html! { (draw(runs, lines, &panel, 5, true)) @if let Some(bound) = bound { (bound) } })
@@ -228,6 +241,7 @@ fn scales(runs: &[Run<'_>], lines: &[Line], Upwards { least, peaks }: Upwards) -
 
 fn draw(runs: &[Run<'_>], lines: &[Line], panel: &Panel, rows: usize, named: bool) -> Markup {
     html! {
+        @if let [run] = runs { (joining(run, panel)) }
         (panel.rows(rows))
         @if let Some(run) = runs.first() { (borders(run, panel, named)) }
         @for line in lines {
@@ -253,6 +267,19 @@ fn draw(runs: &[Run<'_>], lines: &[Line], panel: &Panel, rows: usize, named: boo
 fn ends(lines: &[Line]) -> Vec<(Point, String, &'static str)> {
     let named = lines.iter().filter(|line| !line.name.is_empty());
     named.filter_map(|line| Some((*line.points.last()?, line.name.clone(), line.class))).collect()
+}
+
+/// Returns the seconds in which viewers join and settle, shaded.
+fn joining(run: &Run<'_>, panel: &Panel) -> Markup {
+    let mut spans: Vec<(f64, f64)> = Vec::new();
+    for second in run.seconds.iter().filter(|second| second.step.is_none()) {
+        let (from, to) = ((second.at_s - second.seconds).max(0.0), second.at_s);
+        match spans.last_mut() {
+            Some(last) if from - last.1 < second.seconds / 2.0 => last.1 = to,
+            _ => spans.push((from, to)),
+        }
+    }
+    html! { @for (from, to) in spans { (panel.shade(from, to)) } }
 }
 
 /// Returns the beginnings of steps; where they are many only those whose words have room.

@@ -71,7 +71,7 @@ fn figure<'a>(
         4..=6 => 34.0,
         _ => 23.0,
     };
-    let (drawing, height) = if rows.is_empty() { (Err(nothing), 0.0) } else { draw(&rows, each) };
+    let (drawing, height) = if rows.is_empty() { (Err(nothing.to_owned()), 0.0) } else { draw(&rows, each) };
     Figure { id, title, how, says, height, drawing }
 }
 
@@ -109,7 +109,7 @@ fn thinned(rows: Vec<Row<'_>>, most: usize) -> Vec<Row<'_>> {
 }
 
 /// Returns the drawing and its height; each row has so much of it.
-fn draw(rows: &[Row<'_>], each: f64) -> (Result<Markup, &'static str>, f64) {
+fn draw(rows: &[Row<'_>], each: f64) -> (Result<Markup, String>, f64) {
     let letters = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0).max(7);
     let mut bottom = TOP;
     let bases: Vec<f64> = rows
