@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use latchkey_loadtest::measure::line::{Line, Party, StepLine, Verdict, VerdictLine};
+use latchkey_loadtest::server::{Server, Setup};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -287,4 +288,32 @@ fn a_killed_load_test_leaves_no_server_behind() {
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
     assert_nobody_is_left(dir.path());
+}
+
+/// Somebody's server, whose process the load test knows nothing of, ends or stands still in the middle.
+#[test]
+fn a_server_that_dies_while_it_is_measured_fails() {
+    for (death, how) in [(Signal::KILL, "stopped answering"), (Signal::STOP, "stopped answering")] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Server::start_with(dir.path(), Setup::for_load(1, &[])).expect("a server");
+        let url = server.doors().signaling_url.clone();
+        let mut child = begin_long(dir.path(), |command| {
+            command.args(["--server", &url]);
+        });
+        signal(server.process().id(), death);
+        assert_eq!(end_of(&mut child), Some(1), "{death:?}");
+        let lines = lines(&dir.path().join("out.jsonl"));
+        let judged = verdict(&lines);
+        assert_eq!((judged.verdict, judged.interrupted), (Verdict::Fail, false), "{judged:?}");
+        assert_eq!(judged.viewers_ok, 0, "{judged:?}");
+        assert!(judged.opened < judged.expected, "{judged:?}");
+        let gone = lines.iter().find_map(|line| match line {
+            Line::Fault(fault) if fault.code == "server-gone" => Some(fault),
+            _ => None,
+        });
+        let gone = gone.expect("a fault");
+        assert!(gone.party == Party::Server && gone.text.contains(how), "{gone:?}");
+        let page = std::fs::read_to_string(dir.path().join("out.html")).expect("a page");
+        assert!(page.contains("The server went away during this step, so it is not counted."));
+    }
 }

@@ -201,6 +201,13 @@ pub(crate) struct Words {
 
 /// Returns how many viewers fit, in words; what the driver could not drive is not held against the server.
 pub(crate) fn words(run: &Run<'_>) -> Words {
+    if let Some(fault) = limit::gone(run) {
+        let sentence = format!(
+            "{} The server went away during this step, so it is not counted.",
+            sentence_of(fault.text.split(';').next().unwrap_or_default())
+        );
+        return Words { figure: "–".into(), sentence };
+    }
     let Fit { good, bad } = Fit::of(run);
     let driver =
         run.steps.iter().any(|step| Some(step.viewers) == bad && limit::overload(run, step).is_some());

@@ -1,9 +1,9 @@
 //! What limits a run, told from its figures: the driver, the server's processors, its sockets, the network asked for,
 //! latency, joins, or nothing that was reached.
 
-use crate::measure::line::{Line, Party, StepLine};
+use crate::measure::line::{FaultLine, Line, Party, StepLine};
 use crate::report::fit::{Bounds, Broken, broken, deciding};
-use crate::report::number::{count, percent, rough, seconds, short};
+use crate::report::number::{count, percent, rough, short};
 use crate::report::run::{Run, split};
 
 /// Use of the processors that the server may use, percent, from which on they count as the limit.
@@ -12,6 +12,12 @@ pub(crate) const FULL_PCT: f64 = 85.0;
 pub(crate) const LATE_PCT: f64 = 5.0;
 /// Use of the driver's processors, percent, from which on it counts as overloaded.
 pub(crate) const BUSY_PCT: f64 = 90.0;
+/// Use of one processor by the server, percent, from which on it says something about more viewers.
+const TELLING_PCT: f64 = 40.0;
+/// Use of one processor, percent, below which a server does next to nothing.
+const IDLE_PCT: f64 = 10.0;
+/// No further than so many times what was measured is anything told.
+const FARTHEST: f64 = 2.0;
 /// A step's faults are told so soon after its last second, seconds.
 const TOLD_AFTER_S: f64 = 0.5;
 /// Fewer viewers than these say nothing about many.
@@ -93,16 +99,16 @@ pub(crate) fn of(lines: &[Line]) -> String {
     }
 }
 
-/// Returns what limits a run. What is the driver's fault goes first, because then nothing else can be told.
+/// Returns what limits a run. A server that went away goes first; then what is the driver's fault, because
+/// then nothing else can be told.
 pub(crate) fn find(run: &Run<'_>) -> Limit {
     let Some(step) = deciding(run) else {
         return server_gone(run).unwrap_or_else(|| untold(Some(run)));
     };
     let broken = broken(run, step);
     let judge = Judge { run, step, broken };
-    judge
-        .driver()
-        .or_else(|| server_gone(run))
+    server_gone(run)
+        .or_else(|| judge.driver())
         .or_else(|| judge.server_cpu())
         .or_else(|| judge.machine())
         .or_else(|| judge.broken())
@@ -143,10 +149,14 @@ fn untold(run: Option<&Run<'_>>) -> Limit {
     Limit { kind: Kind::Untold, sentence: sentence.into() }
 }
 
+/// Returns the fault that tells how the server went away; none where it stayed.
+pub(crate) fn gone<'a>(run: &Run<'a>) -> Option<&'a FaultLine> {
+    let mut faults = run.faults.iter().copied();
+    faults.find(|fault| fault.party == Party::Server && fault.code == "server-gone")
+}
+
 fn server_gone(run: &Run<'_>) -> Option<Limit> {
-    let gone = run.faults.iter().find(|fault| fault.party == Party::Server && fault.code == "server-gone")?;
-    let sentence = format!("the server went away after {}: {}", seconds(gone.at_s), gone.text);
-    Some(Limit { kind: Kind::ServerGone, sentence })
+    Some(Limit { kind: Kind::ServerGone, sentence: gone(run)?.text.clone() })
 }
 
 struct Judge<'a> {
@@ -274,8 +284,10 @@ impl Judge<'_> {
     fn latency(&self) -> Limit {
         let bound = Bounds::of(self.run)
             .p99_ms
-            .map_or(String::new(), |bound| format!(" (asked: at most {})", short(bound)));
-        let forward = self.step.server.as_ref().map(|server| server.forward_p99_ms).filter(|ms| *ms > 0.0);
+            .map_or(String::new(), |bound| format!(" (asked: at most {} ms)", short(bound)));
+        let forward = self.step.server.as_ref().map(|server| server.forward_p99_ms);
+        // Read from buckets it is an upper bound, which may lie above what was measured.
+        let forward = forward.filter(|ms| *ms > 0.0 && *ms <= self.step.frame_latency.p99_ms);
         let forward = forward
             .map_or(String::new(), |ms| format!(", of which the server says it took {} ms", short(ms)));
         let networks = self.networks().map_or(String::new(), |names| format!(" over {names}"));
@@ -331,15 +343,29 @@ impl Judge<'_> {
                 };
                 format!("{head} used {used}, too little to say how many would fit")
             }
+            Some(cpu) if cpu < TELLING_PCT => {
+                let room = if cpu < IDLE_PCT { "was nearly idle" } else { "had room" };
+                let further = if self.run.is_search() {
+                    format!("--up-to {}", viewers * 2)
+                } else {
+                    format!("--from {viewers}")
+                };
+                format!(
+                    "{head} were served and the server {room} ({} % of one core); to find its limit: latchkey-loadtest \
+                     breakpoint {further}",
+                    short(cpu),
+                )
+            }
             Some(cpu) => format!(
-                "{head} used {} % of a core; by that figure about {} would fill one core (extrapolated, not measured)",
+                "{head} used {} % of a core; by that figure {} {} would fill one core (extrapolated, not measured)",
                 short(cpu),
-                count(rough(viewers as f64 * 100.0 / cpu)),
+                if cpu * FARTHEST < 100.0 { "more than" } else { "about" },
+                count(rough(viewers as f64 * (100.0 / cpu).min(FARTHEST))),
             ),
         };
         let sentence = match overload(self.run, self.step) {
             Some(Overload::Late) => format!(
-                "{sentence}; the driver sent {} % of its packets late, so latency is no better than it is told",
+                "{sentence}; the driver sent {} % of its packets late, so the real latency may be lower",
                 percent(self.step.driver_late_pct)
             ),
             _ => sentence,

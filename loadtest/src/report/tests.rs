@@ -96,13 +96,19 @@ fn each_case_is_told_its_limit() {
 
 #[test]
 fn what_is_extrapolated_says_so() {
-    let told = limit(&Sample::default().lines());
-    // 100 viewers, 9.5 % of a core: one core would carry 1052.
+    let told = |cpu_each: f64| limit(&Sample { cpu_each, ..Sample::default() }.lines());
+    let half = told(0.55);
     assert!(
-        told.contains("100 viewers used 9.5 % of a core; by that figure about 1100 would fill one core"),
-        "{told}"
+        half.contains("100 viewers used 56.5 % of a core; by that figure about 180 would fill one core"),
+        "{half}"
     );
-    assert!(told.contains("extrapolated, not measured"), "{told}");
+    assert!(half.contains("extrapolated, not measured"), "{half}");
+    assert!(told(0.42).contains("by that figure more than 200 would fill one core"), "{}", told(0.42));
+    for (idle, said) in [(0.08, "was nearly idle (9.5 % of one core)"), (0.3, "had room (31.5 % of one core)")] {
+        let told = told(idle);
+        assert!(told.contains(said) && !told.contains("extrapolated"), "{told}");
+        assert!(told.ends_with("to find its limit: latchkey-loadtest breakpoint --from 100"), "{told}");
+    }
     assert!(!limit(&Sample { steps: vec![2], ..Sample::default() }.lines()).contains("extrapolated"));
 }
 
@@ -314,4 +320,19 @@ fn well_formed(page: &str) -> Result<(), String> {
         (None, Some(bare)) => Err(format!("a bare & before {}", &bare[..bare.len().min(10)])),
         (None, None) => Ok(()),
     }
+}
+
+/// Whatever was measured until then, a server that dies carries nobody.
+#[test]
+fn a_server_that_went_away_is_not_praised() {
+    let text = "the server's process ended 9 s into the run; its last words: out of memory".to_owned();
+    let fault = FaultLine { at_s: 9.0, party: Party::Server, code: "server-gone".into(), text, count: 1 };
+    let lines = Sample { faults: vec![fault], ..Sample::default() }.lines();
+    let words = fit::words(&split(&lines)[0]);
+    assert_eq!(words.figure, "–");
+    assert_eq!(
+        words.sentence,
+        "The server's process ended 9 s into the run. The server went away during this step, so it is not counted."
+    );
+    assert_eq!(find(&split(&lines)[0]).kind, Kind::ServerGone);
 }
