@@ -133,9 +133,7 @@ pub fn measure(
         trials.push(line);
     }
     let last = trials.last().cloned().unwrap_or_default();
-    let judged = plan.judge(court::judge(scenario, &last, circumstances, &stand.lines));
-    // There is no device here that could be removed, and no door.
-    let verdict = VerdictLine { checks: Vec::new(), ..judged };
+    let verdict = plan.judge(court::judge(scenario, &last, circumstances, &stand.lines));
     stand.write(Line::Verdict(Box::new(verdict.clone())));
     Ok(Measured { trials, verdict })
 }
