@@ -144,7 +144,7 @@ async fn a_device_whose_welcome_was_lost_is_put_in_anew() {
     let began = std::time::Instant::now();
     while waiting.is_empty() {
         assert!(began.elapsed() < LIMIT, "no Welcome came");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         waiting = bob.welcomes().await.unwrap();
     }
     for welcome in waiting {
