@@ -352,8 +352,7 @@ mod tests {
     }
 
     fn begun() -> Search {
-        let mut search =
-            Search::new(&Scenario::default(), Bounds { loss_pct: 0.5, p99_ms: 100.0 }, 25, 5000);
+        let mut search = Search::new(&Scenario::default(), Bounds { loss_pct: 0.5, p99_ms: 100.0 }, 25, 5000);
         assert_eq!(search.next(None).map(|stage| stage.viewers), Some(25));
         search
     }

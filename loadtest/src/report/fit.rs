@@ -150,6 +150,9 @@ pub(crate) enum Broken {
 pub(crate) fn broken(run: &Run<'_>, step: &StepLine) -> Option<Broken> {
     let broken = Bounds::of(run).broken(step);
     let Some(verdict) = run.verdict.filter(|_| step.step.is_some()) else { return broken };
+    if was_repeated(run, step) {
+        return broken.or(Some(Broken::Viewers));
+    }
     if verdict.last_good.is_some_and(|good| step.viewers <= good) {
         return None;
     }
@@ -163,6 +166,12 @@ pub(crate) fn broken(run: &Run<'_>, step: &StepLine) -> Option<Broken> {
         (lost, late) if lost > late => Broken::Loss,
         _ => Broken::Latency,
     })
+}
+
+/// Returns whether a search repeated this trial: it failed, and the next one decided.
+pub(crate) fn was_repeated(run: &Run<'_>, step: &StepLine) -> bool {
+    let again = |pair: &[&StepLine]| pair[0].step == step.step && pair[1].viewers == step.viewers;
+    run.is_search() && step.step.is_some() && run.steps.windows(2).any(again)
 }
 
 impl Fit {
@@ -185,9 +194,10 @@ impl Fit {
 
 /// Returns the step that decides: the smallest that was not well served, else the largest.
 pub(crate) fn deciding<'a>(run: &Run<'a>) -> Option<&'a StepLine> {
-    let bad =
-        run.steps.iter().copied().filter(|step| broken(run, step).is_some()).min_by_key(|step| step.viewers);
-    bad.or_else(|| run.steps.iter().copied().max_by_key(|step| step.viewers)).or(run.whole)
+    let decides = |step: &&StepLine| !was_repeated(run, step);
+    let steps = || run.steps.iter().copied().filter(decides);
+    let bad = steps().filter(|step| broken(run, step).is_some()).min_by_key(|step| step.viewers);
+    bad.or_else(|| steps().max_by_key(|step| step.viewers)).or(run.whole)
 }
 
 /// How many viewers fit, in words.

@@ -226,6 +226,7 @@ fn trials_of(run: &Run<'_>, look: Look) -> String {
     ]);
     for (index, step) in run.steps.iter().enumerate() {
         let (word, tone) = match fit::broken(run, step) {
+            Some(_) if fit::was_repeated(run, step) => ("✗ repeated, see next", Tone::Open),
             None => ("✓ fits", Tone::Good),
             Some(_) if limit::overload(run, step).is_some() => ("? the driver was the limit", Tone::Open),
             Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),

@@ -104,7 +104,9 @@ fn what_is_extrapolated_says_so() {
     );
     assert!(half.contains("extrapolated, not measured"), "{half}");
     assert!(told(0.42).contains("by that figure more than 200 would fill one core"), "{}", told(0.42));
-    for (idle, said) in [(0.08, "was nearly idle (9.5 % of one core)"), (0.3, "had room (31.5 % of one core)")] {
+    for (idle, said) in
+        [(0.08, "was nearly idle (9.5 % of one core)"), (0.3, "had room (31.5 % of one core)")]
+    {
         let told = told(idle);
         assert!(told.contains(said) && !told.contains("extrapolated"), "{told}");
         assert!(told.ends_with("to find its limit: latchkey-loadtest breakpoint --from 100"), "{told}");

@@ -133,12 +133,12 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
             "Viewers",
             format!(
                 "{}, of {} in {}",
-                count(it.viewers),
+                if run.is_search() { searched(run) } else { count(it.viewers) },
                 many(it.members, "enrolled device"),
                 many(it.households, "household")
             ),
         ),
-        ("Steps", step_list(&steps, it.step_seconds)),
+        (if run.is_search() { "Trials" } else { "Steps" }, step_list(&steps, measured_seconds(run))),
         ("Cameras", format!("{}; content: {}", count(it.cameras), content)),
         (
             "Media",
@@ -162,12 +162,35 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// How many viewers a search tried.
+fn searched(run: &Run<'_>) -> String {
+    let tried = || run.steps.iter().map(|step| step.viewers);
+    match (tried().min(), tried().max()) {
+        (Some(least), Some(most)) if least < most => format!("{} to {}", count(least), count(most)),
+        (Some(only), _) => count(only),
+        _ => "none".into(),
+    }
+}
+
+/// Seconds that a step measured; where none did, those that it should have.
+fn measured_seconds(run: &Run<'_>) -> f64 {
+    let seconds: Vec<f64> = run.steps.iter().map(|step| step.seconds).filter(|it| *it > 0.0).collect();
+    if seconds.is_empty() || !run.is_search() {
+        return run.run.step_seconds;
+    }
+    seconds.iter().sum::<f64>() / seconds.len() as f64
+}
+
 fn key_frames(gop: u64, fps: f64) -> String {
     match gop {
         0 => "key frames only where the server asks".into(),
         1 => "every frame is a key frame".into(),
         gop if fps > 0.0 => {
-            format!("a key frame every {} frames ({})", count(gop), seconds(gop as f64 / fps))
+            format!(
+                "a key frame every {} frames ({})",
+                count(gop),
+                seconds(gop as f64 / fps).replace(' ', "\u{a0}")
+            )
         }
         gop => format!("a key frame every {} frames", count(gop)),
     }
