@@ -157,13 +157,23 @@ fn mistakes_of_the_caller_are_named_and_exit_with_two() {
         (vec!["run", "no-such-scenario"], "there is no scenario \"no-such-scenario\""),
         (vec!["run", "churn", "--set", "churn.joins_per_s=many"], "churn.joins_per_s"),
         (vec!["run", "churn", "--set", "churn"], "--set viewers.count=200"),
+        (vec!["run", "churm"], "did you mean churn?"),
+        (vec!["run", "churn", "--viewers", "-5"], "write a whole number of viewers"),
+        (vec!["run", "churn", "--server", "nohost"], "write it like http://host:9601"),
+        (vec!["run", "churn", "--set", "camera.clip=no.ivf"], "cannot read the clip no.ivf"),
+        (vec!["run", "churn", "--steps", "40,20"], "steps ascend"),
         (vec!["run", "churn", "--steps", "40,20", "--viewers", "0"], "viewers.count"),
         (vec!["run", "churn", "--ops", "http://127.0.0.1:1"], "--server"),
+        (vec!["breakpoint", "--max-p99", "0"], "above 0"),
+        (vec!["breakpoint", "--max-loss", "101"], "between 0 and 100 percent"),
+        (vec!["breakpoint", "--drivers", "0"], "at least 1"),
+        (vec!["breakpoint", "--from", "50", "--up-to", "20"], "--from 50 is above --up-to 20"),
         (vec!["report", "slip.toml"], "slip.toml"),
     ] {
         let called = call(dir.path(), &arguments);
         assert_eq!(called.code, Some(2), "{arguments:?}: {}", called.err);
         assert!(called.err.contains(wanted), "{arguments:?}: {}", called.err);
+        assert!(called.err.starts_with("latchkey-loadtest: ") && called.out.is_empty(), "{}", called.err);
     }
     let mut command = loadtest(dir.path(), &["run", "churn", "--print-scenario"]);
     let refused = command.env("LATCHKEY_LOADTEST_VIEWERS_CUONT", "5").output().expect("the program starts");

@@ -38,14 +38,14 @@ pub(super) struct BreakpointArguments {
     #[arg(value_name = "SCENARIO", default_value = "one-camera-crowd")]
     scenario: String,
     /// Packets that may be lost, percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5, allow_negative_numbers = true, value_parser = values::percent)]
     max_loss: f64,
     /// p99 of the frames' latency, milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 100.0)]
+    #[arg(long, value_name = "MS", default_value_t = 100.0, allow_negative_numbers = true, value_parser = values::above_zero)]
     max_p99: f64,
-    /// Viewers to begin with.
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    from: u32,
+    /// Viewers to begin with [default: 25].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    from: Option<u32>,
     /// No more viewers than these.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     up_to: u32,
@@ -89,7 +89,7 @@ pub(super) struct Shared {
     #[arg(long, value_name = "FILE", requires = "server")]
     invite_code_file: Option<PathBuf>,
     /// Threads that drive viewers; without it one for each processor of the driver but one.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::threads)]
     pub(super) drivers: Option<usize>,
     #[command(flatten)]
     pub(super) output: OutputArguments,
@@ -106,11 +106,16 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
 pub(super) fn breakpoint(arguments: &BreakpointArguments) -> anyhow::Result<u8> {
     let mut scenario = arguments.shared.scenario(&arguments.scenario, Vec::new())?;
     let most = arguments.shared.viewers.unwrap_or(arguments.up_to);
+    let from = arguments.from.unwrap_or(FROM.min(most));
+    anyhow::ensure!(
+        from <= most,
+        "--from {from} is above --up-to {most}: begin with fewer viewers, or allow more"
+    );
     if arguments.shared.seconds.is_none() {
         scenario.phases.steady = Span(STEADY);
     }
     let bounds = Bounds { loss_pct: arguments.max_loss, p99_ms: arguments.max_p99 };
-    let mut search = Search::new(&scenario, bounds, arguments.from.min(most), most);
+    let mut search = Search::new(&scenario, bounds, from, most);
     scenario.name = "breakpoint".to_owned();
     (scenario.viewers.count, scenario.viewers.steps) = (most, Vec::new());
     if arguments.floor {
@@ -214,3 +219,6 @@ fn conclude(
         }
     }
 }
+
+/// Viewers that a search begins with where nobody says so.
+const FROM: u32 = 25;

@@ -26,9 +26,40 @@ pub(super) fn time(given: &str) -> Result<Span, String> {
     given.parse().map_err(|_| "write it like 10, \"10 s\", 500ms or 2min".to_owned())
 }
 
+/// Reads a share.
+pub(super) fn percent(given: &str) -> Result<f64, String> {
+    let percent = given.trim().parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "write a share between 0 and 100 percent, such as 0.5".to_owned())
+}
+
+/// Reads a length of time in milliseconds.
+pub(super) fn above_zero(given: &str) -> Result<f64, String> {
+    let ms = given.trim().parse().ok().filter(|ms: &f64| *ms > 0.0 && ms.is_finite());
+    ms.ok_or_else(|| "write milliseconds above 0, such as 100: no frame comes in no time".to_owned())
+}
+
+/// Reads a number of threads.
+pub(super) fn threads(given: &str) -> Result<usize, String> {
+    let threads = given.trim().parse().ok().filter(|threads| (1..=1024).contains(threads));
+    threads.ok_or_else(|| "write a number of threads, at least 1".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_that_nothing_can_meet_or_break_are_none() {
+        assert!(percent("0").is_ok() && percent("100").is_ok() && above_zero("0.5").is_ok());
+        for given in ["101", "-1", "NaN", "much"] {
+            assert!(percent(given).unwrap_err().contains("between 0 and 100"), "{given}");
+        }
+        for given in ["0", "-5", "inf", "NaN"] {
+            assert!(above_zero(given).unwrap_err().contains("above 0"), "{given}");
+        }
+        assert!(threads("0").unwrap_err().contains("at least 1"));
+        assert_eq!(threads("3"), Ok(3));
+    }
 
     #[test]
     fn what_is_no_value_is_told_how_one_is_written() {
