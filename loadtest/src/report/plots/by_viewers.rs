@@ -132,7 +132,9 @@ fn sentence_case(text: &str) -> String {
 fn told(lines: &[Line], unit: &str) -> String {
     let told = lines.iter().filter_map(|line| {
         let (viewers, value) = line.points.last()?;
-        Some(format!("{}: {} {unit} at {} viewers", line.name, short(*value), short(*viewers)))
+        let viewers =
+            if *viewers == 1.0 { "1 viewer".into() } else { format!("{} viewers", short(*viewers)) };
+        Some(format!("{}: {} {unit} at {viewers}", line.name, short(*value)))
     });
     told.collect::<Vec<_>>().join("; ")
 }

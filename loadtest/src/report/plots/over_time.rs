@@ -17,8 +17,10 @@ const POINTS: usize = 420;
 const MARKS: usize = 60;
 /// Why there is nothing to draw.
 const NOTHING: &str = "The run ended before its first second did.";
+/// What is shaded, where there is one run.
+const SHADED: &str = " Shaded: viewers join.";
 /// The borders of steps, where there are any.
-const BORDERS: &str = "Thin lines are the beginnings of steps, with their viewers; shaded: viewers join, nothing is measured; ▲ is a fault.";
+const BORDERS: &str = "Thin lines are the beginnings of steps, with their viewers; ▲ is a fault.";
 
 /// p50 and p99 of the frames of each second.
 pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
@@ -56,7 +58,7 @@ pub(super) fn latency(runs: &[Run<'_>]) -> Figure {
     Figure {
         id: "latency-over-time",
         title: "Latency, second by second",
-        how: format!("{what}. {BORDERS}"),
+        how: format!("{what}. {BORDERS}{}", if alone { SHADED } else { "" }),
         says: format!("The slowest second's p99 was {} ms.", short(worst)),
         height: HEIGHT,
         drawing: one_panel(runs, &lines, Upwards { least: 1.0, peaks: true }, bound),
