@@ -12,17 +12,8 @@ pub mod floor;
 use std::time::Duration;
 
 use crate::measure::line::{Check, Party, StepLine, Verdict, VerdictLine};
-use crate::run::stage::{Done, Plan, Stage};
+use crate::run::stage::{Bounds, Done, Plan, Stage};
 use crate::scenario::Scenario;
-
-/// What counts as carried.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bounds {
-    /// Packets that may be lost, percent.
-    pub loss_pct: f64,
-    /// p99 of the frames' latency at the most, milliseconds.
-    pub p99_ms: f64,
-}
 
 /// A search for the largest number of viewers that is carried.
 #[derive(Clone, Debug)]
@@ -59,15 +50,6 @@ enum End {
     Found,
     /// Even as many as were allowed are carried.
     Most,
-}
-
-impl Bounds {
-    /// Returns whether a trial is within the bounds: nothing failed to join, and nothing was lost or late.
-    #[must_use]
-    pub fn hold(&self, line: &StepLine) -> bool {
-        let joined = line.joins.failed == 0 && line.viewer.expected > 0;
-        joined && line.loss_pct <= self.loss_pct && line.frame_latency.p99_ms <= self.p99_ms
-    }
 }
 
 impl Search {

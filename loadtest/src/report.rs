@@ -16,6 +16,7 @@ mod plots;
 mod run;
 #[cfg(test)]
 mod sample;
+mod served;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use url::Url;
 
 use crate::breakpoint::floor::ratio::Beside;
-use crate::breakpoint::{Bounds, STEADY, Search, floor};
+use crate::breakpoint::{STEADY, Search, floor};
 use crate::cli::output::{Output, OutputArguments};
 use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, preflight, stop, values};
 use crate::measure::line::VerdictLine;
-use crate::run::stage::{Plan, Steps};
+use crate::run::stage::{Bounds, Plan, Steps};
 use crate::run::target::{Running, Target};
 use crate::run::{self, Order, RunError};
 use crate::scenario::Scenario;

@@ -1,9 +1,9 @@
 //! Assertions and what failed, in words.
 
 use crate::measure::line::{Check, FaultLine, Party, StepLine};
-use crate::report::fit::{Broken, broken};
 use crate::report::number::{count, percent, short};
 use crate::report::run::Run;
+use crate::report::served::{Broken, broken};
 
 /// What failed in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

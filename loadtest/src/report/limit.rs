@@ -2,9 +2,9 @@
 //! latency, joins, or nothing that was reached.
 
 use crate::measure::line::{FaultLine, Line, Party, StepLine};
-use crate::report::fit::{Bounds, Broken, broken, deciding};
 use crate::report::number::{count, percent, rough, short};
 use crate::report::run::{Run, split};
+use crate::report::served::{Bounds, Broken, broken, deciding};
 
 /// Use of the processors that the server may use, percent, from which on they count as the limit.
 pub(crate) const FULL_PCT: f64 = 85.0;

@@ -7,10 +7,11 @@ use std::io::IsTerminal as _;
 
 use crate::measure::line::{Line, ServerFigures, StepLine, Verdict};
 use crate::report::checks::{self, Failed};
-use crate::report::fit::{self, Broken};
+use crate::report::fit;
 use crate::report::limit;
 use crate::report::number::{count, percent, short, tick};
 use crate::report::run::{Run, split};
+use crate::report::served::{self, Broken};
 use crate::report::table::grid::{Cell, Column, Grid, Tone, wrapped};
 
 /// Faults of so many kinds are told; the rest is counted.
@@ -174,7 +175,7 @@ fn steps_of(run: &Run<'_>, look: Look) -> String {
     ]);
     let whole = run.whole.filter(|_| run.steps.is_empty());
     for step in run.steps.iter().copied().chain(whole) {
-        let broken = fit::broken(run, step);
+        let broken = served::broken(run, step);
         let bad = |which: Broken| if broken == Some(which) { Tone::Bad } else { Tone::Bare };
         let driver = if limit::overload(run, step).is_some() { Tone::Bad } else { Tone::Bare };
         let joins = step.first_frame.count;
@@ -225,8 +226,8 @@ fn trials_of(run: &Run<'_>, look: Look) -> String {
         words(""),
     ]);
     for (index, step) in run.steps.iter().enumerate() {
-        let (word, tone) = match fit::broken(run, step) {
-            Some(_) if fit::was_repeated(run, step) => ("✗ repeated, see next", Tone::Open),
+        let (word, tone) = match served::broken(run, step) {
+            Some(_) if served::was_repeated(run, step) => ("✗ repeated, see next", Tone::Open),
             None => ("✓ fits", Tone::Good),
             Some(_) if limit::overload(run, step).is_some() => ("? the driver was the limit", Tone::Open),
             Some(Broken::Loss) => ("✗ too much lost", Tone::Bad),

@@ -5,7 +5,7 @@ use crate::report::limit::{Kind, find};
 use crate::report::run::split;
 use crate::report::sample::{Sample, cases};
 use crate::report::table::{self, Paint};
-use crate::report::{ReadError, fit, limit, page, read};
+use crate::report::{ReadError, fit, limit, page, read, served};
 
 /// A driver that is late where nothing went wrong hides nothing; where something did, nothing can be told.
 #[test]
@@ -62,7 +62,7 @@ fn a_search_brings_its_bounds() {
     let (_, files) = cases.iter().find(|(case, _)| *case == "search").unwrap();
     let mut lines = files[0].clone();
     let bounds = |lines: &[Line]| {
-        let bounds = fit::Bounds::of(&split(lines)[0]);
+        let bounds = served::Bounds::of(&split(lines)[0]);
         (bounds.loss_pct, bounds.p99_ms)
     };
     assert_eq!(bounds(&lines), (Some(0.5), Some(100.0)));

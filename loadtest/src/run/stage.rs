@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::breakpoint::Bounds;
 use crate::measure::line::{Party, StepLine, VerdictLine};
 use crate::scenario::Scenario;
 
@@ -30,6 +29,15 @@ pub struct Done<'a> {
     pub parties: &'a [Party],
 }
 
+/// What counts as carried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Packets that may be lost, percent.
+    pub loss_pct: f64,
+    /// p99 of the frames' latency at the most, milliseconds.
+    pub p99_ms: f64,
+}
+
 /// Decides what is measured next.
 pub trait Plan: Send {
     /// Returns the next stage, given how the last one went; none when the run is over.
@@ -54,6 +62,15 @@ pub trait Plan: Send {
     /// Returns the verdict, given what the scenario's assertions say.
     fn judge(&self, verdict: VerdictLine) -> VerdictLine {
         verdict
+    }
+}
+
+impl Bounds {
+    /// Returns whether a trial is within the bounds: nothing failed to join, and nothing was lost or late.
+    #[must_use]
+    pub fn hold(&self, line: &StepLine) -> bool {
+        let joined = line.joins.failed == 0 && line.viewer.expected > 0;
+        joined && line.loss_pct <= self.loss_pct && line.frame_latency.p99_ms <= self.p99_ms
     }
 }
 

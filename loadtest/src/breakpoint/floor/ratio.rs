@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::breakpoint::Search;
 use crate::breakpoint::floor::{Measured, NAME};
-use crate::breakpoint::{Bounds, Search};
 use crate::measure::line::{StepLine, VerdictLine};
 use crate::report::number::{count, rough, short};
-use crate::run::stage::{Done, Plan, Stage};
+use crate::run::stage::{Bounds, Done, Plan, Stage};
 
 /// Two searches of one run beside each other.
 #[derive(Clone, Debug, PartialEq)]

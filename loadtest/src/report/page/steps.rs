@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use crate::measure::line::StepLine;
 use crate::report::figures::{GROUPS, Group};
-use crate::report::fit::broken;
 use crate::report::number::count;
 use crate::report::run::Run;
+use crate::report::served::broken;
 
 /// More steps than these do not stand beside each other.
 const BESIDE: usize = 10;

@@ -6,10 +6,10 @@ use crate::measure::line::{Party, SecondLine};
 use crate::report::chart::panel::{Panel, Point, Space};
 use crate::report::chart::scale::Scale;
 use crate::report::chart::{Figure, HEIGHT, LETTER, series};
-use crate::report::fit::{Bounds, Whose};
 use crate::report::number::{count, percent, short};
 use crate::report::plots::clipped;
 use crate::report::run::Run;
+use crate::report::served::{Bounds, Whose};
 
 /// More points than these are told by the largest of each stretch.
 const POINTS: usize = 420;
