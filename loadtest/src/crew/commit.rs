@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use latchkey_api::encoding::ByteString;
-use latchkey_api::group::{PostCommit, WelcomeFor};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::group::{ClaimedPackage, GroupError, PendingCommit};
 use tokio::task::spawn_blocking;
@@ -76,7 +74,7 @@ impl Round<'_> {
         let of = &self.household.cameras[camera];
         let group = of.group_id();
         let failed = |source| CrewError::Group { doing: "take up the next epoch", source };
-        let commit = commit_of(pending);
+        let commit = pending.to_post();
         let post = || of.device.signaling.post_commit(group, &commit);
         let mut posted = self.patience.ask(Limited::Request, "post commits", post).await;
         for _ in 1..SENDINGS {
@@ -205,15 +203,6 @@ pub(in crate::crew) async fn calculate<T: Send + 'static>(work: impl FnOnce() ->
         // The runtime ends.
         Err(_) => std::future::pending().await,
     }
-}
-
-fn commit_of(pending: &PendingCommit) -> PostCommit {
-    let welcomes = pending
-        .welcomes
-        .iter()
-        .map(|to| WelcomeFor { device: to.device, welcome: ByteString(to.welcome.clone()) })
-        .collect();
-    PostCommit { epoch: pending.epoch, commit: ByteString(pending.commit.clone()), welcomes, list: None }
 }
 
 /// Commits in one go.

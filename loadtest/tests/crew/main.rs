@@ -262,7 +262,7 @@ async fn a_server_for_load_lets_one_device_in_more_often_than_an_everyday_one() 
 
 #[test]
 fn a_server_runs_where_it_is_told_to() {
-    let all = latchkey_loadtest::observe::cores::allowed();
+    let all = latchkey_relay_floor::cores::allowed();
     let last = *all.last().expect("there is a processor");
     let (_dir, mut server) = server(Setup::for_load(0, &[last]));
     assert_eq!(server.pid(), server.process().id());

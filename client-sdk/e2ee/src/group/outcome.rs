@@ -1,5 +1,7 @@
 //! What comes out of a group: commits to send, and what messages did.
 
+use latchkey_api::encoding::ByteString;
+use latchkey_api::group::{self, PostCommit};
 use latchkey_api::id::DeviceId;
 
 use super::blob::{BlobReader, BlobWriter};
@@ -63,6 +65,21 @@ pub struct EpochChange {
 }
 
 impl PendingCommit {
+    /// Returns it as it is posted to the server, without a list.
+    #[must_use]
+    pub fn to_post(&self) -> PostCommit {
+        let welcome = |to: &WelcomeFor| group::WelcomeFor {
+            device: to.device,
+            welcome: ByteString(to.welcome.clone()),
+        };
+        PostCommit {
+            epoch: self.epoch,
+            commit: ByteString(self.commit.clone()),
+            welcomes: self.welcomes.iter().map(welcome).collect(),
+            list: None,
+        }
+    }
+
     /// How many bytes [`Self::save`] writes, about.
     pub(super) fn saved_len(&self) -> usize {
         self.commit.len() + self.welcomes.iter().map(|welcome| welcome.welcome.len() + 32).sum::<usize>() + 32

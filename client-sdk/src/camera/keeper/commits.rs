@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use latchkey_api::encoding::ByteString;
-use latchkey_api::group::{PostCommit, WelcomeFor};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::group::{ClaimedPackage, CommitTime, EpochChange, PendingCommit};
 
@@ -79,7 +77,7 @@ impl Keeper {
 
     pub(super) async fn post_and_take(&mut self, pending: &PendingCommit) -> Result<(), FollowError> {
         let group = self.group.group_id();
-        match self.signaling.post_commit(group, &commit_of(pending)).await {
+        match self.signaling.post_commit(group, &pending.to_post()).await {
             Ok(seq) => {
                 let change = self.group.confirm()?;
                 // Messages in between, if any, are still to be read.
@@ -135,15 +133,6 @@ impl Keeper {
         }
         Ok(())
     }
-}
-
-fn commit_of(pending: &PendingCommit) -> PostCommit {
-    let welcomes = pending
-        .welcomes
-        .iter()
-        .map(|to| WelcomeFor { device: to.device, welcome: ByteString(to.welcome.clone()) })
-        .collect();
-    PostCommit { epoch: pending.epoch, commit: ByteString(pending.commit.clone()), welcomes, list: None }
 }
 
 /// Commits in one go before something else gets its turn.
