@@ -3,7 +3,6 @@
 //! Everything here is optional: a server on another machine has no process to look at, a foreign one no metrics of ours,
 //! and each is told as absent, never as an error.
 
-pub mod cores;
 pub mod machine;
 pub mod metrics;
 pub mod process;

@@ -223,9 +223,8 @@ fn unsafe_code_lives_in_named_places_only() {
     // System calls for batches of datagrams, and the kernel floor; clocks of whoever measures; programs that end with theirs.
     let allowed = [
         "relay/src/batch",
+        "relay/floor/src/cores",
         "relay/floor/src/kernel",
-        "relay/benches/forward/cores",
-        "loadtest/src/observe/cores",
         "loadtest/src/process/starter",
     ];
     for (path, text) in sources() {

@@ -1,7 +1,8 @@
 //! Facts of this machine, and how busy it is: what makes two figures comparable, or not.
 
+use latchkey_relay_floor::cores;
+
 use crate::measure::line::Machine;
-use crate::observe::cores;
 
 /// Returns what this machine is; empty texts and zeros where the kernel does not say.
 #[must_use]

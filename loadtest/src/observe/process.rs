@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::observe::cores;
+use latchkey_relay_floor::cores;
 
 /// What a process has used up to a moment, and what it holds at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

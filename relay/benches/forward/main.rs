@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Parser;
 use latchkey_e2ee::seal::FrameSealer;
+use latchkey_relay_floor::cores::process_cpu;
 use str0m::media::Direction;
 
 use crate::floor::Floor;
@@ -250,7 +251,7 @@ fn measure(
 ) -> anyhow::Result<Window> {
     let (mut cpu, mut driver_cpu) = (Duration::ZERO, Duration::ZERO);
     let published = publisher::run(publisher, sealer, workload, births, closings, &mut |is_first| {
-        let (relay, driver) = (child.cpu()?, cores::process_cpu(std::process::id())?);
+        let (relay, driver) = (child.cpu()?, process_cpu(std::process::id())?);
         (cpu, driver_cpu) = if is_first { (relay, driver) } else { (relay - cpu, driver - driver_cpu) };
         Ok(())
     })?;

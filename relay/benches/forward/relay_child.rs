@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_relay_floor::cores::process_cpu;
 use latchkey_wire::grant::{Grant, GrantSigner, Scope};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 
@@ -81,9 +82,9 @@ impl RelayChild {
         Ok(text)
     }
 
-    /// Returns the CPU time that the relay has used, see [`cores::process_cpu`].
+    /// Returns the CPU time that the relay has used, see [`process_cpu`].
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        Ok(cores::process_cpu(self.child.id())?)
+        Ok(process_cpu(self.child.id())?)
     }
 
     /// Returns the relay's resident memory in kilobytes.

@@ -9,12 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::kernel::{self, Batch};
+use crate::cores::pin_this_thread;
+use crate::kernel::{self, Batch, MAX_PACKET};
 
-/// Bytes of a plain packet at the most; longer ones are cut by the kernel.
-pub const MAX_PACKET: usize = 1484;
 /// Bytes that sealing adds to a packet.
 pub const TAG: usize = 16;
 /// Bytes of an RTP header without extensions: they stay in the clear.
@@ -74,7 +72,7 @@ impl Floor {
         let (ready, is_ready) = mpsc::channel();
         let (processors, counted) = (processors.to_vec(), Arc::clone(&counts));
         let thread = std::thread::Builder::new().name("floor".to_owned()).spawn(move || {
-            let pinned = pin(&processors);
+            let pinned = pin_this_thread(&processors);
             let begins = pinned.is_ok();
             // Whoever starts it waits for this.
             let _ = ready.send(pinned.map(|()| rustix::thread::gettid().as_raw_nonzero().get()));
@@ -234,13 +232,4 @@ fn seal(packet: &[u8], viewer: u32, key: &LessSafeKey, out: &mut [u8]) {
         .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&*header), body)
         .expect("a packet is short enough to seal");
     tag.copy_from_slice(sealed.as_ref());
-}
-
-fn pin(processors: &[usize]) -> io::Result<()> {
-    if processors.is_empty() {
-        return Ok(());
-    }
-    let mut set = CpuSet::new();
-    processors.iter().filter(|processor| **processor < CpuSet::MAX_CPU).for_each(|one| set.set(*one));
-    Ok(sched_setaffinity(None, &set)?)
 }

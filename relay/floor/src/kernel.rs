@@ -9,7 +9,8 @@ use std::ptr::null_mut;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::forward::MAX_PACKET;
+/// Bytes of a plain packet at the most; longer ones are cut by the kernel.
+pub const MAX_PACKET: usize = 1484;
 
 /// Longest wait for a packet, milliseconds.
 const PATIENCE_MS: libc::c_int = 50;

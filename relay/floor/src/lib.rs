@@ -5,10 +5,12 @@
 //! ```
 //! One thread, one socket; no ICE, no DTLS, no RTCP, no history, no repair. What a relay does beyond it is what the relay
 //! costs. Whoever measures brings a publisher of plain packets and viewers that count; [`viewer`] opens the latter's sockets
-//! and reads them.
+//! and reads them, [`cores`] keeps the measured processors apart from the others and tells what was used.
 
+pub mod cores;
 mod forward;
 mod kernel;
 pub mod viewer;
 
-pub use forward::{Floor, Leaving, MAX_PACKET, Spent, TAG};
+pub use forward::{Floor, Leaving, Spent, TAG};
+pub use kernel::MAX_PACKET;
