@@ -271,20 +271,7 @@ mod tests {
             let parties = if viewers > drives { vec![Party::Driver] } else { vec![] };
             stage = search.next(Some(Done { line: &line, parties: &parties }));
         }
-        let verdict = VerdictLine {
-            verdict: Verdict::Fail,
-            viewers_ok: 0,
-            loss_pct: 0.0,
-            opened: 0,
-            expected: 0,
-            p99_ms: 0.0,
-            checks: Vec::new(),
-            limit: String::new(),
-            interrupted: false,
-            last_good: None,
-            first_bad: None,
-        };
-        (tried, search.judge(verdict))
+        (tried, search.judge(VerdictLine::on_nothing(Verdict::Fail)))
     }
 
     #[test]

@@ -11,13 +11,13 @@ pub mod table;
 
 use std::io;
 
+use latchkey_relay_floor::cores;
 use tokio_util::sync::CancellationToken;
 
 use crate::compare::foreign::Foreign;
 use crate::compare::table::Row;
 use crate::live::Snapshot;
-use crate::measure::line::{Line, Party, StepLine};
-use crate::observe::cores;
+use crate::measure::line::{Line, Party, SYNTHETIC, StepLine};
 use crate::run::stage::Steps;
 use crate::run::target::Target;
 use crate::run::{self, Order, RunError, Witness};
@@ -259,9 +259,6 @@ impl Drop for Pinned {
         }
     }
 }
-
-/// The content that is made up.
-const SYNTHETIC: &str = "synthetic";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

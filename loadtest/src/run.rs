@@ -11,23 +11,24 @@ mod conduct;
 pub(crate) mod court;
 pub(crate) mod entrance;
 pub mod faults;
-mod floor;
+mod fleets;
 mod knock;
-mod opening;
+pub(crate) mod opening;
 pub mod schedule;
 pub mod stage;
 pub mod target;
+mod vigil;
 
 use std::io;
 use std::path::PathBuf;
 
+use latchkey_relay_floor::cores::TooFewFiles;
 use tokio_util::sync::CancellationToken;
 
 use crate::crew::CrewError;
 use crate::door::DoorError;
 use crate::live::Snapshot;
 use crate::measure::line::{Line, Party, VerdictLine};
-use crate::observe::cores::TooFewFiles;
 use crate::process::ProcessError;
 use crate::run::stage::Plan;
 use crate::run::target::Target;

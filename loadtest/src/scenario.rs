@@ -13,8 +13,12 @@ mod validate;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::content::{self, Shape};
+use crate::measure::line::SYNTHETIC;
 use crate::scenario::assert::Assert;
 use crate::scenario::units::{BitRate, Percent, Span};
+
+/// `camera.clip` of the film that comes with Latchkey.
+pub const DOORBELL: &str = "doorbell";
 
 /// A whole scenario. Comes checked out of [`layers::Layers::resolve`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -243,7 +247,7 @@ impl Default for Households {
 impl Default for Camera {
     fn default() -> Self {
         Self {
-            clip: "synthetic".to_owned(),
+            clip: SYNTHETIC.to_owned(),
             fps: 30.0,
             bitrate: BitRate(2_640_000),
             gop: 60,

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use latchkey_relay_floor::cores::pin_this_thread;
 use serde::Deserialize;
 
-use crate::observe::cores::pin_this_thread;
 use crate::place::Place;
 use crate::process::{Process, ProcessError};
 

@@ -14,8 +14,9 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use latchkey_relay_floor::cores::{self, TooFewFiles};
 use latchkey_relay_floor::{Floor, Leaving, Spent};
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +24,12 @@ use crate::breakpoint::floor::camera::{Births, Camera};
 use crate::breakpoint::floor::readers::Readers;
 use crate::fleet::content::{Pace, Shape};
 use crate::measure::line::{
-    FaultLine, Line, Party, RunLine, SecondLine, ServerFigures, StepLine, VerdictLine,
+    FaultLine, Line, Party, RunLine, SYNTHETIC, SecondLine, ServerFigures, StepLine, VerdictLine,
 };
 use crate::measure::window::Window;
-use crate::observe::cores::{self, TooFewFiles};
 use crate::observe::{machine, process};
 use crate::run::court::{self, Circumstances};
+use crate::run::opening;
 use crate::run::stage::{Done, Plan, Stage};
 use crate::run::target::Layout;
 use crate::run::{Order, Witness};
@@ -145,7 +146,7 @@ fn layout_of(order: &Order) -> Result<Layout, FloorError> {
     if cameras != 1 {
         return Err(FloorError::Cameras(cameras));
     }
-    if scenario.camera.clip != "synthetic" {
+    if scenario.camera.clip != SYNTHETIC {
         return Err(FloorError::Clip(scenario.camera.clip.clone()));
     }
     let all = cores::allowed();
@@ -159,30 +160,15 @@ fn layout_of(order: &Order) -> Result<Layout, FloorError> {
 }
 
 fn describe(order: &Order, layout: &Layout, shape: &Shape) -> RunLine {
-    let scenario = &order.scenario;
-    let numbers = |cores: &[usize]| cores.iter().map(|core| *core as u64).collect();
     RunLine {
-        scenario: scenario.name.clone(),
-        about: scenario.about.clone(),
-        started_at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs()),
         server: NAME.to_owned(),
         server_is_child: true,
         transport: "udp".to_owned(),
         srtp: "AES-128-GCM, as SRTP costs it".to_owned(),
         cameras: 1,
-        viewers: u64::from(scenario.most_viewers()),
-        fps: shape.fps,
-        packets_per_frame: shape.packets_per_frame(),
-        packet_bytes: u64::from(shape.packet_bytes),
-        mbit_per_camera: shape.bitrate_bps as f64 / 1e6,
-        gop: u64::from(shape.gop),
-        shape: shape.pace.name().to_owned(),
-        content: "synthetic".to_owned(),
-        step_seconds: scenario.phases.steady.0.as_secs_f64(),
-        server_cores: numbers(&layout.server),
-        driver_cores: numbers(&layout.driver),
-        machine: machine::machine(),
-        ..RunLine::default()
+        content: SYNTHETIC.to_owned(),
+        server_cores: opening::numbers(&layout.server),
+        ..opening::work(&order.scenario, shape, layout)
     }
 }
 

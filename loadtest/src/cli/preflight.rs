@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::measure::line::SYNTHETIC;
 use crate::run::target::Target;
-use crate::scenario::Scenario;
+use crate::scenario::{DOORBELL, Scenario};
 
 /// Why there is no use in starting. The caller's fault; each sentence says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ impl Missing {
 pub(super) fn look(scenario: &Scenario, target: &Target) -> Result<(), Missing> {
     let clip = scenario.camera.clip.as_str();
     let own = matches!(target, Target::Child | Target::Latchkey(_));
-    if own && !["synthetic", "doorbell"].contains(&clip) {
+    if own && ![SYNTHETIC, DOORBELL].contains(&clip) {
         let path = Path::new(clip);
         readable(path).map_err(|error| Missing::Clip { path: path.to_owned(), reason: plain(&error) })?;
     }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::measure::latency::LatencyFigures;
 use crate::measure::tally::{CameraTally, IntruderTally, JoinTally, ViewerTally};
 
+/// What a camera sends where frames are made up.
+pub const SYNTHETIC: &str = "synthetic";
+
 /// One line, told apart by its field `line`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
@@ -64,7 +67,7 @@ pub struct RunLine {
     pub gop: u64,
     /// `burst` or `spread`.
     pub shape: String,
-    /// `synthetic`, or the clip's file name.
+    /// [`SYNTHETIC`], or the clip's file name.
     pub content: String,
     /// Every so many frames of a viewer one is opened; 1 is all of them.
     pub opens_one_in: u64,
@@ -320,6 +323,26 @@ pub struct VerdictLine {
     /// `breakpoint` only: the smallest that was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_bad: Option<u64>,
+}
+
+impl VerdictLine {
+    /// Returns a verdict where nothing was measured.
+    #[must_use]
+    pub fn on_nothing(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            viewers_ok: 0,
+            loss_pct: 0.0,
+            opened: 0,
+            expected: 0,
+            p99_ms: 0.0,
+            checks: Vec::new(),
+            limit: String::new(),
+            interrupted: false,
+            last_good: None,
+            first_bad: None,
+        }
+    }
 }
 
 /// A line that cannot be read.

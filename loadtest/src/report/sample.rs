@@ -2,7 +2,7 @@
 
 use crate::measure::latency::Latency;
 use crate::measure::line::{
-    Check, FaultLine, Line, Machine, Party, RunLine, SecondLine, ServerFigures, StepLine, Verdict,
+    Check, FaultLine, Line, Machine, Party, RunLine, SYNTHETIC, SecondLine, ServerFigures, StepLine, Verdict,
     VerdictLine,
 };
 use crate::measure::tally::{CameraTally, JoinTally, ViewerTally};
@@ -223,7 +223,7 @@ impl Sample {
             mbit_per_camera: 2.64,
             gop: 60,
             shape: "burst".into(),
-            content: "synthetic".into(),
+            content: SYNTHETIC.into(),
             opens_one_in: 1,
             networks: self.networks.clone(),
             step_seconds: self.seconds as f64,

@@ -3,23 +3,25 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use latchkey_relay_floor::cores;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::viewers::Viewers;
 use crate::live::Snapshot;
 use crate::measure::line::{Line, Party, SecondLine, StepLine, Verdict, VerdictLine};
-use crate::observe::server::Sample;
-use crate::observe::{cores, machine, process};
+use crate::observe::server::{Sample, ServerWatch};
+use crate::observe::{machine, process};
 use crate::run::account::{Account, Cut, Mark, Surroundings};
 use crate::run::court::{self, Circumstances};
 use crate::run::faults::Faults;
-use crate::run::floor::{Floor, Parts};
+use crate::run::fleets::{Fleets, Parts};
 use crate::run::knock::{Heard, Knock};
 use crate::run::opening::{self, Opened};
 use crate::run::schedule::{Activity, Do, Phase, Schedule};
 use crate::run::stage::{Done, Plan, Stage};
 use crate::run::target::{Layout, Stand};
+use crate::run::vigil::Vigil;
 use crate::run::{Order, RunError, Witness};
 
 pub(crate) fn conduct(
@@ -61,7 +63,7 @@ async fn go(
     let threads = order.drivers.unwrap_or_else(|| layout.driver.len().saturating_sub(1)).max(1);
     let viewers = Viewers::start(threads, &layout.driver)?;
     let opens_one_in = order.scenario.viewers.opens_one_in;
-    let floor = Floor::new(Parts {
+    let fleets = Fleets::new(Parts {
         cameras,
         viewers,
         cast,
@@ -80,7 +82,7 @@ async fn go(
     let mut conductor = Conductor {
         order,
         account: Account::open(stand.name.clone(), first),
-        floor,
+        fleets,
         stand,
         faults: Faults::default(),
         book: Book { witness, lines: Vec::new() },
@@ -94,10 +96,7 @@ async fn go(
         viewer_cpu: Duration::ZERO,
         waits: [Duration::ZERO; 2],
         circumstances: Circumstances::default(),
-        saw_process: false,
-        knock,
-        heard_at: Instant::now(),
-        knocked_at: Instant::now(),
+        vigil: Vigil::new(began, knock),
         seen_at: 0.0,
     };
     conductor.book.write(Line::Run(Box::new(line)));
@@ -109,7 +108,7 @@ struct Conductor<'a> {
     order: &'a Order,
     stand: &'a mut Stand,
     account: Account,
-    floor: Floor,
+    fleets: Fleets,
     faults: Faults,
     book: Book<'a>,
     began: Instant,
@@ -125,12 +124,7 @@ struct Conductor<'a> {
     /// The two longest that a datagram waited for these threads since then, of different seconds, the longest first.
     waits: [Duration; 2],
     circumstances: Circumstances,
-    saw_process: bool,
-    /// How to see whether the server still answers; none where it never did.
-    knock: Option<Knock>,
-    /// When a viewer received anything, to the second.
-    heard_at: Instant,
-    knocked_at: Instant,
+    vigil: Vigil,
     /// When a picture was seen last, or nobody watched, seconds since the run began.
     seen_at: f64,
 }
@@ -165,8 +159,7 @@ impl Conductor<'_> {
         let Some(first) = plan.next(None) else { return };
         let mut schedule = self.begin(first);
         // The watch is lent to the loop that asks it; the stand keeps the child.
-        let watch =
-            std::mem::replace(&mut self.stand.watch, crate::observe::server::ServerWatch::new(None, None));
+        let watch = std::mem::replace(&mut self.stand.watch, ServerWatch::new(None, None));
         let watching = async move {
             while let Some(knock) = asked.recv().await {
                 let knocked = async {
@@ -191,13 +184,13 @@ impl Conductor<'_> {
                     self.circumstances.interrupted = true;
                     break;
                 }
-                came = self.floor.next() => self.floor.take_in(came, &mut self.faults),
-                Some(heard) = knocks.recv() => self.hear(heard),
+                came = self.fleets.next() => self.fleets.take_in(came, &mut self.faults),
+                Some(heard) = knocks.recv() => self.vigil.hear(heard, &mut self.faults),
                 Some((sample, heard)) = sampler.samples.recv() => {
-                    heard.into_iter().for_each(|heard| self.hear(heard));
+                    heard.into_iter().for_each(|heard| self.vigil.hear(heard, &mut self.faults));
                     let Some(cut) = sampler.asked.pop_front() else { continue };
                     let Some(done) = self.account_for(&cut, sample, &schedule, plan) else { continue };
-                    if self.circumstances.server_gone {
+                    if self.vigil.is_gone() {
                         break;
                     }
                     let parties = self.faults.take_parties();
@@ -228,28 +221,28 @@ impl Conductor<'_> {
     }
 
     fn begin(&mut self, stage: Stage) -> Schedule {
-        let activity = Activity::of(&self.order.scenario, self.floor.removals());
-        Schedule::begin(stage, activity, self.began.elapsed(), self.floor.crowd())
+        let activity = Activity::of(&self.order.scenario, self.fleets.removals());
+        Schedule::begin(stage, activity, self.began.elapsed(), self.fleets.crowd())
     }
 
     /// Does what is due now.
     fn turn(&mut self, schedule: &mut Schedule, sampler: &mut Sampler) {
         let now = Instant::now();
-        let waits = schedule.phase() == Phase::Ramp || self.floor.crowd().joining > 0;
+        let waits = schedule.phase() == Phase::Ramp || self.fleets.crowd().joining > 0;
         if now - self.looked_at >= if waits { LOOK } else { SECOND } {
             self.looked_at = now;
-            self.floor.look(now, &mut self.faults);
+            self.fleets.look(now, &mut self.faults);
         }
-        for act in schedule.next(self.began.elapsed(), self.floor.crowd()) {
+        for act in schedule.next(self.began.elapsed(), self.fleets.crowd()) {
             match act {
-                Do::Join(count) => self.floor.join(count),
-                Do::Leave(count) => self.floor.leave(count),
-                Do::Storm(count) => self.floor.storm(count),
-                Do::Remove(count) => self.floor.remove_members(count),
+                Do::Join(count) => self.fleets.join(count),
+                Do::Leave(count) => self.fleets.leave(count),
+                Do::Storm(count) => self.fleets.storm(count),
+                Do::Remove(count) => self.fleets.remove_members(count),
                 Do::Measure => {
                     let Stage { number, viewers, .. } = schedule.stage();
                     self.cut(Mark::Begins { step: number, viewers: u64::from(viewers) }, sampler);
-                    self.floor.begin();
+                    self.fleets.begin();
                     (self.viewer_cpu, self.waits) = (Duration::ZERO, [Duration::ZERO; 2]);
                 }
                 Do::End => self.cut(Mark::Ends { viewers_ok: 0 }, sampler),
@@ -264,7 +257,7 @@ impl Conductor<'_> {
     fn cut(&mut self, mark: Mark, sampler: &mut Sampler) {
         let now = Instant::now();
         self.looked_at = now;
-        let (mut window, drive) = self.floor.take(now, &mut self.faults);
+        let (mut window, drive) = self.fleets.take(now, &mut self.faults);
         self.viewer_cpu += drive.cpu;
         let [longest, second] = self.waits;
         self.waits = [longest.max(drive.longest_wait), second.max(longest.min(drive.longest_wait))];
@@ -273,15 +266,15 @@ impl Conductor<'_> {
         let own_cpu = process::own_cpu();
         let driver_cpu = own_cpu.saturating_sub(std::mem::replace(&mut self.own_cpu, own_cpu));
         let mark = match mark {
-            Mark::Ends { .. } => Mark::Ends { viewers_ok: self.floor.well() },
+            Mark::Ends { .. } => Mark::Ends { viewers_ok: self.fleets.well() },
             other => other,
         };
         if window.viewer.datagrams > 0 {
-            self.heard_at = now;
+            self.vigil.received(now);
         }
         sampler.asked.push_back(Cut { at: now - self.began, window, driver_cpu, mark });
         // The one who looks ends with this run only.
-        let knock = self.knock.clone().filter(|_| matches!(mark, Mark::Ends { .. }));
+        let knock = self.vigil.knock().filter(|_| matches!(mark, Mark::Ends { .. }));
         let _ = sampler.ask.send(knock);
     }
 
@@ -293,10 +286,7 @@ impl Conductor<'_> {
         schedule: &Schedule,
         plan: &dyn Plan,
     ) -> Option<StepLine> {
-        self.saw_process |= sample.has_process();
-        if self.saw_process && !sample.has_process() {
-            self.process_ended("");
-        }
+        self.vigil.look(sample.has_process(), &mut self.faults);
         let around = self.surroundings();
         let mut done = None;
         for line in self.account.take(cut, sample, around) {
@@ -329,7 +319,7 @@ impl Conductor<'_> {
             self.faults.note(Party::Driver, "driver-overloaded", text);
         }
         let lost: Vec<String> = self
-            .floor
+            .fleets
             .networks
             .iter()
             .filter(|(_, (_, lost))| *lost > 0)
@@ -350,44 +340,19 @@ impl Conductor<'_> {
         if let Some(words) = self.stand.last_words() {
             let last = words.lines().rev().find(|line| !line.trim().is_empty());
             let words = last.map_or(" without a word".to_owned(), |last| format!("; its last words: {last}"));
-            self.process_ended(&words);
+            self.vigil.process_ended(&words, &mut self.faults);
         }
-        self.circumstances.server_gone
+        self.vigil.is_gone()
     }
 
     /// Knocks at the server's door where no viewer has received anything for a while, or somebody found nobody there.
     fn knock_where_it_is_silent(&mut self, tell: &mpsc::UnboundedSender<Heard>) {
-        let wanted = self.heard_at.elapsed() >= SILENT || self.floor.found_nobody;
-        let Some(knock) = self.knock.clone().filter(|_| wanted && self.knocked_at.elapsed() >= SILENT) else {
-            return;
-        };
-        (self.knocked_at, self.floor.found_nobody) = (Instant::now(), false);
+        let Some(knock) = self.vigil.due(&mut self.fleets.found_nobody) else { return };
         let tell = tell.clone();
         tokio::spawn(async move {
             // Whoever is told may have ended meanwhile.
             let _ = tell.send(knock.knock().await);
         });
-    }
-
-    /// One that does not answer and sends nothing is gone; one that only does not answer is busy.
-    fn hear(&mut self, heard: Heard) {
-        let silent = heard == Heard::Silence && self.heard_at.elapsed() > SECOND * 3 / 2;
-        if silent || heard == Heard::Refusal {
-            let at = (self.heard_at - self.began).as_secs_f64();
-            self.gone(format!("the server stopped answering {at:.0} s into the run"));
-        }
-    }
-
-    fn process_ended(&mut self, words: &str) {
-        let at = self.began.elapsed().as_secs_f64();
-        self.gone(format!("the server's process ended {at:.0} s into the run{words}"));
-    }
-
-    fn gone(&mut self, text: String) {
-        if !self.circumstances.server_gone {
-            self.circumstances.server_gone = true;
-            self.faults.note(Party::Server, "server-gone", text);
-        }
     }
 
     fn surroundings(&self) -> Surroundings {
@@ -441,12 +406,13 @@ impl Conductor<'_> {
     async fn end(self, plan: &dyn Plan) -> VerdictLine {
         let around = self.surroundings();
         let at_s = self.began.elapsed().as_secs_f64();
-        let Self { order, account, floor, mut faults, mut book, circumstances, .. } = self;
+        let Self { order, account, fleets, mut faults, mut book, vigil, circumstances, .. } = self;
+        let circumstances = Circumstances { server_gone: vigil.is_gone(), ..circumstances };
         for fault in faults.tell(at_s) {
             book.write(Line::Fault(fault));
         }
-        let whole = account.whole(around, floor.well());
-        floor.close(CLOSE_LIMIT).await;
+        let whole = account.whole(around, fleets.well());
+        fleets.close(CLOSE_LIMIT).await;
         if plan.adds_up() {
             book.write(Line::Step(Box::new(whole.clone())));
         }
@@ -470,8 +436,6 @@ const TICK: Duration = Duration::from_millis(10);
 /// How often viewers are looked at while some of them join.
 const LOOK: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
-/// How long nobody may have received anything until the server is asked whether it is there.
-const SILENT: Duration = Duration::from_secs(3);
 /// How long the last look at the server may take.
 const SAMPLE_LIMIT: Duration = Duration::from_secs(3);
 /// How long it may take to end all sessions at the server.

@@ -84,19 +84,7 @@ pub(crate) fn judge(
 
 /// Returns the verdict on a run that could not begin.
 pub(crate) fn could_not_run(reason: &str, interrupted: bool) -> VerdictLine {
-    VerdictLine {
-        verdict: Verdict::Inconclusive,
-        viewers_ok: 0,
-        loss_pct: 0.0,
-        opened: 0,
-        expected: 0,
-        p99_ms: 0.0,
-        checks: Vec::new(),
-        limit: reason.to_owned(),
-        interrupted,
-        last_good: None,
-        first_bad: None,
-    }
+    VerdictLine { limit: reason.to_owned(), interrupted, ..VerdictLine::on_nothing(Verdict::Inconclusive) }
 }
 
 fn verdict_of(checks: &[Check], circumstances: Circumstances, whole: &StepLine) -> Verdict {

@@ -15,15 +15,15 @@ use crate::crew::{CameraRef, Crew, CrewPlan, MemberRef, Progress, Seat};
 use crate::fleet::CameraId;
 use crate::fleet::camera::{NewCamera, Sealing};
 use crate::fleet::cameras::Cameras;
-use crate::fleet::content::Content;
+use crate::fleet::content::{Content, Shape};
 use crate::fleet::intruder::{Grants, IntruderPlan, Intruders, RealGrant};
-use crate::measure::line::{Party, RunLine};
+use crate::measure::line::{Party, RunLine, SYNTHETIC};
 use crate::observe::machine;
 use crate::run::cast::Cast;
 use crate::run::entrance::{Entered, Entrance, Exit, House, local_address};
 use crate::run::target::{Layout, Stand, Target};
 use crate::run::{Order, RunError, Witness};
-use crate::scenario::{Intruders as Intruding, Scenario};
+use crate::scenario::{DOORBELL, Intruders as Intruding, Scenario};
 
 /// Everything that stands before the first viewer joins.
 pub(crate) struct Opened {
@@ -228,7 +228,7 @@ fn let_loose(
 async fn content(order: &Order) -> Result<Content, RunError> {
     let camera = &order.scenario.camera;
     // Nothing but made-up pictures goes anywhere unsealed.
-    if camera.clip == "synthetic" || matches!(order.target, Target::Foreign(_)) {
+    if camera.clip == SYNTHETIC || matches!(order.target, Target::Foreign(_)) {
         return Ok(Content::synthetic(camera.shape()));
     }
     let read = async |path: &Path| {
@@ -238,9 +238,9 @@ async fn content(order: &Order) -> Result<Content, RunError> {
         };
         Content::clip(path).await.map_err(refused)
     };
-    if camera.clip == "doorbell" {
+    if camera.clip == DOORBELL {
         let mut file = tempfile::Builder::new().suffix(".ivf").tempfile()?;
-        file.write_all(DOORBELL)?;
+        file.write_all(DOORBELL_CLIP)?;
         return read(file.path()).await;
     }
     read(Path::new(&camera.clip)).await
@@ -265,12 +265,8 @@ fn describe(
     let scenario = &order.scenario;
     let shape = content.shape(scenario.camera.shape());
     let foreign = matches!(order.target, Target::Foreign(_));
-    let numbers = |cores: &[usize]| cores.iter().map(|core| *core as u64).collect();
     let clip = Path::new(&scenario.camera.clip).file_name().map(|name| name.to_string_lossy().into_owned());
     RunLine {
-        scenario: scenario.name.clone(),
-        about: scenario.about.clone(),
-        started_at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs()),
         server: stand.name.clone(),
         server_is_child: matches!(order.target, Target::Child),
         transport: "webrtc".to_owned(),
@@ -278,28 +274,42 @@ fn describe(
         sealed: !foreign,
         households: if foreign { 0 } else { u64::from(scenario.households.count) },
         cameras: cameras as u64,
-        viewers: u64::from(scenario.most_viewers()),
         members: if foreign { 0 } else { u64::from(scenario.households.count * scenario.households.members) },
+        content: if foreign { SYNTHETIC.to_owned() } else { clip.unwrap_or_default() },
+        opens_one_in: u64::from(scenario.viewers.opens_one_in),
+        networks: scenario.network.iter().map(|given| (given.profile.clone(), given.share.0)).collect(),
+        server_cores: numbers(&stand.cores),
+        ..work(scenario, &shape, layout)
+    }
+}
+
+/// Returns what a run says of the work alone, whoever does it: shape, viewers, time, and the machine that drives.
+pub(crate) fn work(scenario: &Scenario, shape: &Shape, layout: &Layout) -> RunLine {
+    RunLine {
+        scenario: scenario.name.clone(),
+        about: scenario.about.clone(),
+        started_at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs()),
+        viewers: u64::from(scenario.most_viewers()),
         fps: shape.fps,
         packets_per_frame: shape.packets_per_frame(),
         packet_bytes: u64::from(shape.packet_bytes),
         mbit_per_camera: shape.bitrate_bps as f64 / 1e6,
         gop: u64::from(shape.gop),
         shape: shape.pace.name().to_owned(),
-        content: if foreign { "synthetic".to_owned() } else { clip.unwrap_or_default() },
-        opens_one_in: u64::from(scenario.viewers.opens_one_in),
-        networks: scenario.network.iter().map(|given| (given.profile.clone(), given.share.0)).collect(),
         step_seconds: scenario.phases.steady.0.as_secs_f64(),
-        max_loss_pct: None,
-        max_p99_ms: None,
-        server_cores: numbers(&stand.cores),
         driver_cores: numbers(&layout.driver),
         machine: machine::machine(),
+        ..RunLine::default()
     }
 }
 
+/// Returns processors as lines name them.
+pub(crate) fn numbers(cores: &[usize]) -> Vec<u64> {
+    cores.iter().map(|core| *core as u64).collect()
+}
+
 /// The clip that comes with the program.
-const DOORBELL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell-vp8.ivf"));
+const DOORBELL_CLIP: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell-vp8.ivf"));
 /// Cameras that ask for entrance at the same time.
 const AT_ONCE: usize = 16;
 /// How long a camera may take to connect and send.

@@ -1,9 +1,9 @@
 //! What is under load: a server that the run starts itself, one that runs already, or somebody else's.
 
+use latchkey_relay_floor::cores;
 use url::Url;
 
 use crate::compare::foreign::Foreign;
-use crate::observe::cores;
 use crate::observe::server::ServerWatch;
 use crate::run::RunError;
 use crate::scenario::Scenario;

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use latchkey_relay_floor::cores;
+
 use crate::fleet::content::{Pace, Shape};
 use crate::measure::tally::CameraTally;
-use crate::observe::cores;
 
 /// When each frame was born and how many packets it has: told from the camera to the readers, of the last 4096 frames. By the
 /// system's clock, because the kernel stamps arriving datagrams by it.

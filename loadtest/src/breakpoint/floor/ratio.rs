@@ -236,19 +236,7 @@ mod tests {
     }
 
     fn verdict(last_good: u64, first_bad: Option<u64>) -> VerdictLine {
-        VerdictLine {
-            verdict: Verdict::Pass,
-            viewers_ok: 0,
-            loss_pct: 0.0,
-            opened: 0,
-            expected: 0,
-            p99_ms: 0.0,
-            checks: Vec::new(),
-            limit: String::new(),
-            interrupted: false,
-            last_good: Some(last_good),
-            first_bad,
-        }
+        VerdictLine { last_good: Some(last_good), first_bad, ..VerdictLine::on_nothing(Verdict::Pass) }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use latchkey_relay_floor::cores;
 use latchkey_relay_floor::viewer::{self, Reader};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -19,7 +20,6 @@ use crate::breakpoint::floor::camera::Births;
 use crate::measure::latency::Latency;
 use crate::measure::tally::ViewerTally;
 use crate::measure::window::Window;
-use crate::observe::cores;
 
 /// Threads with their viewers; dropped, they end.
 pub(super) struct Readers {

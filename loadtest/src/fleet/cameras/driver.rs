@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_relay::batch;
+use latchkey_relay_floor::cores;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -17,7 +18,6 @@ use crate::fleet::CameraId;
 use crate::fleet::camera::running::{Camera, Tools};
 use crate::fleet::camera::{CameraState, NewCamera};
 use crate::measure::window::Window;
-use crate::observe::cores;
 
 /// What a thread is told to do.
 pub(crate) enum Order {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::measure::line::StepLine;
+use crate::measure::line::{SYNTHETIC, StepLine};
 use crate::report::checks;
 use crate::report::limit::{BUSY_PCT, LATE_PCT, Overload, overload};
 use crate::report::number::{count, percent, seconds, short};
@@ -125,7 +125,7 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
     } else {
         String::new()
     };
-    let content = if it.content == "synthetic" { "made-up pictures" } else { it.content.as_str() };
+    let content = if it.content == SYNTHETIC { "made-up pictures" } else { it.content.as_str() };
     let sealed = if it.sealed { "sealed end to end" } else { "not sealed end to end" };
     vec![
         ("Server", run.name.clone()),

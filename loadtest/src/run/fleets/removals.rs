@@ -1,12 +1,12 @@
-//! Removals on the floor: who is told when a device goes, who gets the next keys, and who takes the places left.
+//! Removals among the fleets: who is told when a device goes, who gets the next keys, and who takes the places left.
 
 use std::time::{Duration, Instant};
 
 use crate::crew::{CrewError, CrewNews, MemberRef, Removal};
 use crate::run::faults::Faults;
-use crate::run::floor::Floor;
+use crate::run::fleets::Fleets;
 
-impl Floor {
+impl Fleets {
     pub(super) fn hear(&mut self, news: CrewNews) {
         match news {
             CrewNews::Hold { camera } => {

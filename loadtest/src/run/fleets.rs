@@ -34,7 +34,7 @@ pub(crate) enum Came {
 }
 
 /// The fleets and everybody in them.
-pub(crate) struct Floor {
+pub(crate) struct Fleets {
     pub(crate) cameras: Cameras,
     viewers: Viewers,
     pub(crate) cast: Cast,
@@ -43,7 +43,7 @@ pub(crate) struct Floor {
     window: Window,
     /// How its threads did, since it was taken last.
     drive: Drive,
-    /// Packets expected and lost at first by viewers on each network, since [`Floor::begin`].
+    /// Packets expected and lost at first by viewers on each network, since [`Fleets::begin`].
     pub(crate) networks: BTreeMap<&'static str, (u64, u64)>,
     entrance: Entrance,
     crew: Option<Crew>,
@@ -79,7 +79,7 @@ pub(crate) struct Drive {
     pub(crate) longest_wait: Duration,
 }
 
-/// What a floor is made of.
+/// What the fleets are made of.
 pub(crate) struct Parts {
     pub(crate) cameras: Cameras,
     pub(crate) viewers: Viewers,
@@ -93,7 +93,7 @@ pub(crate) struct Parts {
     pub(crate) frame_time: Duration,
 }
 
-impl Floor {
+impl Fleets {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             cameras,
@@ -279,7 +279,7 @@ impl Floor {
     pub(crate) fn take(&mut self, now: Instant, faults: &mut Faults) -> (Window, Drive) {
         self.look(now, faults);
         let mut cameras = self.cameras.take();
-        // Who is there is what this floor says; the window of the cameras knows of none.
+        // Who is there is what the fleets here say; the window of the cameras knows of none.
         cameras.viewers = 0;
         let mut window = std::mem::take(&mut self.window);
         window.beside(&cameras);
