@@ -293,6 +293,7 @@ fn relay_config(config: &ServerConfig, key: GrantKey) -> RelayConfig {
         max_viewers_per_room: config.max_viewers_per_room,
         max_sessions_per_device: config.max_sessions_per_device,
         drain_seconds: config.drain_seconds,
+        limits: config.limits.clone(),
         ..RelayConfig::default()
     }
 }
