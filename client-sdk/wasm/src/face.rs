@@ -509,7 +509,8 @@ pub struct TellStep {
     pub session: u32,
     /// Which.
     pub step: Step,
-    /// Why it is not done; `null` when it is.
+    /// Why it is not done, and with it all steps after it, also when they were done before: the connection is made
+    /// anew. `null` when it is done.
     pub reason: Option<String>,
 }
 

@@ -796,7 +796,8 @@ session: number,
  */
 step: Step, 
 /**
- * Why it is not done; `null` when it is.
+ * Why it is not done, and with it all steps after it, also when they were done before: the connection is made
+ * anew. `null` when it is done.
  */
 reason: string | null, };
 
