@@ -315,10 +315,16 @@ impl Arguments {
             return wrong("acme", "a certificate is given with tls_cert: leave out one of the two");
         }
         if config.tls == Tls::LocalCa && (cert || !config.acme.is_empty()) {
-            return wrong("tls", "local-ca makes its own certificates: leave out tls_cert and acme, or write auto");
+            return wrong(
+                "tls",
+                "local-ca makes its own certificates: leave out tls_cert and acme, or write auto",
+            );
         }
         if config.acme.iter().any(|domain| !is_domain(domain)) {
-            return wrong("acme", "write a domain name alone, like cam.example.org, without scheme, port or *");
+            return wrong(
+                "acme",
+                "write a domain name alone, like cam.example.org, without scheme, port or *",
+            );
         }
         if !config.acme_directory.starts_with("https://") {
             return wrong("acme_directory", "write the https:// address of the CA's directory");
