@@ -682,6 +682,8 @@ pub enum ArrivalStage {
         name: String,
         /// What it will be.
         role: Role,
+        /// Six digits that the admin's screen shows, too.
+        glance: String,
     },
     /// It is on the list.
     Listed {

@@ -28,7 +28,11 @@ name: string,
 /**
  * What it will be.
  */
-role: Role, } | { "is": "listed", 
+role: Role, 
+/**
+ * Six digits that the admin's screen shows, too.
+ */
+glance: string, } | { "is": "listed", 
 /**
  * Where it stands now.
  */
