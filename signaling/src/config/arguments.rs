@@ -326,6 +326,11 @@ impl Arguments {
                 "write a domain name alone, like cam.example.org, without scheme, port or *",
             );
         }
+        let https =
+            config.tls == Tls::LocalCa || config.tls == Tls::Auto && (cert || !config.acme.is_empty());
+        if https && config.public_url.starts_with("http://") {
+            return wrong("public_url", "the server speaks HTTPS: write https:// there, or leave it out");
+        }
         if !config.acme_directory.starts_with("https://") {
             return wrong("acme_directory", "write the https:// address of the CA's directory");
         }
