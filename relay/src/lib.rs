@@ -33,5 +33,6 @@ pub use crate::config::limits::SessionLimits;
 pub use crate::config::sources;
 pub use crate::config::sources::ConfigError;
 pub use crate::config::{GrantKey, GrantKeyError, PublicAddress, PublicAddressError, RelayConfig};
+pub use crate::door::Probe;
 pub use crate::public_address::{DiscoveryError, machine_addresses};
 pub use crate::relay::{Relay, RelayControl, StartError};

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::admission::Admission;
 use crate::admission::crowd::{Crowd, CrowdLimits};
 use crate::config::{GrantKey, GrantKeyError, RelayConfig};
-use crate::door::{Door, RelayTransport};
+use crate::door::{Door, Probe, RelayTransport};
 use crate::http;
 use crate::metrics::DoorCounters;
 use crate::ops;
@@ -283,6 +283,11 @@ impl RelayControl {
     /// As [`Relay::cut`].
     pub async fn cut(&self, room: RoomId, device: DeviceHandle, issued_before: SystemTime) -> usize {
         self.door.cut(room, device, issued_before).await
+    }
+
+    /// What somebody outside needs to see whether its packets reach the media port; `None` when too many look just now.
+    pub async fn open_probe(&self) -> Option<Probe> {
+        self.door.open_probe().await
     }
 
     /// As [`Relay::is_live`].
