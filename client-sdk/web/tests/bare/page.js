@@ -6,7 +6,7 @@ let connection;
 let session;
 let timings = {};
 
-window.leg = { watch, publish, figures, pixels, leave, askKeyFrame, requests: [] };
+window.leg = { watch, publish, figures, stats, pixels, leave, askKeyFrame };
 
 /**
  * Watches a room.
@@ -15,15 +15,15 @@ window.leg = { watch, publish, figures, pixels, leave, askKeyFrame, requests: []
  */
 async function watch({ door, grant, key, descriptor = false }) {
   connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-  const receivers = ['video', 'audio'].map((kind) => connection.addTransceiver(kind, { direction: 'recvonly' }));
-  if (descriptor) switchOn(receivers[0], /dependency-descriptor/);
   const stream = new MediaStream();
-  connection.ontrack = ({ track, receiver }) => {
-    const name = `open ${track.kind}`;
-    const codec = answered(connection.remoteDescription.sdp, track.kind);
-    receiver.transform = new RTCRtpScriptTransform(worker, { name, side: 'open', codec, key });
-    stream.addTrack(track);
-  };
+  for (const kind of ['video', 'audio']) {
+    const transceiver = connection.addTransceiver(kind, { direction: 'recvonly' });
+    // At once: Chromium takes no transform for a receiver that is a moment old.
+    const options = { name: `open ${kind}`, side: 'open', key };
+    transceiver.receiver.transform = new RTCRtpScriptTransform(worker, options);
+    stream.addTrack(transceiver.receiver.track);
+    if (descriptor && kind === 'video') switchOn(transceiver, /dependency-descriptor/);
+  }
   video.srcObject = stream;
   const began = performance.now();
   timings = { began };
@@ -49,7 +49,7 @@ async function publish({ door, grant, key, codec, descriptor = false, plain = fa
     transceiver.setCodecPreferences(chosen);
     if (descriptor && track.kind === 'video') switchOn(transceiver, /dependency-descriptor/);
     if (plain) continue;
-    const options = { name: `seal ${track.kind}`, side: 'seal', codec: wanted, key };
+    const options = { name: `seal ${track.kind}`, side: 'seal', key };
     transceiver.sender.transform = new RTCRtpScriptTransform(worker, options);
   }
   video.srcObject = media;
@@ -70,6 +70,7 @@ async function join(door, grant) {
   mark('answered');
   if (!response.ok) throw new Error(`${response.status} ${answer}`);
   session = new URL(response.headers.get('location'), door).href;
+  for (const kind of ['video', 'audio']) worker.postMessage({ kind, codec: answered(answer, kind) });
   window.leg.sdp = { offer: connection.localDescription.sdp, answer };
   await connection.setRemoteDescription({ type: 'answer', sdp: answer });
   mark('answer taken');
@@ -84,14 +85,18 @@ async function leave() {
 
 /** Everything that can be counted. */
 async function figures() {
-  const stats = [...(await connection.getStats()).values()];
   const rtp = Object.fromEntries(
-    stats
+    (await stats())
       .filter(({ type }) => type === 'inbound-rtp' || type === 'outbound-rtp')
       .map((line) => [`${line.type === 'inbound-rtp' ? 'in' : 'out'} ${line.kind}`, line]),
   );
   const state = connection.connectionState;
   return { state, timings, rtp, tallies: await ask('tallies'), width: video.videoWidth, height: video.videoHeight };
+}
+
+/** The browser's own statistics, all of them. */
+async function stats() {
+  return [...(await connection.getStats()).values()];
 }
 
 /** Asks the sender for a key frame, from the worker. */

@@ -7,12 +7,13 @@ import { Keys, concat } from './sframe.js';
 const tallies = {};
 
 self.onrtctransform = ({ transformer }) => {
-  const { name, side, codec, key } = transformer.options;
+  const { name, side, key } = transformer.options;
   const tally = (tallies[name] = {
     ...{ frames: 0, keys: 0, failed: 0, empty: 0, repeated: 0, late: 0, typeWrong: 0, lastFailure: '', micros: 0 },
-    ...{ ageMs: 0, largest: 0, codec, types: {} },
+    ...{ ageMs: 0, largest: 0, types: {} },
   });
-  const run = side === 'open' ? opener(codec, new Keys(key), tally) : sealer(codec, new Keys(key), tally);
+  const codecOf = () => codecs[name.split(' ').pop()];
+  const run = (side === 'open' ? opener : sealer)(codecOf, new Keys(key), tally);
   const frames = new TransformStream({
     async transform(frame, controller) {
       const began = performance.now();
@@ -23,14 +24,17 @@ self.onrtctransform = ({ transformer }) => {
       controller.enqueue(frame);
     },
   });
-  transformer.readable.pipeThrough(frames).pipeTo(transformer.writable).catch(() => {});
+  transformer.readable.pipeThrough(frames).pipeTo(transformer.writable).catch((error) => (tally.lastFailure = `ended: ${error}`));
   if (side === 'open') transformers[name] = transformer;
 };
 
 const transformers = {};
+/** What the answer named, by kind; said before media can flow. */
+const codecs = {};
 
 self.onmessage = async ({ data, ports }) => {
   if (data === 'tallies') return ports[0].postMessage(tallies);
+  if (data.codec) codecs[data.kind] = data.codec;
   if (data.askKeyFrame) {
     const asked = transformers[data.askKeyFrame]?.sendKeyFrameRequest();
     ports[0].postMessage(
@@ -42,10 +46,11 @@ self.onmessage = async ({ data, ports }) => {
   }
 };
 
-function opener(codec, keys, tally) {
+function opener(codecOf, keys, tally) {
   const seen = new Set();
   let newest = -1n;
   return async (frame) => {
+    const codec = codecOf();
     const wire = new Uint8Array(frame.data);
     if (wire.length === 0) return void tally.empty++;
     try {
@@ -77,12 +82,13 @@ function opener(codec, keys, tally) {
   };
 }
 
-function sealer(codec, keys, tally) {
+function sealer(codecOf, keys, tally) {
   const session = BigInt(crypto.getRandomValues(new Uint32Array(1))[0]);
-  const track = codec === 'opus' ? 1n : 0n;
-  const kid = (session << 24n) | (track << 16n) | 1n;
   let next = 0n;
   return async (frame) => {
+    const codec = codecOf();
+    const track = codec === 'opus' ? 1n : 0n;
+    const kid = (session << 24n) | (track << 16n) | 1n;
     const plain = new Uint8Array(frame.data);
     if (plain.length === 0) return void tally.empty++;
     const key = codec === 'opus' || frame.type === 'key';

@@ -171,7 +171,6 @@ const CHROMIUM_FLAGS = [
 /** A made-up camera without a question, sound without a gesture, and addresses of this machine in the open. */
 const FIREFOX_PREFS = {
   'media.peerconnection.ice.obfuscate_host_addresses': false,
-  'media.peerconnection.ice.loopback': true,
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
   'media.autoplay.default': 0,

@@ -2,6 +2,7 @@
 
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { built } from './places.js';
 import { LIMIT_MS, Program, eventually } from './programs.js';
 
@@ -21,12 +22,12 @@ export class Relay {
     const relay = new Relay();
     try {
       const [door, ops, media] = await Promise.all([freePort(), freePort(), freePort()]);
-      let address = `127.0.0.1:${media}`;
+      let address = `${machine}:${media}`;
       if (network) {
         relay.#network = new Program(built('examples/legs'));
-        relay.#network.say({ leg: 'network' });
+        relay.#network.say({ leg: 'network', bind: machine });
         const told = await relay.#network.event('address');
-        await relay.#network.ask({ to: address }, 'to');
+        await relay.#network.ask({ to: `127.0.0.1:${media}` }, 'to');
         await relay.weather(network);
         address = told.address;
       }
@@ -36,7 +37,7 @@ export class Relay {
       relay.door = `http://127.0.0.1:${door}`;
       relay.ops = `http://127.0.0.1:${ops}`;
       relay.#program = new Program(built('latchkey-relay'), [
-        ...['--bind', `127.0.0.1:${media}`, '--door', `127.0.0.1:${door}`, '--ops', `127.0.0.1:${ops}`],
+        ...['--bind', `0.0.0.0:${media}`, '--door', `127.0.0.1:${door}`, '--ops', `127.0.0.1:${ops}`],
         ...['--public-address', address, '--grant-key', `${KID}:${key}`, '--shards', '1'],
       ]);
       await eventually('the relay to be ready', () => relay.#isReady());
@@ -127,6 +128,12 @@ export function nativeLeg(leg, order) {
   program.say({ leg, ...order });
   return program;
 }
+
+/** This machine's address in its network: Firefox finds no way to loopback before a camera is allowed. */
+export const machine =
+  Object.values(networkInterfaces())
+    .flat()
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
 
 /** A port that was free a moment ago. */
 export function freePort() {
