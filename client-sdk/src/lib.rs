@@ -29,6 +29,7 @@ pub mod source;
 pub mod stats;
 pub mod story;
 pub mod transport;
+pub mod trust;
 pub mod vault;
 pub mod verify;
 pub mod viewer;

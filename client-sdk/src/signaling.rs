@@ -29,6 +29,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::reach::{host_of, network_reason};
+use crate::trust;
 
 /// A server that is not signed in to: what may be asked by anyone.
 #[derive(Clone, Debug)]
@@ -63,6 +64,11 @@ pub enum SignalingError {
     /// The address is not an `http://` or `https://` address.
     #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:9601")]
     BadAddress(String),
+    /// This machine cannot check certificates.
+    #[error(
+        "this machine cannot check the server's certificate ({0}): install its CA certificates, or name one with --ca"
+    )]
+    NoTls(String),
     /// Nobody answers.
     #[error("the server at {host} does not answer ({reason}): check the address and that it runs")]
     Unreachable {
@@ -130,6 +136,10 @@ impl Server {
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REPLY_LIMIT);
         if is_loopback(&url) {
             builder = builder.no_proxy();
+        }
+        if url.scheme() == "https" {
+            let tls = trust::tls().map_err(|error| SignalingError::NoTls(error.to_string()))?;
+            builder = builder.tls_backend_preconfigured(tls);
         }
         let http = builder.build().map_err(|error| SignalingError::BadReply(error.to_string()))?;
         Ok(Self { http, url })

@@ -1,5 +1,6 @@
 //! The event socket: connects, reads hints, and comes back by itself when it breaks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -11,9 +12,11 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{Connector, connect_async_tls_with_config};
 
 use crate::reach::{host_of, without_numbers};
 use crate::signaling::{Signaling, SignalingError};
+use crate::trust;
 
 /// What the event socket tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +65,12 @@ impl Signaling {
             Ok(request) => request,
             Err(error) => return error,
         };
-        let socket = match timeout(CONNECT_LIMIT, tokio_tungstenite::connect_async(request)).await {
+        let connector = match self.connector() {
+            Ok(connector) => connector,
+            Err(error) => return error,
+        };
+        let connect = connect_async_tls_with_config(request, None, false, Some(connector));
+        let socket = match timeout(CONNECT_LIMIT, connect).await {
             Ok(Ok((socket, _))) => socket,
             Ok(Err(error)) => return self.socket_error(&error).await,
             Err(_) => return self.lost("no reply in time"),
@@ -95,6 +103,15 @@ impl Signaling {
                 _ => {}
             }
         }
+    }
+
+    /// The WebSocket believes the same certificates as the requests do.
+    fn connector(&self) -> Result<Connector, SignalingError> {
+        if self.server().url().scheme() != "https" {
+            return Ok(Connector::Plain);
+        }
+        let tls = trust::tls().map_err(|error| SignalingError::NoTls(error.to_string()))?;
+        Ok(Connector::Rustls(Arc::new(tls)))
     }
 
     async fn socket_request(&self) -> Result<tungstenite::handshake::client::Request, SignalingError> {
