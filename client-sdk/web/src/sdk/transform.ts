@@ -6,20 +6,7 @@
  * the transform, without an error. What holds frames can be replaced at any time after that.
  */
 
-import type { Codec } from './sdp.ts';
-
-/** What the worker is told of the frames that an `rtctransform` event brings. */
-export type TransformOptions =
-  /** Nothing may pass: the codec is not agreed on yet. The worker does not even read. */
-  | { does: 'hold' }
-  /** Every frame is opened (receiver) or sealed (sender). */
-  | {
-      does: 'open' | 'seal';
-      /** The watch or camera they belong to. */
-      session: number;
-      /** The codec that was agreed on. */
-      codec: Codec;
-    };
+import type { TransformOptions } from './transform-options.ts';
 
 /** Lets no frame pass a new receiver or sender until {@link transformIn} says what becomes of them. */
 export function holdFrames(worker: Worker, side: RTCRtpReceiver | RTCRtpSender): void {
