@@ -53,6 +53,7 @@ export class Viewer extends Emitter<ViewerState> {
   #connection: Connection | undefined;
   #stopped = false;
   #firstFrameTold = false;
+  #began = performance.now();
 
   private constructor(link: WorkerLink) {
     super(newViewer());
@@ -94,6 +95,7 @@ export class Viewer extends Emitter<ViewerState> {
       );
       if (watch === undefined) return;
       this.#session = watch.session;
+      this.#began = performance.now();
       if (this.#stopped) {
         await this.#link.call('unwatch', { session: watch.session });
         return;
@@ -261,7 +263,9 @@ export class Viewer extends Emitter<ViewerState> {
       this.state.phase.is === 'live' || this.state.phase.is === 'again'
         ? { is: 'again', reason }
         : { is: 'connecting' };
-    this.become({ ...this.state, story, phase, fresh: null, reconnects: this.state.reconnects + 1 });
+    const since = performance.now() - this.#began;
+    const reconnects = this.state.reconnects + 1;
+    this.become({ ...this.state, story, since, phase, fresh: null, reconnects });
   }
 
   #tell(session: number, step: Step, reason: string | null): void {

@@ -56,6 +56,7 @@ function Live({ viewer, again }: { viewer: Viewer; again: () => void }) {
       <section class="card stack tight" aria-labelledby="story">
         <h2 id="story">{words.story}</h2>
         {state.note && <Notice>{sentence(state.note)}</Notice>}
+        {state.reconnects > 0 && <p class="soft small">{words.anew(state.reconnects)}</p>}
         <StorySteps story={state.story} />
       </section>
     </>
@@ -249,6 +250,8 @@ const words = {
   old: 'No',
   keys: 'Keys',
   epoch: (number: number, members: number) => `Epoch ${number}, ${members} devices`,
+  anew: (times: number) =>
+    `The connection was made anew ${times === 1 ? 'once' : `${times} times`} since this page was opened.`,
   nobody: 'Nobody has said so yet.',
   honest: 'Devices say so themselves. Who could watch is on the list of devices, always complete.',
 };
