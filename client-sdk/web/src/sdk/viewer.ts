@@ -4,7 +4,7 @@ import { askUntilDone } from './asking.ts';
 import * as door from './door.ts';
 import { DEPENDENCY_DESCRIPTOR, preferReceiving, switchExtensionsOn, unplayable } from './codecs.ts';
 import { Emitter } from './emitter.ts';
-import type { Step } from './generated/face.ts';
+import type { Event as WorkerEvent, Step } from './generated/face.ts';
 import { Failure } from './link.ts';
 import type { WorkerLink } from './link.ts';
 import { Backoff, Patience } from './patience.ts';
@@ -84,7 +84,7 @@ export class Viewer extends Emitter<ViewerState> {
       if (this.#session === undefined) return;
       this.become(viewerAfter(this.state, this.#session, event));
       if (event.event === 'stepDone' && event.step === 'firstFrame') this.#tellFirstFrame();
-      if (isOver(this.state.phase)) this.#waker.wake();
+      if (isOver(this.state.phase) || isKey(event, this.#session)) this.#waker.wake();
     });
     try {
       const watch = await askUntilDone(
@@ -303,6 +303,12 @@ export class Viewer extends Emitter<ViewerState> {
   #isDone(): boolean {
     return this.#stopped || isOver(this.state.phase);
   }
+}
+
+/** Whether a key has come, so that what did not open may open now. */
+function isKey(event: WorkerEvent, session: number): boolean {
+  const keys = event.event === 'newEpoch' || (event.event === 'stepDone' && event.step === 'keyKnown');
+  return keys && event.session === session;
 }
 
 function receiving(worker: Worker, peer: RTCPeerConnection, kind: 'audio' | 'video'): RTCRtpTransceiver {

@@ -13,6 +13,7 @@ import { sentence, useWatched } from '../watched.ts';
 /** Watches a camera as long as the page shows. */
 export function CameraPage({ household, id }: { household: Household; id: string }) {
   const [round, setRound] = useState(0);
+  useWatched(household);
   const camera = useMemo(() => household.camera(id), [household, id]);
   const [viewer, setViewer] = useState<Viewer>();
   useEffect(() => {
@@ -27,7 +28,7 @@ export function CameraPage({ household, id }: { household: Household; id: string
   }, [camera, round]);
   return (
     <>
-      <PageHead title={camera.name || words.unknown}>
+      <PageHead title={household.nameOf(id) || words.unknown}>
         <a class="button quiet" href="#/">
           <Icon name="back" />
           {words.all}
