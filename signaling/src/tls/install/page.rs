@@ -114,7 +114,7 @@ impl Page<'_> {
         html! {
             section aria-labelledby="install" {
                 h2 #install { "2. Install on this device" }
-                (self.system(Platform::Android, "Android", html! {
+                (self.system(Platform::Android, "Android", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "Open Settings and search for " b { "CA certificate" } " (mostly under Security & privacy, More security settings, Encryption & credentials, Install a certificate)." }
@@ -123,7 +123,7 @@ impl Page<'_> {
                     }
                     p.small { "Android then says that your network may be monitored. It says so of every authority that a person installs. Chrome uses it; Firefox for Android only after Settings, About Firefox, five taps on the logo, then Secret settings, Use third party CA certificates." }
                 }))
-                (self.system(Platform::Ios, "iPhone and iPad", html! {
+                (self.system(Platform::Ios, "iPhone and iPad", &html! {
                     p { a.button href="/latchkey-ca.mobileconfig" { "Download the profile" } }
                     ol {
                         li { "Open this page in Safari and allow the download." }
@@ -131,7 +131,7 @@ impl Page<'_> {
                         li { "Settings, General, About, " b { "Certificate Trust Settings" } ": switch on " b { (self.ca) } ". Without this step it does not count." }
                     }
                 }))
-                (self.system(Platform::Windows, "Windows", html! {
+                (self.system(Platform::Windows, "Windows", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "To compare, in a terminal: " code { "certutil -hashfile latchkey-ca.crt SHA256" } }
@@ -139,7 +139,7 @@ impl Page<'_> {
                         li { "Agree to the warning. Edge and Chrome use it at once, Firefox after a restart." }
                     }
                 }))
-                (self.system(Platform::MacOs, "macOS", html! {
+                (self.system(Platform::MacOs, "macOS", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "Open the file; Keychain Access adds it to your login keychain." }
@@ -147,7 +147,7 @@ impl Page<'_> {
                         li { "Under Trust, " b { "When using this certificate: Always Trust" } "." }
                     }
                 }))
-                (self.system(Platform::Linux, "Linux", html! {
+                (self.system(Platform::Linux, "Linux", &html! {
                     p { a.button href="/latchkey-ca.pem" { "Download the certificate" } }
                     ol {
                         li { "To compare: " code { "openssl x509 -in latchkey-ca.pem -noout -fingerprint -sha256" } }
@@ -168,7 +168,7 @@ impl Page<'_> {
         }
     }
 
-    fn system(&self, platform: Platform, name: &str, steps: Markup) -> Markup {
+    fn system(&self, platform: Platform, name: &str, steps: &Markup) -> Markup {
         html! {
             details open[self.platform == Some(platform)] {
                 summary { (name) }
