@@ -93,7 +93,15 @@ export function viewerAfter(state: ViewerState, session: number, event: WorkerEv
     case 'note':
       return { ...state, note: event.text };
     case 'ended':
-      return { ...state, phase: { is: 'ended', reason: event.reason }, picture: undefined };
+      // What was known of this moment is known no more.
+      return {
+        ...state,
+        phase: { is: 'ended', reason: event.reason },
+        picture: undefined,
+        figures: undefined,
+        fresh: null,
+        watchers: [],
+      };
     default:
       return state;
   }

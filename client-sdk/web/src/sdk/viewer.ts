@@ -53,6 +53,7 @@ export class Viewer extends Emitter<ViewerState> {
   #connection: Connection | undefined;
   #stopped = false;
   #firstFrameTold = false;
+  #knowsKey = false;
   #began = performance.now();
 
   private constructor(link: WorkerLink) {
@@ -83,6 +84,7 @@ export class Viewer extends Emitter<ViewerState> {
     const unlisten = this.#link.listen((event) => {
       if (this.#session === undefined) return;
       this.become(viewerAfter(this.state, this.#session, event));
+      if (isKey(event, this.#session)) this.#knowsKey = true;
       if (event.event === 'stepDone' && event.step === 'firstFrame') this.#tellFirstFrame();
       if (isOver(this.state.phase) || isKey(event, this.#session)) this.#waker.wake();
     });
@@ -121,7 +123,7 @@ export class Viewer extends Emitter<ViewerState> {
       blind = end.is === 'blind' ? blind + 1 : 0;
       if (end.is === 'over' || this.#isDone()) return;
       if (end.is === 'lost') this.#again(session, end.reason);
-      if (end.is === 'blind') this.#again(session, BLIND);
+      if (end.is === 'blind') this.#again(session, this.#knowsKey ? BLIND : NO_KEY);
       const pause = {
         lost: 0,
         none: backoff.next(Math.random()),
@@ -338,5 +340,6 @@ const STOPPED = 'It was stopped here.';
 const CLOSED = 'the connection to the relay ended';
 const NOT_SENDING = 'the camera is not sending now';
 const BLIND = 'nothing that comes opens with this camera’s keys; it is tried again less and less often';
+const NO_KEY = 'this device has no key of the camera yet; the connection rests until one comes';
 const NO_TRANSFORM =
   'This browser cannot open end-to-end-encrypted video (it lacks RTCRtpScriptTransform). Use Chromium 141, Firefox 117, Safari 15.4, or a newer one.';
