@@ -34,32 +34,57 @@ export function Saids(props: { household: Household; alarms: readonly Said[]; no
     <>
       <div role="alert" class="stack tight">
         {alarms.map((alarm) => (
-          <One key={alarm.id} said={alarm} alarm onGone={() => household.dismiss('alarms', alarm.id)} />
+          <Alarm key={alarm.id} alarm={alarm} onGone={() => household.dismiss('alarms', alarm.id)} />
         ))}
       </div>
-      <div role="status" class="stack tight">
-        {notices.map((notice) => (
-          <One key={notice.id} said={notice} onGone={() => household.dismiss('notices', notice.id)} />
-        ))}
-      </div>
+      <div role="status">{notices.length > 0 && <News household={household} notices={notices} />}</div>
     </>
   );
 }
 
-function One({ said, alarm = false, onGone }: { said: Said; alarm?: boolean; onGone: () => void }) {
+function Alarm({ alarm, onGone }: { alarm: Said; onGone: () => void }) {
   return (
-    <div class={`notice ${alarm ? 'alarm' : ''}`} data-code={said.code}>
-      <Icon name={alarm ? 'alarm' : 'house'} />
+    <div class="notice alarm" data-code={alarm.code}>
+      <Icon name="alarm" />
       <div>
-        {alarm && <strong>{words.alarm} </strong>}
-        {sentence(said.text)}{' '}
-        <span class="soft small">
-          {clock(said.at)}
-          {said.times > 1 && `, ${said.times} times`}
-        </span>
+        <strong>{words.alarm} </strong>
+        <Sentence said={alarm} />
       </div>
-      <IconButton icon="check" label={alarm ? words.goneAlarm : words.gone} onPress={onGone} />
+      <IconButton icon="check" label={words.readAlarm} onPress={onGone} />
     </div>
+  );
+}
+
+/** Everything that changed in the household, newest first, read with one press. */
+function News({ household, notices }: { household: Household; notices: readonly Said[] }) {
+  const read = (): void => {
+    for (const { id } of notices) household.dismiss('notices', id);
+  };
+  return (
+    <div class="notice">
+      <Icon name="house" />
+      <ul class="stack tight">
+        {notices.slice(0, MOST_NEWS).map((notice) => (
+          <li key={notice.id} data-code={notice.code}>
+            <Sentence said={notice} />
+          </li>
+        ))}
+        {notices.length > MOST_NEWS && <li class="soft small">{words.more(notices.length - MOST_NEWS)}</li>}
+      </ul>
+      <IconButton icon="check" label={words.read} onPress={read} />
+    </div>
+  );
+}
+
+function Sentence({ said }: { said: Said }) {
+  return (
+    <>
+      {sentence(said.text)}{' '}
+      <span class="soft small">
+        {clock(said.at)}
+        {said.times > 1 && `, ${said.times} times`}
+      </span>
+    </>
   );
 }
 
@@ -73,8 +98,12 @@ export function day(at: number): string {
   return new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 }
 
+/** Notices shown at once. */
+const MOST_NEWS = 3;
+
 const words = {
   alarm: 'Alarm.',
-  goneAlarm: 'I have read this alarm',
-  gone: 'I have read this',
+  readAlarm: 'I have read this alarm',
+  read: 'I have read this',
+  more: (count: number) => `and ${count} more before that.`,
 };
