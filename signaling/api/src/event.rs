@@ -6,6 +6,22 @@ use utoipa::ToSchema;
 use crate::group::Rejoin;
 use crate::id::{DeviceId, GroupId};
 
+/// The subprotocol (RFC 6455 section 1.9) of a socket that a page opens: there the server says [`Event::Alive`] with each
+/// ping, which a page does not see.
+pub const SOCKET_PROTOCOL: &str = "latchkey.events.v1";
+
+/// Returns the subprotocol by which a page, which may set no header, brings its token beside [`SOCKET_PROTOCOL`].
+pub fn token_protocol(token: &str) -> String {
+    format!("{TOKEN_PROTOCOL}{token}")
+}
+
+/// Returns the token among the subprotocols that a handshake offers, separated by commas.
+pub fn token_of(protocols: &str) -> Option<&str> {
+    protocols.split(',').find_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL))
+}
+
+const TOKEN_PROTOCOL: &str = "latchkey.token.";
+
 /// One JSON text message of the event socket.
 ///
 /// An event is a hint: the truth is what the routes answer. After every connect the client reads once
@@ -48,6 +64,8 @@ pub enum Event {
     /// The signed list no longer has this device, or its rights changed: the socket closes and every
     /// token of the device is void. A device that is still listed signs in again.
     Removed,
+    /// The server is there: said with each ping to pages only.
+    Alive,
     /// An event of a later version.
     #[serde(other)]
     Unknown,
@@ -76,10 +94,18 @@ mod tests {
                 ),
             ),
             (Event::Removed, r#"{"type":"removed"}"#.to_owned()),
+            (Event::Alive, r#"{"type":"alive"}"#.to_owned()),
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), json);
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
         }
         assert_eq!(serde_json::from_str::<Event>(r#"{"type":"ring","x":1}"#).unwrap(), Event::Unknown);
+    }
+
+    #[test]
+    fn a_page_brings_its_token_beside_the_protocol() {
+        let offered = format!("{SOCKET_PROTOCOL}, {}", token_protocol("ab-c_9"));
+        assert_eq!(token_of(&offered), Some("ab-c_9"));
+        assert_eq!(token_of(SOCKET_PROTOCOL), None);
     }
 }
