@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use web_time::Instant;
 
 /// Returns the wall clock.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that asks it")]
 pub fn now() -> SystemTime {
     #[cfg(not(target_arch = "wasm32"))]
-    return web_time::SystemTime::now();
+    return SystemTime::now();
     #[cfg(target_arch = "wasm32")]
     return web_time::web::SystemTimeExt::to_std(web_time::SystemTime::now());
 }
@@ -28,6 +29,7 @@ pub(crate) fn unix_millis() -> u64 {
 pub(crate) struct Elapsed;
 
 /// Waits for so long.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that waits")]
 pub(crate) async fn sleep(pause: Duration) {
     #[cfg(not(target_arch = "wasm32"))]
     tokio::time::sleep(pause).await;

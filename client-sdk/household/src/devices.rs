@@ -12,8 +12,8 @@ use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::label::{LabelError, seal_label};
 
-use crate::home::{Home, HomeError};
 use crate::clock::unix_seconds;
+use crate::home::{Home, HomeError};
 use crate::signaling::{Signaling, SignalingError};
 
 /// A list that was signed and that the server took.

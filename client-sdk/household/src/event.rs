@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::id::DeviceId;
 use serde::Serialize;
 use tokio::sync::broadcast;
+use web_time::Instant;
 
 use crate::alarm::Alarm;
 use crate::clock;

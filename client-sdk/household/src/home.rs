@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::clock::unix_seconds;
 use crate::names::Names;
 use crate::notice::{self, Notice};
-use crate::clock::unix_seconds;
 use crate::signaling::{Server, Signaling, SignalingError};
 use crate::vault::{Vault, VaultError};
 
@@ -111,7 +111,15 @@ impl Home {
         vault.put(LABEL_KEY, Zeroizing::new(label_key.to_bytes().to_vec()));
         vault.save()?;
         let chain = ListChain::new(&root_public)?;
-        Ok(Self { vault, identity: Arc::new(identity), server, chain, label_key, news: Vec::new(), followed: Followed::default() })
+        Ok(Self {
+            vault,
+            identity: Arc::new(identity),
+            server,
+            chain,
+            label_key,
+            news: Vec::new(),
+            followed: Followed::default(),
+        })
     }
 
     /// The device whose records a vault holds.
@@ -137,8 +145,15 @@ impl Home {
             }
         }
         let label_key = LabelKey::from_bytes(label_key);
-        let mut home =
-            Self { vault, identity: Arc::new(identity), server, chain, label_key, news: Vec::new(), followed: Followed::default() };
+        let mut home = Self {
+            vault,
+            identity: Arc::new(identity),
+            server,
+            chain,
+            label_key,
+            news: Vec::new(),
+            followed: Followed::default(),
+        };
         home.news = home.recent_recoveries(unix_seconds());
         Ok(home)
     }

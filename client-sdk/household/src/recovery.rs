@@ -4,17 +4,19 @@
 //! device takes it, because the root signed it, and tells it for seven days. The words also bring back the key of the
 //! names.
 
+use std::sync::Arc;
+
 use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
 use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::identity::{DeviceIdentity, HouseholdRoot, IdentityError};
 use latchkey_e2ee::label::{LabelError, LabelKey, seal_label};
 
+use crate::clock::unix_seconds;
 use crate::home::{Beginnings, Home, HomeError};
 use crate::key_packages;
-use crate::clock::unix_seconds;
 use crate::signaling::{RootSession, Server, SignalingError};
-use crate::vault::{Tentative, Vault};
+use crate::vault::Vault;
 
 /// What a recovery came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,20 +75,21 @@ pub async fn recover(
     words: &str,
     recovery: Recovery<'_>,
 ) -> Result<(Home, Recovered), RecoverError> {
-    let tentative = Tentative::new(&vault);
-    let root = HouseholdRoot::from_phrase(words).map_err(RecoverError::Words)?;
-    let server = Server::new(recovery.server)?.once_stored(vault.ledger());
-    let recovered = enlist(vault, server, &root, recovery).await?;
-    tentative.keep();
-    Ok(recovered)
+    let rest = Arc::clone(vault.rest());
+    let recovered = enlist(vault, words, recovery).await;
+    if recovered.is_err() {
+        rest.discard();
+    }
+    recovered
 }
 
 async fn enlist(
     vault: Vault,
-    server: Server,
-    root: &HouseholdRoot,
+    words: &str,
     recovery: Recovery<'_>,
 ) -> Result<(Home, Recovered), RecoverError> {
+    let root = &HouseholdRoot::from_phrase(words).map_err(RecoverError::Words)?;
+    let server = Server::new(recovery.server)?.once_stored(vault.ledger());
     let session = RootSession::sign_in(server.clone(), root).await?;
     let identity = DeviceIdentity::generate().map_err(HomeError::from)?;
     let label_key = LabelKey::of_root(root);

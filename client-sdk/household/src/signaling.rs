@@ -99,7 +99,9 @@ pub enum SignalingError {
         called: String,
     },
     /// What this device has to remember could not be stored, so nothing was said.
-    #[error("nothing was sent, because what this device keeps could not be stored ({0}): make room for it and try again")]
+    #[error(
+        "nothing was sent, because what this device keeps could not be stored ({0}): make room for it and try again"
+    )]
     NotStored(String),
     /// The reply is not what this version understands.
     #[error("the server's reply is not understood ({0}): is it a Latchkey server of this version?")]

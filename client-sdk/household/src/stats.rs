@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use web_time::Instant;
 use serde::Serialize;
+use web_time::Instant;
 
 /// What a viewer has received and opened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
 use serde::Serialize;
+use web_time::Instant;
 
 /// The steps between a command and a picture, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

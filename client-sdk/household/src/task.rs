@@ -26,6 +26,7 @@ mod native {
     pub struct Task(JoinHandle<()>);
 
     /// Begins work beside.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that spawns")]
     pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Task {
         Task(tokio::spawn(work))
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::id::DeviceId;
+use web_time::Instant;
 
 use crate::event::{Event, Watcher};
 use crate::home::Home;

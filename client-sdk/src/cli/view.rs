@@ -3,13 +3,14 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
+use latchkey_household::event::Event;
+use latchkey_household::story::Step;
+
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show, nothing};
 use crate::cli::{ViewArgs, stop_after, told_to_stop};
-use crate::event::Event;
 use crate::sink::Target;
-use crate::story::Step;
 use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: ViewArgs) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ pub(super) fn is_plain(file: &[u8]) -> bool {
 }
 
 /// Reads a plain file. Fails with what is wrong with it.
-pub(super) fn decode_plain(file: &[u8]) -> Result<Records, &'static str> {
+pub(super) fn decode(file: &[u8]) -> Result<Records, &'static str> {
     let body = file.strip_prefix(PLAIN_MAGIC).ok_or("it is not a vault of this version")?;
     let (body, digest) = body.split_last_chunk::<32>().ok_or("it is cut off")?;
     let whole = &file[..file.len() - 32];

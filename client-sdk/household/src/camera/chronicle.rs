@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::camera::access_log::AccessLog;
 use crate::camera::counters::{EpochEnded, SharedCounters};
+use crate::clock::{unix_millis, unix_seconds};
 use crate::event::Event;
 use crate::follower::{records_record, stored_records};
 use crate::home::Home;
-use crate::clock::{unix_millis, unix_seconds};
 use crate::watchers::Watchers;
 
 /// The camera's records, and what is still to be told.

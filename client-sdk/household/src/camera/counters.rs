@@ -8,24 +8,24 @@ use tokio::sync::mpsc;
 
 /// An epoch in which the last frame was sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EpochEnded {
+pub(crate) struct EpochEnded {
     /// The epoch.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The last counter of each key id of this run that sealed a frame in it.
-    pub last: Vec<(Kid, u64)>,
+    pub(crate) last: Vec<(Kid, u64)>,
 }
 
 /// The keeper's side: what the media task seals with, and which epochs are over there.
-pub struct Sealing {
+pub(super) struct Sealing {
     /// The counters as they are.
-    pub counters: Arc<SharedCounters>,
+    pub(super) counters: Arc<SharedCounters>,
     /// Each epoch that is over, as soon as nothing is sealed in it any more.
-    pub ended: mpsc::UnboundedReceiver<EpochEnded>,
+    pub(super) ended: mpsc::UnboundedReceiver<EpochEnded>,
 }
 
 /// What the camera's frames are sealed with at the moment. Shared between the tasks of one camera.
 #[derive(Debug, Default)]
-pub struct SharedCounters {
+pub(crate) struct SharedCounters {
     now: Mutex<Now>,
 }
 
@@ -37,17 +37,17 @@ struct Now {
 
 impl SharedCounters {
     /// Returns the next counter of each key id of this run that has sealed a frame in the present epoch.
-    pub fn now(&self) -> Vec<(Kid, u64)> {
+    pub(crate) fn now(&self) -> Vec<(Kid, u64)> {
         self.lock(|now| now.next.clone())
     }
 
     /// Returns the epoch that the next frame is sealed in; nothing before the first keys came.
-    pub fn epoch(&self) -> Option<u64> {
+    pub(crate) fn epoch(&self) -> Option<u64> {
         self.lock(|now| now.epoch.map(|(_, epoch)| epoch))
     }
 
     /// A new epoch begins; returns what is over, where that is an epoch of the same group.
-    pub fn begin(&self, group: GroupId, epoch: u64) -> Option<EpochEnded> {
+    pub(crate) fn begin(&self, group: GroupId, epoch: u64) -> Option<EpochEnded> {
         self.lock(|now| {
             if now.epoch == Some((group, epoch)) {
                 return None;
@@ -59,7 +59,7 @@ impl SharedCounters {
     }
 
     /// A frame was sealed.
-    pub fn sealed(&self, kid: Kid, ctr: u64) {
+    pub(crate) fn sealed(&self, kid: Kid, ctr: u64) {
         self.lock(|now| match now.next.iter_mut().find(|(known, _)| *known == kid) {
             Some((_, next)) => *next = ctr + 1,
             None => now.next.push((kid, ctr + 1)),

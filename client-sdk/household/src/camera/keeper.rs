@@ -25,10 +25,10 @@ use crate::camera::counters::{EpochEnded, Sealing};
 use crate::camera::group_clock::GroupClock;
 use crate::camera::hold::Hold;
 use crate::camera::rejoins::Rejoins;
+use crate::clock::{self, sleep_until, unix_seconds};
 use crate::event::{Event, Teller};
 use crate::follower::{self, FollowError, Followed};
 use crate::home::{Home, HomeError, SharedHome};
-use crate::clock::{self, sleep_until, unix_seconds};
 use crate::signaling::{SignalUpdate, Signaling};
 use crate::story::Step;
 
@@ -144,8 +144,7 @@ impl Keeper {
         let mut events = self.signaling.events();
         loop {
             let due = self.chronicle.next_due().unwrap_or_else(|| Instant::now() + ROUTINE);
-            let silence =
-                self.chronicle.next_silence().unwrap_or_else(|| Instant::now() + ROUTINE);
+            let silence = self.chronicle.next_silence().unwrap_or_else(|| Instant::now() + ROUTINE);
             let wake = tokio::select! {
                 update = events.next() => Wake::Server(update?),
                 () = sleep_until(self.look_again) => Wake::Look,

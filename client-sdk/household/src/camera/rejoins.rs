@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::device_list::{ListChain, Right};
 use latchkey_api::group::Rejoin;
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_e2ee::group::ClaimedPackage;
 use latchkey_e2ee::identity::signed_rejoin;
+use web_time::Instant;
 
 use crate::clock::unix_seconds;
 

@@ -43,7 +43,7 @@ pub struct SignedSealer {
 }
 
 impl SignedSealer {
-    pub fn new(
+    pub(super) fn new(
         signer: CheckpointSigner,
         counters: Arc<SharedCounters>,
         ended: mpsc::UnboundedSender<EpochEnded>,

@@ -147,7 +147,8 @@ async fn record_of(
             if home.is_read_only() {
                 // The process that holds this device follows the group, and keeps what it reads.
                 let kept = home.vault().look().ok();
-                let record = kept.and_then(|records| RecordChain::from_bytes(records.get(&records_record(camera))?));
+                let record =
+                    kept.and_then(|records| RecordChain::from_bytes(records.get(&records_record(camera))?));
                 newest(record.as_ref(), version)
             } else if home.is_followed(camera) {
                 own = None;
@@ -157,7 +158,8 @@ async fn record_of(
                     Some(follower) => follower,
                     None => own.insert(Follower::new(&home, camera).map_err(|error| error.to_string())?),
                 };
-                let found = follower.catch_up(&mut home, signaling).await.map_err(|error| error.to_string())?;
+                let found =
+                    follower.catch_up(&mut home, signaling).await.map_err(|error| error.to_string())?;
                 alarms.extend(found.into_iter().filter_map(|found| match found {
                     Followed::Alarm(alarm) => Some(alarm),
                     _ => None,

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::enrol::{
     Digits, Kind, Membership, NewDevice, NewDeviceError, NewDeviceStage, NumberError, Offer, OfferError,
     Outcome, PairingNumber,
 };
 use latchkey_e2ee::identity::DeviceIdentity;
-use crate::clock::{Instant, sleep};
 
-use crate::home::{Beginnings, Home, HomeError};
 use crate::enrol::clock::{Clock, WallClock, machine_clock};
 use crate::enrol::post::{POLL_INTERVAL, Post};
+use crate::home::{Beginnings, Home, HomeError};
 use crate::key_packages;
 use crate::signaling::{Server, SignalingError};
 use crate::vault::{Tentative, Vault};
@@ -107,7 +107,10 @@ impl Arrival {
     }
 
     /// Begins with a number to be shown; `vault` as in [`Arrival::by_code`].
-    pub async fn by_number(vault: Vault, config: ArrivalConfig) -> Result<(Self, PairingNumber), ArrivalError> {
+    pub async fn by_number(
+        vault: Vault,
+        config: ArrivalConfig,
+    ) -> Result<(Self, PairingNumber), ArrivalError> {
         let (tentative, server, identity) = Self::begin(&vault, &config)?;
         let clock = Clock::start(config.clock);
         let mut number = PairingNumber::draw()?;

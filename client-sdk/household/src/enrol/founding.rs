@@ -4,9 +4,9 @@ use latchkey_api::device_list::{DeviceList, Role};
 use latchkey_e2ee::identity::{DeviceIdentity, HouseholdRoot, Phrase};
 use latchkey_e2ee::label::{LabelError, LabelKey, seal_label};
 
+use crate::clock::unix_seconds;
 use crate::home::{Beginnings, Home, HomeError};
 use crate::key_packages;
-use crate::clock::unix_seconds;
 use crate::signaling::Server;
 use crate::vault::{Tentative, Vault};
 

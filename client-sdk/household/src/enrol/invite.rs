@@ -11,20 +11,20 @@
 
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep};
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::enrol::{Terms, TermsError};
 use latchkey_e2ee::identity::DevicePublic;
 use latchkey_e2ee::label::LabelError;
 use sha2::{Digest, Sha256};
-use crate::clock::{Instant, sleep};
 
+use crate::clock::unix_seconds;
 use crate::devices::DevicesError;
-use crate::home::{Home, HomeError, SharedHome};
 use crate::enrol::code::InviteCode;
 use crate::enrol::enlist::{Invited, enlist};
 use crate::enrol::sealed::SmallKey;
-use crate::clock::unix_seconds;
+use crate::home::{Home, HomeError, SharedHome};
 use crate::signaling::{Server, SignalingError};
 
 /// An invite that waits for a device. Good once, for ten minutes.
@@ -123,7 +123,12 @@ impl Invitation {
         self.admit(&mut *home.lock().await, &mail, &public).await
     }
 
-    async fn admit(&self, home: &mut Home, mail: &[u8], public: &DevicePublic) -> Result<Invited, InviteError> {
+    async fn admit(
+        &self,
+        home: &mut Home,
+        mail: &[u8],
+        public: &DevicePublic,
+    ) -> Result<Invited, InviteError> {
         let invited = enlist(home, public, &self.terms).await?;
         let answer = SmallKey::derive(self.code.secret.as_slice(), ANSWER);
         let sealed = answer.seal(&Sha256::digest(mail), home.label_key().to_bytes().as_slice());

@@ -1,20 +1,21 @@
 //! The new device's side of an invite: show its keys, wait for the answer, verify the whole chain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep};
 use latchkey_api::encoding::to_text;
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::label::LabelKey;
 use sha2::{Digest, Sha256};
-use crate::clock::{Instant, sleep};
 
-use crate::home::{Beginnings, Home, HomeError};
 use crate::enrol::code::InviteCode;
 use crate::enrol::invite::{ANSWER, FROM_ADMIN, FROM_DEVICE, request};
 use crate::enrol::sealed::SmallKey;
+use crate::home::{Beginnings, Home, HomeError};
 use crate::key_packages;
 use crate::signaling::{Server, SignalingError};
-use crate::vault::{Tentative, Vault};
+use crate::vault::Vault;
 
 /// Why the device did not join.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,12 +46,14 @@ impl From<SignalingError> for JoinError {
 /// Joins the household of `code` with new keys kept in `vault`; waits at most `patience` for the admin.
 ///
 /// Returns when the whole chain of lists is verified against the root key in the code and has this
-/// device in it. On failure, or dropped before, nothing is left of the vault.
+/// device in it. On failure nothing is left of the vault; dropped before, what was answered already is.
 pub async fn join(vault: Vault, code: &InviteCode, patience: Duration) -> Result<Home, JoinError> {
-    let tentative = Tentative::new(&vault);
-    let home = ask(vault, code, patience).await?;
-    tentative.keep();
-    Ok(home)
+    let rest = Arc::clone(vault.rest());
+    let joined = ask(vault, code, patience).await;
+    if joined.is_err() {
+        rest.discard();
+    }
+    joined
 }
 
 async fn ask(vault: Vault, code: &InviteCode, patience: Duration) -> Result<Home, JoinError> {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep};
 use latchkey_e2ee::enrol::{
     Admin, AdminError, AdminStage, Digits, Household, Kind, Offer, PairingNumber, Terms, Typed,
 };
-use crate::clock::{Instant, sleep};
 
 use crate::devices::DevicesError;
-use crate::home::{Home, HomeError};
 use crate::enrol::clock::{Clock, WallClock, machine_clock};
 use crate::enrol::enlist::{Invited, check_admin, enlist};
 use crate::enrol::post::{POLL_INTERVAL, Post};
+use crate::home::{Home, HomeError};
 use crate::reach::host_of;
 use crate::signaling::{Server, SignalingError};
 
@@ -74,12 +74,7 @@ impl LetIn {
     }
 
     /// As [`LetIn::by_code`], with another wall clock.
-    pub fn by_code_at(
-        home: &Home,
-        offer: &Offer,
-        terms: Terms,
-        wall: WallClock,
-    ) -> Result<Self, LetInError> {
+    pub fn by_code_at(home: &Home, offer: &Offer, terms: Terms, wall: WallClock) -> Result<Self, LetInError> {
         check_admin(home)?;
         let clock = Clock::start(wall);
         let machine = Admin::scan(offer, terms, clock.now())?;

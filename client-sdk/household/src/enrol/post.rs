@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use latchkey_api::encoding::to_text;
 use crate::clock::{Instant, sleep};
+use latchkey_api::encoding::to_text;
 
 use crate::signaling::{Server, SignalingError};
 

@@ -49,7 +49,12 @@ impl SmallKey {
         let (body, tag) = body.split_last_chunk::<TAG_LEN>().ok_or(DoesNotOpen)?;
         let mut content = Zeroizing::new(body.to_vec());
         self.0
-            .decrypt_inout_detached(&Nonce::from(*nonce), place, content.as_mut_slice().into(), &Tag::from(*tag))
+            .decrypt_inout_detached(
+                &Nonce::from(*nonce),
+                place,
+                content.as_mut_slice().into(),
+                &Tag::from(*tag),
+            )
             .map_err(|_| DoesNotOpen)?;
         Ok(content)
     }
@@ -87,6 +92,9 @@ mod tests {
     }
 
     fn hex(text: &str) -> Vec<u8> {
-        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::device_list::DeviceList;
 use latchkey_e2ee::group::EpochChange;
+use web_time::Instant;
 
 /// The record of a new epoch, which the camera sends at once.
 #[derive(Debug, Default)]

@@ -9,10 +9,10 @@ use latchkey_api::id::GroupId;
 use web_time::Instant;
 use zeroize::Zeroizing;
 
+use crate::clock::{self, unix_seconds};
 use crate::follower::{FollowError, Followed, Follower};
 use crate::home::Home;
 use crate::key_packages;
-use crate::clock::{self, unix_seconds};
 use crate::signaling::Signaling;
 
 /// Since when this device stands outside, and what it asked last.

@@ -7,9 +7,9 @@ use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::Member;
 use latchkey_e2ee::record::{EpochRecord, RecordChain};
 
+use crate::clock::unix_seconds;
 use crate::follower::Follower;
 use crate::home::Home;
-use crate::clock::unix_seconds;
 use crate::verify::{Report, Verdict};
 
 /// Checks every group this device is in.

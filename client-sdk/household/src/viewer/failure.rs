@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_e2ee::open::OpenError;
+use web_time::Instant;
 
 /// Why one frame is not handed on.
 pub enum Failure {

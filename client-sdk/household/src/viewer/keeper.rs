@@ -176,7 +176,7 @@ impl Keeper {
         }
         let said =
             shut_out.then(|| "the server says that this device was removed from the household".to_owned());
-self.removed(&home).or(said)
+        self.removed(&home).or(said)
     }
 
     async fn react(&mut self, home: &mut Home, wake: Wake) -> Result<(), FollowError> {
@@ -309,8 +309,7 @@ self.removed(&home).or(said)
     }
 
     fn give_camera_key(&mut self, home: &Home) {
-        let key =
-            home.list().ok().and_then(|list| list.device(self.camera)).map(|entry| entry.mls_public);
+        let key = home.list().ok().and_then(|list| list.device(self.camera)).map(|entry| entry.mls_public);
         if let Some(key) = key.filter(|key| self.camera_key != Some(*key)) {
             self.camera_key = Some(key);
             self.send(News::CameraKey(key));

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::checks::{self, Check};
 use latchkey_e2ee::freshness::{Arrival, Freshness};
 use latchkey_e2ee::kid::Kid;
 use latchkey_e2ee::open::Opened;
 use latchkey_wire::codec::MediaKind;
+use web_time::Instant;
 
 use crate::alarm::Alarm;
 
@@ -40,6 +40,7 @@ pub enum Judged {
 }
 
 impl Live {
+    /// Nothing is known of the camera yet.
     pub fn new(began: Instant) -> Self {
         Self {
             began,
@@ -54,13 +55,7 @@ impl Live {
     }
 
     /// The camera answered. `asked` and `answered` are this device's moments, the rest is the camera's word.
-    pub fn answered(
-        &mut self,
-        asked: Instant,
-        answered: Instant,
-        camera_ms: u64,
-        next: Vec<(Kid, u64)>,
-    ) {
+    pub fn answered(&mut self, asked: Instant, answered: Instant, camera_ms: u64, next: Vec<(Kid, u64)>) {
         let since = |moment: Instant| moment.saturating_duration_since(self.began);
         let answer = Freshness::new(since(asked), since(answered), camera_ms, next);
         let at = since(answered);
@@ -86,12 +81,7 @@ impl Live {
     }
 
     /// Judges a frame that came at `now`; returns the alarm that is due, too.
-    pub fn judge(
-        &mut self,
-        kind: MediaKind,
-        opened: &Opened,
-        now: Instant,
-    ) -> (Judged, Option<Alarm>) {
+    pub fn judge(&mut self, kind: MediaKind, opened: &Opened, now: Instant) -> (Judged, Option<Alarm>) {
         let (Some(answer), Some((_, clock))) = (&self.answer, &self.clock) else {
             return (Judged::NotLive, None);
         };

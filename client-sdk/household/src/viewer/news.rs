@@ -1,8 +1,8 @@
 //! What the keeper of a viewer's group tells the task that opens the frames.
 
-use web_time::Instant;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::kid::Kid;
+use web_time::Instant;
 
 /// One piece of news, in the order in which it became known.
 pub enum News {

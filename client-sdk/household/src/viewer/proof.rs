@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
 use latchkey_api::checks::{self, Check};
 use latchkey_api::id::GroupId;
 use latchkey_e2ee::checkpoint::{BlockError, CheckpointVerifier, Verdicts};
 use latchkey_e2ee::open::{FrameOpener, Opened};
+use web_time::Instant;
 
 use crate::alarm::Alarm;
 use crate::stats::Authenticity;
@@ -33,6 +33,7 @@ struct Untold {
 }
 
 impl Proof {
+    /// Nothing is known of the camera yet.
     pub fn new(began: Instant) -> Self {
         Self {
             began,

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use web_time::Instant;
 use bytes::Bytes;
 use latchkey_wire::codec::Codec;
+use web_time::Instant;
 
 /// A frame that waits for its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingFrame {
+    /// How it is encoded.
     pub codec: Codec,
+    /// As it came.
     pub wire: Bytes,
+    /// RTP timestamp, counted on.
     pub timestamp: u64,
 }
 
@@ -51,6 +54,7 @@ impl Waiting {
         self.frames.drain(..).map(|(_, frame)| frame).collect()
     }
 
+    /// Returns whether none waits.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }

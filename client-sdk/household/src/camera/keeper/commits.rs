@@ -8,8 +8,8 @@ use latchkey_e2ee::group::{ClaimedPackage, CommitTime, EpochChange, PendingCommi
 use crate::alarm::{Alarm, name_of};
 use crate::camera::keeper::{Keeper, SenderKeys};
 use crate::event::Event;
-use crate::home::Home;
 use crate::follower::FollowError;
+use crate::home::Home;
 use crate::story::Step;
 
 impl Keeper {
@@ -76,7 +76,11 @@ impl Keeper {
         posted
     }
 
-    pub(super) async fn post_and_take(&mut self, home: &mut Home, pending: &PendingCommit) -> Result<(), FollowError> {
+    pub(super) async fn post_and_take(
+        &mut self,
+        home: &mut Home,
+        pending: &PendingCommit,
+    ) -> Result<(), FollowError> {
         let group = self.group.group_id();
         match self.signaling.post_commit(group, &pending.to_post()).await {
             Ok(seq) => {

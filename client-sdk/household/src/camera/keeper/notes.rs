@@ -10,8 +10,8 @@ use web_time::Instant;
 use crate::alarm::{Alarm, name_of};
 use crate::camera::keeper::{Keeper, LONGEST_PAUSE};
 use crate::event::Event;
-use crate::home::Home;
 use crate::follower::{self, FollowError};
+use crate::home::Home;
 
 impl Keeper {
     /// Tells the group what it has to know: the record of the present epoch, and answers to questions.
@@ -102,7 +102,12 @@ impl Keeper {
     }
 
     /// Takes what a member tells. Returns whether there are new lists.
-    pub(super) async fn take_note(&mut self, home: &mut Home, from: DeviceId, note: Note) -> Result<bool, FollowError> {
+    pub(super) async fn take_note(
+        &mut self,
+        home: &mut Home,
+        from: DeviceId,
+        note: Note,
+    ) -> Result<bool, FollowError> {
         let (mut lists, mut watchers) = (false, false);
         match note {
             Note::Question(question) => {

@@ -42,7 +42,7 @@ impl Asking {
 impl Keeper {
     pub(super) fn take_answer(&mut self, home: &Home, answer: Answer, answered: Instant) {
         let Some(open) = self.asking.open.take_if(|open| open.nonce == answer.nonce) else { return };
-                let mut news = false;
+        let mut news = false;
         for device in answer.watching.iter().filter(|device| **device != self.me) {
             news |= self.watchers.came(*device, answered);
         }
