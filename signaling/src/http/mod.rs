@@ -12,6 +12,7 @@ mod key_packages;
 mod mailboxes;
 mod observe;
 pub(crate) mod openapi;
+mod probes;
 mod sessions;
 
 use axum::Router;
@@ -41,6 +42,8 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
         .route("/v1/cameras", get(sessions::cameras))
         .route("/v1/events", get(events::connect))
         .route("/v1/mailboxes/{id}", get(mailboxes::read).post(mailboxes::write))
+        .route("/v1/probes", post(probes::open))
+        .route("/v1/probes/socket", get(probes::socket))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/livez", get(live))
         .layer(DefaultBodyLimit::max(MAX_BODY));

@@ -1,0 +1,16 @@
+//! The JavaScript that loads the module, and its TypeScript declarations.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// Writes `latchkey_wasm.js`, `latchkey_wasm.d.ts` and `latchkey_wasm_bg.wasm` into `out`.
+///
+/// Fails when the module was made by another wasm-bindgen than this program, or `out` cannot be written.
+pub(crate) fn make(wasm: &Path, out: &Path) -> Result<()> {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(wasm).web(true)?.typescript(true).remove_name_section(true);
+    bindgen.remove_producers_section(true).omit_default_module_path(true);
+    bindgen.generate(out).context("the JavaScript of latchkey-wasm could not be made")
+}
