@@ -6,7 +6,6 @@ use std::time::{Instant, SystemTime};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use latchkey_api::event::token_of;
 use latchkey_api::problem::ProblemCode;
 use latchkey_signaling_core::signaling::{Bearer, Caller};
 
@@ -60,7 +59,7 @@ impl FromRequestParts<App> for DeviceOrRoot {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let token = bearer(&parts.headers).or_else(|| socket_token(&parts.headers)).ok_or_else(|| {
+        let token = bearer(&parts.headers).ok_or_else(|| {
             Refusal::new(ProblemCode::NotSignedIn, "send Authorization: Bearer and the token")
         })?;
         let bearer = app.signaling.authenticate(token, SystemTime::now()).await?;
@@ -74,12 +73,6 @@ impl FromRequestParts<App> for DeviceOrRoot {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN).then_some(token.trim())
-}
-
-/// The token of a page's WebSocket, which may set no header: only handshakes offer subprotocols.
-fn socket_token(headers: &HeaderMap) -> Option<&str> {
-    let token = token_of(headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?)?;
-    (token.len() <= MAX_TOKEN).then_some(token)
 }
 
 const MAX_TOKEN: usize = 200;

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use latchkey_api::event::{Event, SOCKET_PROTOCOL};
+use latchkey_api::event::Event;
 use latchkey_api::problem::{Problem, ProblemCode};
 use latchkey_relay::port::stopped;
 use latchkey_signaling_core::signaling::Caller;
@@ -19,8 +19,7 @@ use crate::bus::Subscription;
 use crate::http::caller::SignedIn;
 use crate::refusal::Refusal;
 
-/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header, from a page as a
-/// subprotocol).
+/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header).
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", security(("device" = [])),
     responses(
@@ -37,15 +36,12 @@ pub(crate) async fn connect(
     let upgrade =
         upgrade.map_err(|_| Refusal::new(ProblemCode::BadRequest, "this route opens a WebSocket"))?;
     let upgrade = upgrade.max_message_size(MAX_INCOMING).max_frame_size(MAX_INCOMING);
-    let upgrade = upgrade.protocols([SOCKET_PROTOCOL]);
-    // A page sees no pings.
-    let sign_of_life = upgrade.selected_protocol().map(|_| Event::Alive);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket, sign_of_life)))
+    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket)))
 }
 
-async fn serve(app: App, caller: Caller, mut socket: WebSocket, sign_of_life: Option<Event>) {
+async fn serve(app: App, caller: Caller, mut socket: WebSocket) {
     let mut subscription = app.bus.subscribe(caller.household_id(), caller.device());
-    let close = converse(&app, &caller, &mut subscription, &mut socket, sign_of_life).await;
+    let close = converse(&app, &caller, &mut subscription, &mut socket).await;
     drop(subscription);
     if let Some((code, reason)) = close {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -59,7 +55,6 @@ async fn converse(
     caller: &Caller,
     subscription: &mut Subscription,
     socket: &mut WebSocket,
-    sign_of_life: Option<Event>,
 ) -> Option<(u16, &'static str)> {
     let stop = stopped(app.stopping.clone());
     tokio::pin!(stop);
@@ -87,9 +82,6 @@ async fn converse(
                     return Some((close_code::POLICY, "removed"));
                 }
                 send(socket, Message::Ping(Bytes::new())).await?;
-                if let Some(alive) = &sign_of_life {
-                    send(socket, text(alive)).await?;
-                }
             }
             // A guest's time may have been prolonged since; its list says until when.
             () = &mut entry_ends => match app.signaling.renewed(caller, SystemTime::now()).await {
