@@ -17,6 +17,7 @@ pub mod recovery;
 pub mod sink;
 pub mod source;
 pub mod transport;
+pub mod trust;
 pub mod vault;
 pub mod viewer;
 

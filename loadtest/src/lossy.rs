@@ -107,7 +107,15 @@ impl Lossy {
     /// # Errors
     /// When no port can be had.
     pub fn start() -> io::Result<Self> {
-        let front = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// As [`start`](Self::start), on another address of this machine: Firefox dials no loopback.
+    ///
+    /// # Errors
+    /// When no port can be had there.
+    pub fn start_on(host: Ipv4Addr) -> io::Result<Self> {
+        let front = std::net::UdpSocket::bind((host, 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
         let shared = Arc::new(Shared {

@@ -22,6 +22,8 @@ pub mod signaling;
 pub mod stats;
 pub mod story;
 pub mod task;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod trust;
 pub mod vault;
 pub mod verify;
 pub mod viewer;

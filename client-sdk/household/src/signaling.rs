@@ -31,6 +31,8 @@ use zeroize::Zeroizing;
 
 use crate::clock::unix_seconds;
 use crate::reach::{host_of, network_reason};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::trust;
 use crate::vault::{Ledger, NotStored};
 
 /// A server that is not signed in to: what may be asked by anyone.
@@ -68,6 +70,11 @@ pub enum SignalingError {
     /// The address is not an `http://` or `https://` address.
     #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:9601")]
     BadAddress(String),
+    /// This machine cannot check certificates.
+    #[error(
+        "this machine cannot check the server's certificate ({0}): install its CA certificates, or name one with --ca"
+    )]
+    NoTls(String),
     /// Nobody answers.
     #[error("the server at {host} does not answer ({reason}): check the address and that it runs")]
     Unreachable {
@@ -137,7 +144,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad());
         }
-        let http = client(&url).map_err(|error| SignalingError::BadReply(error.to_string()))?;
+        let http = client(&url)?;
         Ok(Self { http, url, ledger: Ledger::default() })
     }
 
@@ -332,15 +339,22 @@ impl std::fmt::Debug for Signaling {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn client(url: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REPLY_LIMIT);
-    if is_loopback(url) { builder.no_proxy().build() } else { builder.build() }
+fn client(url: &Url) -> Result<reqwest::Client, SignalingError> {
+    let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REPLY_LIMIT);
+    if is_loopback(url) {
+        builder = builder.no_proxy();
+    }
+    if url.scheme() == "https" {
+        let tls = trust::tls().map_err(|error| SignalingError::NoTls(error.to_string()))?;
+        builder = builder.tls_backend_preconfigured(tls);
+    }
+    builder.build().map_err(|error| SignalingError::BadReply(error.to_string()))
 }
 
 /// The page's own: what it may reach, and by which way, is the browser's to say.
 #[cfg(target_arch = "wasm32")]
-fn client(_: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().build()
+fn client(_: &Url) -> Result<reqwest::Client, SignalingError> {
+    reqwest::Client::builder().build().map_err(|error| SignalingError::BadReply(error.to_string()))
 }
 
 fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> SignalingError {

@@ -1,5 +1,6 @@
 //! `doctor`: goes the whole way as a real client does, and says where it ends, why, and what to do.
 
+mod outside;
 mod report;
 
 use std::collections::HashMap;
@@ -32,6 +33,9 @@ use crate::vault::{VaultError, status};
 use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: DoctorArgs) -> Result<(), Failure> {
+    if let Some(address) = &args.from_outside {
+        return outside::run(settings, address, args.patience).await;
+    }
     let mut report = Report::begin(settings.json);
     let outcome = examine(&mut report, settings, args).await;
     let said = report.end();

@@ -73,7 +73,7 @@ impl From<SignalingError> for Failure {
                 "the server does not let this device in: it was removed from the household, or the server is another one; ask an admin for a new invite and join with a new --home",
             );
         }
-        Self::of(&error, matches!(error, SignalingError::BadAddress(_)))
+        Self::of(&error, matches!(error, SignalingError::BadAddress(_) | SignalingError::NoTls(_)))
     }
 }
 

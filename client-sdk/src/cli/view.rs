@@ -82,7 +82,7 @@ async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) ->
 fn outcome(
     ended: Option<Ended>,
     wanted: Option<u64>,
-    story: &crate::story::Story,
+    story: &latchkey_household::story::Story,
     opened: u64,
 ) -> Result<(), Failure> {
     match ended {

@@ -28,7 +28,12 @@ const PAGES = [
   ['live', 'admin', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(4_000)],
   ['stuck', 'stuck', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(800)],
   ['devices', 'admin', '#/devices'],
-  ['remove-ask', 'admin', '#/devices', (page) => page.getByRole('button', { name: 'Remove Kitchen tablet' }).click()],
+  [
+    'remove-ask',
+    'admin',
+    '#/devices',
+    (page) => page.getByRole('button', { name: 'Remove Kitchen tablet' }).click(),
+  ],
   ['removing', 'admin', '#/devices', removing],
   ['add', 'admin', '#/add'],
   ['add-guest', 'admin', '#/add', (page) => page.getByLabel('It will be').selectOption('guest')],
@@ -128,9 +133,12 @@ for (const [name, scene, hash, act] of PAGES) {
           faults += 1;
           console.log(`${about}: ${wide} px wider than the window`);
         }
-        if (width !== 360) await page.screenshot({ path: `${out}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+        if (width !== 360)
+          await page.screenshot({ path: `${out}/${name}-${width}-${colorScheme}.png`, fullPage: true });
         await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+        const { violations } = await page.evaluate(() =>
+          globalThis.axe.run(document, { resultTypes: ['violations'] }),
+        );
         for (const { id, impact, nodes } of violations) {
           faults += 1;
           console.log(`${about}: axe ${impact} ${id}: ${nodes.map((node) => node.target).join(' ; ')}`);

@@ -8,19 +8,14 @@ use crate::id::{DeviceId, GroupId};
 
 /// The subprotocol (RFC 6455 section 1.9) of a socket that a page opens: there the server says [`Event::Alive`] with each
 /// ping, which a page does not see.
-pub const SOCKET_PROTOCOL: &str = "latchkey.events.v1";
+pub const SOCKET_PROTOCOL: &str = "latchkey";
 
 /// Returns the subprotocol by which a page, which may set no header, brings its token beside [`SOCKET_PROTOCOL`].
 pub fn token_protocol(token: &str) -> String {
     format!("{TOKEN_PROTOCOL}{token}")
 }
 
-/// Returns the token among the subprotocols that a handshake offers, separated by commas.
-pub fn token_of(protocols: &str) -> Option<&str> {
-    protocols.split(',').find_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL))
-}
-
-const TOKEN_PROTOCOL: &str = "latchkey.token.";
+const TOKEN_PROTOCOL: &str = "latchkey.bearer.";
 
 /// One JSON text message of the event socket.
 ///
@@ -100,12 +95,5 @@ mod tests {
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
         }
         assert_eq!(serde_json::from_str::<Event>(r#"{"type":"ring","x":1}"#).unwrap(), Event::Unknown);
-    }
-
-    #[test]
-    fn a_page_brings_its_token_beside_the_protocol() {
-        let offered = format!("{SOCKET_PROTOCOL}, {}", token_protocol("ab-c_9"));
-        assert_eq!(token_of(&offered), Some("ab-c_9"));
-        assert_eq!(token_of(SOCKET_PROTOCOL), None);
     }
 }

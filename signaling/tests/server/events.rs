@@ -1,7 +1,7 @@
 //! The event socket: who hears what, and how it ends.
 
 use futures_util::StreamExt as _;
-use latchkey_api::event::{Event, SOCKET_PROTOCOL, token_protocol};
+use latchkey_api::event::Event;
 use latchkey_api::group::{PostCommit, PostMessage, WelcomeFor};
 use latchkey_api::list::PostList;
 use latchkey_api::problem::ProblemCode;
@@ -51,27 +51,6 @@ impl Socket {
             }
         }
     }
-}
-
-#[tokio::test]
-async fn a_page_brings_its_token_as_a_subprotocol_and_sees_that_the_server_is_there() {
-    let running = Running::start().await;
-    let home = running.home().await;
-    let viewer = running.client.signed_in(&home, &home.viewer).await;
-    let open = |token: &str| {
-        let url = viewer.base.replace("http://", "ws://") + "/v1/events";
-        let mut request = url.into_client_request().unwrap();
-        let protocols = format!("{SOCKET_PROTOCOL}, {}", token_protocol(token));
-        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
-        connect_async(request)
-    };
-    let (stream, response) = open(viewer.token.as_deref().unwrap()).await.unwrap();
-    // The token is not said back.
-    assert_eq!(response.headers()["sec-websocket-protocol"], SOCKET_PROTOCOL);
-    let mut socket = Socket { stream, closed: None };
-    assert_eq!(socket.event().await, Some(Event::Alive));
-    let Err(Error::Http(refused)) = open("AAAA").await else { panic!("a strange token opens nothing") };
-    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -39,13 +39,14 @@ let devices: Device[] = [
   device(ids.tablet, 'Kitchen tablet', 'viewer'),
   device(ids.guest, 'Grandma', 'guest', { cameras: [ids.garden], ends: now + 100 * hour }),
 ];
+if (scene === 'removed') devices = devices.filter((one) => !one.this);
 let version = 7;
 
 const member: Member = {
   household: 'Yj0kVfQ2nS8mJr1xT5uLwA',
   device: ids.me,
   name: 'Ada’s laptop',
-  role: devices[0]?.role ?? null,
+  role: devices.find((one) => one.this)?.role ?? null,
   server: 'https://cameras.example.org',
 };
 
@@ -224,7 +225,8 @@ self.addEventListener('rtctransform', (event) => {
       options: { session: number; codec: string; does: string };
     };
   };
-  const { session, codec } = transformer.options;
+  const { session, codec, does } = transformer.options;
+  if (does === 'hold') return;
   let frames = 0;
   const counting = new TransformStream<unknown, unknown>({
     transform(frame, controller) {

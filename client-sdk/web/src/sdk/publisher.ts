@@ -13,7 +13,7 @@ import type { Codec } from './sdp.ts';
 import { mediaLines, withoutOrphans } from './sdp.ts';
 import { answered } from './stats.ts';
 import { againFrom } from './story.ts';
-import { canTransform, transformIn } from './transform.ts';
+import { canTransform, holdFrames, transformIn } from './transform.ts';
 import { Waker } from './waker.ts';
 
 /** What is sent. */
@@ -126,6 +126,7 @@ export class Publisher extends Emitter<PublisherState> {
         direction: 'sendonly',
         sendEncodings: kind === 'video' ? this.#encodings(track) : [{}],
       });
+      holdFrames(this.#link.worker, transceiver.sender);
       preferSending(transceiver, kind, kind === 'video' ? (this.#options.codec ?? 'VP8') : 'opus');
       switchExtensionsOn(transceiver, [DEPENDENCY_DESCRIPTOR, ABS_CAPTURE_TIME]);
       if (kind === 'video') track.contentHint = 'motion';

@@ -1,18 +1,19 @@
-/** Hands frames to the worker, which alone can open and seal them. */
+/**
+ * Hands frames to the worker, which alone can open and seal them.
+ *
+ * The order matters: {@link holdFrames} must be called in the very task that makes a transceiver. Chromium decides at the
+ * end of that task whether frames take the way through a worker; one that is told later lets them pass as they are, past
+ * the transform, without an error. What holds frames can be replaced at any time after that.
+ */
 
-import type { Codec } from './sdp.ts';
+import type { TransformOptions } from './transform-options.ts';
 
-/** What the worker is told of the frames that an `rtctransform` event brings. */
-export interface TransformOptions {
-  /** The watch or camera they belong to. */
-  session: number;
-  /** `open` at a receiver, `seal` at a sender. */
-  does: 'open' | 'seal';
-  /** The codec that was agreed on. */
-  codec: Codec;
+/** Lets no frame pass a new receiver or sender until {@link transformIn} says what becomes of them. */
+export function holdFrames(worker: Worker, side: RTCRtpReceiver | RTCRtpSender): void {
+  side.transform = new RTCRtpScriptTransform(worker, { does: 'hold' } satisfies TransformOptions);
 }
 
-/** Has the worker open or seal every frame of a receiver or sender. Nothing passes before it does. */
+/** Has the worker open or seal every frame of a receiver or sender that held its frames until now. */
 export function transformIn(
   worker: Worker,
   side: RTCRtpReceiver | RTCRtpSender,

@@ -13,7 +13,7 @@ import type { VideoCodec } from './sdp.ts';
 import type { Totals } from './stats.ts';
 import { incoming, rates } from './stats.ts';
 import { againFrom } from './story.ts';
-import { canTransform, transformIn } from './transform.ts';
+import { canTransform, holdFrames, transformIn } from './transform.ts';
 import type { ViewerState } from './viewer-state.ts';
 import { isOver, newViewer, viewerAfter } from './viewer-state.ts';
 import { Waker } from './waker.ts';
@@ -140,8 +140,8 @@ export class Viewer extends Emitter<ViewerState> {
     const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
     try {
       const missing = unplayable();
-      const video = receiving(peer, 'video');
-      const audio = receiving(peer, 'audio');
+      const video = receiving(this.#link.worker, peer, 'video');
+      const audio = receiving(this.#link.worker, peer, 'audio');
       await peer.setLocalDescription();
       const offer = withoutOrphans(peer.localDescription?.sdp ?? '');
       const asked = performance.now();
@@ -176,7 +176,8 @@ export class Viewer extends Emitter<ViewerState> {
     const patience = new Patience(performance.now());
     let before: { totals: Totals; at: number } | undefined;
     let packets = 0;
-    let looked = performance.now();
+    const began = performance.now();
+    let looked = began;
     const told = { ice: false, dtls: false };
     const onChange = (): void => this.#waker.wake();
     peer.addEventListener('connectionstatechange', onChange);
@@ -204,7 +205,7 @@ export class Viewer extends Emitter<ViewerState> {
         packets = totals.packets;
         patience.packets(now);
       }
-      if (this.state.figures?.blind && this.state.phase.is !== 'live') return { is: 'blind' };
+      if (this.state.figures?.blind && now - began > BLIND_AFTER) return { is: 'blind' };
       if (now >= patience.ends()) return { is: 'lost', reason: patience.reason(now) };
       if (before === undefined || now - before.at >= FIGURES_EVERY) {
         if (before !== undefined) this.#picture(before.totals, totals, (now - before.at) / 1000);
@@ -300,8 +301,9 @@ export class Viewer extends Emitter<ViewerState> {
   }
 }
 
-function receiving(peer: RTCPeerConnection, kind: 'audio' | 'video'): RTCRtpTransceiver {
+function receiving(worker: Worker, peer: RTCPeerConnection, kind: 'audio' | 'video'): RTCRtpTransceiver {
   const transceiver = peer.addTransceiver(kind, { direction: 'recvonly' });
+  holdFrames(worker, transceiver.receiver);
   preferReceiving(transceiver, kind);
   if (kind === 'video') switchExtensionsOn(transceiver, [DEPENDENCY_DESCRIPTOR]);
   // Live: nothing is held back for smoothness.
@@ -317,6 +319,8 @@ const FIGURES_EVERY = 1_000;
 const ASLEEP = 3_000;
 /** How long until it is looked again whether the camera sends. */
 const LOOK_AGAIN = 1_000;
+/** A new connection brings old frames first: so long it may show nothing. */
+const BLIND_AFTER = 3_000;
 const BLIND_PAUSE = 5_000;
 const LONGEST_BLIND_PAUSE = 60_000;
 

@@ -63,7 +63,8 @@ function splitH264(wire) {
   }
   if (rest.at(-1) !== 0x80) throw new Error('H.264 slice without its end');
   // Slice headers of pps 0, as the bundled clips have them: 65 88 80, and 41 E0 80.
-  if (!startsWith(rest, key ? [0x65, 0x88, 0x80] : [0x41, 0xe0, 0x80])) throw new Error('another slice header');
+  if (!startsWith(rest, key ? [0x65, 0x88, 0x80] : [0x41, 0xe0, 0x80]))
+    throw new Error('another slice header');
   clear.push([0, 0, 0, 1], rest.subarray(0, 3));
   return { envelope: concat(...clear), sframe: unescape(rest.subarray(3, -1)), key };
 }

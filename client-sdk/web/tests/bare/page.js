@@ -40,12 +40,17 @@ async function watch({ door, grant, key, descriptor = false }) {
  */
 async function publish({ door, grant, key, codec, descriptor = false, plain = false }) {
   connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-  const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
+  const media = await navigator.mediaDevices.getUserMedia({
+    video: { width: 640, height: 360 },
+    audio: true,
+  });
   for (const track of media.getTracks()) {
     const transceiver = connection.addTransceiver(track, { direction: 'sendonly', streams: [media] });
     const { codecs } = RTCRtpSender.getCapabilities(track.kind);
     const wanted = track.kind === 'video' ? codec : 'opus';
-    const chosen = codecs.filter(({ mimeType }) => mimeType === `${track.kind}/${wanted}` || /\/(rtx)$/.test(mimeType));
+    const chosen = codecs.filter(
+      ({ mimeType }) => mimeType === `${track.kind}/${wanted}` || /\/(rtx)$/.test(mimeType),
+    );
     transceiver.setCodecPreferences(chosen);
     if (descriptor && track.kind === 'video') switchOn(transceiver, /dependency-descriptor/);
     if (plain) continue;
@@ -91,7 +96,14 @@ async function figures() {
       .map((line) => [`${line.type === 'inbound-rtp' ? 'in' : 'out'} ${line.kind}`, line]),
   );
   const state = connection.connectionState;
-  return { state, timings, rtp, tallies: await ask('tallies'), width: video.videoWidth, height: video.videoHeight };
+  return {
+    state,
+    timings,
+    rtp,
+    tallies: await ask('tallies'),
+    width: video.videoWidth,
+    height: video.videoHeight,
+  };
 }
 
 /** The browser's own statistics, all of them. */

@@ -18,7 +18,10 @@ export class Keys {
    */
   async seal(kid, ctr, envelope, plain) {
     const header = writeHeader(kid, ctr);
-    const sealed = await crypto.subtle.encrypt(...(await this.#with(kid, ctr, concat(header, envelope))), plain);
+    const sealed = await crypto.subtle.encrypt(
+      ...(await this.#with(kid, ctr, concat(header, envelope))),
+      plain,
+    );
     return concat(header, new Uint8Array(sealed));
   }
 

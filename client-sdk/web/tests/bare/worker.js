@@ -9,7 +9,17 @@ const tallies = {};
 self.onrtctransform = ({ transformer }) => {
   const { name, side, key } = transformer.options;
   const tally = (tallies[name] = {
-    ...{ frames: 0, keys: 0, failed: 0, empty: 0, repeated: 0, late: 0, typeWrong: 0, lastFailure: '', micros: 0 },
+    ...{
+      frames: 0,
+      keys: 0,
+      failed: 0,
+      empty: 0,
+      repeated: 0,
+      late: 0,
+      typeWrong: 0,
+      lastFailure: '',
+      micros: 0,
+    },
     ...{ ageMs: 0, largest: 0, types: {} },
   });
   const codecOf = () => codecs[name.split(' ').pop()];
@@ -24,7 +34,10 @@ self.onrtctransform = ({ transformer }) => {
       controller.enqueue(frame);
     },
   });
-  transformer.readable.pipeThrough(frames).pipeTo(transformer.writable).catch((error) => (tally.lastFailure = `ended: ${error}`));
+  transformer.readable
+    .pipeThrough(frames)
+    .pipeTo(transformer.writable)
+    .catch((error) => (tally.lastFailure = `ended: ${error}`));
   if (side === 'open') transformers[name] = transformer;
 };
 
@@ -70,7 +83,8 @@ function opener(codecOf, keys, tally) {
       tally.ageMs = Date.now() - (view.getUint16(0) * 2 ** 32 + view.getUint32(2));
       if (codec !== 'opus') {
         tally.types[frame.type] = (tally.types[frame.type] ?? 0) + 1;
-        if (isKey !== (frame.type === 'key') || (parts.key !== undefined && parts.key !== isKey)) tally.typeWrong++;
+        if (isKey !== (frame.type === 'key') || (parts.key !== undefined && parts.key !== isKey))
+          tally.typeWrong++;
       }
       const block = plain[6] & 2 ? 4 + view.getUint32(8) : 0;
       return plain.slice(8 + block);

@@ -1,16 +1,19 @@
 //! The event socket over tokio's sockets.
 
+use std::sync::Arc;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use crate::reach::without_numbers;
 use crate::signaling::socket::address;
 use crate::signaling::{Signaling, SignalingError};
+use crate::trust;
 
 /// An open socket.
 pub(in crate::signaling) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -18,7 +21,8 @@ pub(in crate::signaling) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>
 impl Socket {
     pub(in crate::signaling) async fn open(signaling: &Signaling) -> Result<Self, SignalingError> {
         let request = request(signaling).await?;
-        match connect_async(request).await {
+        let connector = Some(connector(signaling)?);
+        match connect_async_tls_with_config(request, None, false, connector).await {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(error) => Err(refused(signaling, &error).await),
         }
@@ -38,6 +42,15 @@ impl Socket {
             Some(Err(error)) => Err(without_numbers(&error.to_string())),
         }
     }
+}
+
+/// The socket believes the same certificates as the requests do.
+fn connector(signaling: &Signaling) -> Result<Connector, SignalingError> {
+    if signaling.server().url().scheme() != "https" {
+        return Ok(Connector::Plain);
+    }
+    let tls = trust::tls().map_err(|error| SignalingError::NoTls(error.to_string()))?;
+    Ok(Connector::Rustls(Arc::new(tls)))
 }
 
 async fn request(signaling: &Signaling) -> Result<tungstenite::handshake::client::Request, SignalingError> {

@@ -89,7 +89,7 @@ function What({ household, onTerms }: { household: Household; onTerms: (terms: T
             onInput={setDays}
             input={{ type: 'number', min: 1, max: 30, inputMode: 'numeric' }}
           />
-          <fieldset class="card stack tight">
+          <fieldset class="card narrow stack tight">
             <legend class="small soft">{words.cameras}</legend>
             {cameras.length === 0 && <p class="soft">{words.noCameras}</p>}
             {cameras.map((camera) => (

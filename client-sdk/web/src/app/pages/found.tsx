@@ -97,7 +97,7 @@ function AskBack(props: {
     <>
       <PageHead title={words.askTitle} />
       <p>{words.askWhat}</p>
-      <Form action={action} say={words.make} cancel={onBack} onSubmit={submit}>
+      <Form action={action} say={words.make} cancel={onBack} cancelSay={words.again} onSubmit={submit}>
         {asked.map((place, index) => (
           <Field
             key={place}
@@ -154,6 +154,7 @@ const words = {
   wrongWord: (number: number) =>
     `Word ${number} is another one. Look at your paper, or go back and look again.`,
   make: 'Make the household',
+  again: 'Show the words again',
   invite: 'Invite code of the server',
   inviteHint: 'This server lets in only who has one. Ask whoever runs it.',
 };

@@ -1,6 +1,6 @@
 /** This device as a camera: what it sees, who watches, and one button. */
 
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { Button, Choose, Wrong } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
@@ -30,13 +30,14 @@ export function OwnCameraPage({ household, member }: { household: Household; mem
         throw error;
       }
     });
-  const stop = useCallback(() => {
+  const stop = (): void => {
     publisher?.stop();
     if (stream) release(stream);
     setPublisher(undefined);
     setStream(undefined);
-  }, [publisher, stream]);
-  useEffect(() => stop, [stop]);
+  };
+  useEffect(() => () => publisher?.stop(), [publisher]);
+  useEffect(() => () => stream && release(stream), [stream]);
   useAwake(publisher !== undefined);
 
   return (
@@ -115,7 +116,7 @@ function Sending(props: { publisher: Publisher; stream: MediaStream; onStop: () 
         </section>
         <section class="card stack tight" aria-labelledby="story">
           <h2 id="story">{words.story}</h2>
-          <StorySteps story={state.story} />
+          <StorySteps story={state.story} of="camera" />
         </section>
       </div>
     </>

@@ -22,7 +22,7 @@ export function SafetyPage({ household }: { household: Household }) {
       <p>{words.what}</p>
       <Wrong action={action} />
       {number && (
-        <div class="card stack">
+        <div class="card narrow stack">
           <ol class="safety" aria-label={words.title}>
             {number.groups.map((group, index) => (
               <li key={index}>{group}</li>

@@ -28,7 +28,7 @@ export function WelcomePage() {
           </a>
         </li>
       </ul>
-      <p class="soft small">
+      <p class="soft small centred">
         {words.lost} <a href="#/recover">{words.recover}</a>
       </p>
     </>

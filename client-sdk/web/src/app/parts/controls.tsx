@@ -149,9 +149,10 @@ export function Form(props: {
   action: Action;
   say: string;
   cancel?: () => void;
+  cancelSay?: string;
   onSubmit: () => void;
 }) {
-  const { children, action, say, cancel, onSubmit } = props;
+  const { children, action, say, cancel, cancelSay = 'Cancel', onSubmit } = props;
   return (
     <form
       class="stack"
@@ -169,7 +170,7 @@ export function Form(props: {
         </Button>
         {cancel && (
           <Button kind="quiet" onPress={cancel}>
-            Cancel
+            {cancelSay}
           </Button>
         )}
       </div>

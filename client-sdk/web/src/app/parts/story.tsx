@@ -5,25 +5,26 @@ import type { StepState, Step, Story } from '../../sdk/index.ts';
 import { sentence } from '../watched.ts';
 
 /** Shows all steps. */
-export function StorySteps({ story }: { story: Story }) {
+export function StorySteps({ story, of = 'watch' }: { story: Story; of?: 'watch' | 'camera' }) {
   const open = story.findIndex((state) => state.doneAfter === undefined);
   return (
     <ol class="steps">
       {story.map((state, index) => (
-        <One key={state.step} state={state} open={index === open} />
+        <One key={state.step} state={state} open={index === open} names={words.steps[of]} />
       ))}
     </ol>
   );
 }
 
-function One({ state, open }: { state: StepState; open: boolean }) {
+function One(props: { state: StepState; open: boolean; names: Record<Step, string> }) {
+  const { state, open, names } = props;
   const isDone = state.doneAfter !== undefined;
   const kind = isDone ? 'done' : open ? 'open' : 'waiting';
   return (
     <li class={kind} data-step={state.step} data-state={kind}>
       <Icon name={isDone ? 'check' : open ? 'clock' : 'minus'} size={18} />
       <span>
-        {words.steps[state.step]} <span class="for-readers">{words.states[kind]}</span>
+        {names[state.step]} <span class="for-readers">{words.states[kind]}</span>
       </span>
       <span class="soft figures">{isDone ? time(state.doneAfter ?? 0) : ''}</span>
       {open && state.reason && (
@@ -49,14 +50,25 @@ function time(ms: number): string {
 const words = {
   states: { done: '(done)', open: '(not done yet)', waiting: '(later)' },
   steps: {
-    signalling: 'Signed in at the server',
-    relay: 'Let in by the relay',
-    ice: 'Path to the relay found',
-    dtls: 'Line to the relay secured',
-    firstPacket: 'First sealed frame came',
-    keyKnown: 'Camera’s key known',
-    firstFrame: 'First frame opened',
-  } satisfies Record<Step, string>,
+    watch: {
+      signalling: 'Signed in at the server',
+      relay: 'Let in by the relay',
+      ice: 'Path to the relay found',
+      dtls: 'Line to the relay secured',
+      firstPacket: 'First sealed frame came',
+      keyKnown: 'Camera’s key known',
+      firstFrame: 'First frame opened',
+    },
+    camera: {
+      signalling: 'Signed in at the server',
+      relay: 'Let in by the relay',
+      ice: 'Path to the relay found',
+      dtls: 'Line to the relay secured',
+      firstPacket: 'First frame on its way',
+      keyKnown: 'Keys of the household made',
+      firstFrame: 'First frame sealed',
+    },
+  } satisfies Record<'watch' | 'camera', Record<Step, string>>,
   waiting: {
     signalling: 'Signing in at the server',
     relay: 'Asking the relay for the camera',
