@@ -24,6 +24,7 @@ mod relay_side;
 mod server;
 mod store;
 mod tls;
+mod web;
 
 pub use crate::config::arguments::{Arguments, Command};
 pub use crate::config::{Registration, ServerConfig, Tls};
@@ -35,5 +36,6 @@ pub use crate::server::{Install, Server, ServerUrls, StartError, make_invite_cod
 pub use crate::store::sqlite::{OpenError, SqliteStore};
 pub use crate::tls::reach::{Reach, Trust, devices_for};
 pub use crate::tls::{GivenError, LocalCaError, PrivateFileError, TlsError};
+pub use crate::web::NoWebApp;
 #[cfg(feature = "test-tap")]
 pub use latchkey_relay::shard::Meddler;

@@ -35,6 +35,7 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::tls::handshake::Doorman;
 use crate::tls::reach::{self, Reach, Trust};
 use crate::tls::{Https, TlsError};
+use crate::web::{NoWebApp, WebApp};
 
 /// A running server. Dropping it ends it at once; [`shutdown`](Server::shutdown) ends it in order.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct ServerUrls {
     pub install: Option<Install>,
     /// Every address to dial, best first, and which devices each works for.
     pub reach: Vec<Reach>,
+    /// What a browser gets there, or what to do to have it; none where the operator wants none.
+    pub web: Option<String>,
 }
 
 /// Where devices learn to trust the household CA.
@@ -85,6 +88,9 @@ impl fmt::Display for ServerUrls {
         }
         if let Some(install) = &self.install {
             writeln!(f, "household CA, SHA-256  {}", install.fingerprint)?;
+        }
+        if let Some(web) = &self.web {
+            writeln!(f, "web        {web}")?;
         }
         Ok(())
     }
@@ -123,6 +129,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operator's: the folder named holds no web app.
+    #[error(transparent)]
+    Web(#[from] NoWebApp),
     /// The operator's: HTTPS cannot be served as asked for.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -246,11 +255,13 @@ struct Prepared {
     private: TcpListener,
     https: Option<Https>,
     install: Option<TcpListener>,
+    web: WebApp,
     secret: [u8; 32],
 }
 
 impl Prepared {
     async fn new(config: &ServerConfig) -> Result<Self, StartError> {
+        let web = WebApp::find(&config.web_dir)?;
         make_data_dir(config)?;
         let grants = grant_key::load_or_make(&config.data_dir)?;
         let store = open_store(config).await?;
@@ -263,11 +274,11 @@ impl Prepared {
         };
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|_| StartError::NoRandomness)?;
-        Ok(Self { store, grants, public, private, https, install, secret })
+        Ok(Self { store, grants, public, private, https, install, web, secret })
     }
 
     fn open(self, config: &ServerConfig, relay: RelaySide) -> Result<Server, StartError> {
-        let Self { store, grants, public, private, https, install, secret } = self;
+        let Self { store, grants, public, private, https, install, web, secret } = self;
         let policy = Policy {
             relay_audience: RELAY_AUDIENCE.to_owned(),
             longest_session: Duration::from_secs(config.max_session_hours.saturating_mul(3600)),
@@ -304,6 +315,7 @@ impl Prepared {
         let page_port = page.as_ref().map(|(_, _, address)| address.port());
         let urls = ServerUrls {
             signaling: url.clone(),
+            web: web.describe(),
             reach: reach::all(config, &url, open.port(), trust, page_port),
             door: url,
             media: relay.media,
@@ -314,7 +326,7 @@ impl Prepared {
         };
         let drain_time = config.drain_time();
         let mut server = Server { urls, store, relay: None, drain_time, stop, tasks: JoinSet::new() };
-        let routes = http::router(&app, relay.door);
+        let routes = http::router(&app, relay.door, web, config.web_origin.as_slice().into());
         match https {
             Some(https) => {
                 server.serve_tls(public, https.doorman(&routes)?, config.max_connections);

@@ -22,7 +22,11 @@ pub fn network_reason(error: &reqwest::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    without_numbers(&innermost.to_string())
+    let reason = without_numbers(&innermost.to_string());
+    if reason.contains(UNKNOWN_ISSUER) {
+        return "nobody whom this machine trusts vouches for its certificate; for a household CA add --ca latchkey-ca.crt from its install page".to_owned();
+    }
+    reason
 }
 
 /// Returns a sentence without the numbers that operating systems give their errors, as in ` (os error 2)`.
@@ -35,4 +39,6 @@ pub fn without_numbers(sentence: &str) -> String {
     plain
 }
 
+/// How the TLS library calls a certificate of a CA that is not known.
+const UNKNOWN_ISSUER: &str = "UnknownIssuer";
 const OS_ERROR: &str = " (os error ";

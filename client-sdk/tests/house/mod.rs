@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use latchkey::home;
 use latchkey::household::{self, Invitation};
 use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
-use latchkey_signaling::{Registration, Server, ServerConfig, make_invite_code};
+use latchkey_signaling::{Registration, Server, ServerConfig, Tls, make_invite_code};
 
 /// A limit for what must happen at all; nothing is judged by its speed.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -52,6 +52,20 @@ impl House {
         let server = Server::start(config).await.unwrap();
         let url = server.urls().signaling.clone();
         Self { server: Some(server), url, media: None, dir }
+    }
+
+    /// A server that speaks HTTPS by a CA of its own, which this process trusts from now on; and the CA's file. `change` may
+    /// say more.
+    pub async fn open_over_https(change: impl FnOnce(&mut ServerConfig)) -> (Self, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig::loopback(dir.path().join("server"));
+        config.tls = Tls::LocalCa;
+        change(&mut config);
+        let server = Server::start(config).await.unwrap();
+        let ca = dir.path().join("server/household-ca/ca.crt");
+        latchkey::trust::trust_also(&ca).unwrap();
+        let url = server.urls().signaling.clone();
+        (Self { server: Some(server), url, media: None, dir }, ca)
     }
 
     /// A server that founds households for a code only, and a code that is good once.

@@ -11,6 +11,7 @@ use latchkey_signaling_core::invites::{MAX_DAYS, MAX_USES};
 use serde::Serialize;
 
 use crate::config::{Registration, ServerConfig, Tls};
+use crate::http::cors::is_origin;
 
 /// Signaling server with a blind relay inside: everything a household needs on one machine, and no key to a picture.
 ///
@@ -88,6 +89,14 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_PUBLIC_URL", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     public_url: Option<String>,
+    /// Folder of the web app, or "off" (where none is named: "web" beside the binary, or target/web)
+    #[arg(long, env = "LATCHKEY_SERVER_WEB_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_dir: Option<PathBuf>,
+    /// Origin of another host whose pages may use the API, such as https://app.example.org; several with commas
+    #[arg(long, env = "LATCHKEY_SERVER_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    web_origin: Vec<String>,
     /// A reverse proxy stands in front: believe its X-Forwarded-For and X-Forwarded-Proto [default: false]
     #[arg(long, env = "LATCHKEY_SERVER_BEHIND_PROXY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -300,6 +309,12 @@ impl Arguments {
         let scheme = config.public_url.starts_with("http://") || config.public_url.starts_with("https://");
         if !config.public_url.is_empty() && !scheme {
             return wrong("public_url", "write it with its scheme, like https://cam.example.org");
+        }
+        if !config.web_origin.iter().all(|origin| is_origin(origin)) {
+            return wrong(
+                "web_origin",
+                "write scheme and host in small letters and nothing behind, like https://app.example.org",
+            );
         }
         self.check_tls(config)
     }

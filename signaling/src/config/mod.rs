@@ -31,6 +31,10 @@ pub struct ServerConfig {
     /// URL under which clients reach the server, such as `https://cam.example.org`. Empty: what they dialled, which
     /// then must be loopback or a name or address of a private network.
     pub public_url: String,
+    /// Folder of the web app. Empty: `web` beside the binary, `target/web`, or none; `off` serves none.
+    pub web_dir: PathBuf,
+    /// Origins of other hosts whose pages may use the API, such as `https://app.example.org`.
+    pub web_origin: Vec<String>,
     /// A reverse proxy stands in front: believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub behind_proxy: bool,
     /// Where the certificate for HTTPS comes from.
@@ -140,6 +144,8 @@ impl Default for ServerConfig {
             ops: SocketAddr::new(here, 9600),
             public_address: Vec::new(),
             public_url: String::new(),
+            web_dir: PathBuf::new(),
+            web_origin: Vec::new(),
             behind_proxy: false,
             tls: Tls::Auto,
             tls_cert: PathBuf::new(),
@@ -177,7 +183,8 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// A server for tests and demos: everything on loopback, every port a free one, one shard, data in `data_dir`.
+    /// A server for tests and demos: everything on loopback, every port a free one, one shard, data in `data_dir`, and
+    /// no web app.
     #[must_use]
     pub fn loopback(data_dir: impl Into<PathBuf>) -> Self {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -187,6 +194,7 @@ impl ServerConfig {
             media: any_port,
             ops: any_port,
             tls_install: any_port,
+            web_dir: PathBuf::from("off"),
             shards: 1,
             ..Self::default()
         }

@@ -16,10 +16,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::app::App;
 use crate::bus::Subscription;
-use crate::http::caller::SignedIn;
+use crate::http::caller::{EVENTS_PROTOCOL, SignedIn};
 use crate::refusal::Refusal;
 
-/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header).
+/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header, or from a page in
+/// `Sec-WebSocket-Protocol: latchkey, latchkey.bearer.<token>`).
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", security(("device" = [])),
     responses(
@@ -36,6 +37,7 @@ pub(crate) async fn connect(
     let upgrade =
         upgrade.map_err(|_| Refusal::new(ProblemCode::BadRequest, "this route opens a WebSocket"))?;
     let upgrade = upgrade.max_message_size(MAX_INCOMING).max_frame_size(MAX_INCOMING);
+    let upgrade = upgrade.protocols([EVENTS_PROTOCOL]);
     Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket)))
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, Order,
-    OrderStatus, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder,
+    Order, OrderStatus, RetryPolicy,
 };
 use latchkey_relay::port::stopped;
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::tls::acme::failure::AcmeFailure;
-use crate::tls::certificate::{Certificates, Facts, certified, day, is_for};
+use crate::tls::certificate::{Certificates, Facts, certified, day, is_for, provider};
 use crate::tls::private_file::{self, PrivateFileError};
 
 /// What to ask for, and of whom.
@@ -90,8 +90,10 @@ impl Acme {
         let mut order = account.new_order(&NewOrder::new(&names)).await?;
         tracing::info!(domains = ?self.domains, "asking the CA for a certificate");
         prove(&mut order, certificates).await?;
-        if order.poll_ready(&PATIENCE).await? != OrderStatus::Ready {
-            return Err(refused(&mut order).await);
+        match order.poll_ready(&PATIENCE).await {
+            Ok(OrderStatus::Ready) => {}
+            Ok(_) => return Err(refused(&mut order).await.unwrap_or(AcmeFailure::Silent)),
+            Err(error) => return Err(refused(&mut order).await.unwrap_or(error.into())),
         }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let request = CertificateParams::new(self.domains.clone())?.serialize_request(&key)?;
@@ -153,7 +155,11 @@ async fn prove(order: &mut Order, certificates: &Certificates) -> Result<(), Acm
         let domain = challenge.identifier().to_string();
         let proof = proof(&domain, challenge.key_authorization().digest().as_ref())?;
         certificates.show_proof(&domain, proof);
-        challenge.set_ready().await?;
+        challenge.set_ready().await.map_err(|error| match error {
+            // The CA was so quick that it says at once what it found.
+            Error::Api(problem) => AcmeFailure::Refused { domain, problem: Box::new(problem) },
+            other => other.into(),
+        })?;
     }
     Ok(())
 }
@@ -165,20 +171,22 @@ fn proof(domain: &str, digest: &[u8]) -> Result<CertifiedKey, AcmeFailure> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key)?.der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    certified(vec![certificate], key).map_err(|_| AcmeFailure::Unusable)
+    // No look whether they are a pair: the library refuses to read a certificate with this extension, which is critical.
+    let key = provider().key_provider.load_private_key(key).map_err(|_| AcmeFailure::Unusable)?;
+    Ok(CertifiedKey::new(vec![certificate], key))
 }
 
-/// Why the CA did not believe the proof.
-async fn refused(order: &mut Order) -> AcmeFailure {
+/// Why the CA did not believe a proof, where it says so.
+async fn refused(order: &mut Order) -> Option<AcmeFailure> {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let domain = authorization.identifier().to_string();
         let Ok(state) = authorization.refresh().await else { continue };
         if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.clone()) {
-            return AcmeFailure::Refused { domain, problem: Box::new(problem) };
+            return Some(AcmeFailure::Refused { domain, problem: Box::new(problem) });
         }
     }
-    AcmeFailure::Silent
+    None
 }
 
 /// A chain and its key out of one text.

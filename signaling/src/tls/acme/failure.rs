@@ -53,11 +53,8 @@ impl AcmeFailure {
     fn advice(&self) -> Option<&'static str> {
         Some(match self.kind()? {
             "dns" => "let the domain's A or AAAA record name this server's public address",
-            "connection" => {
-                "the CA dials port 443 of the domain: forward it to this server's --listen port, in the router and the firewall"
-            }
-            "tls" | "unauthorized" => {
-                "another server answers on port 443 of the domain: lead that port to this one, without a proxy that ends TLS"
+            "connection" | "tls" | "unauthorized" => {
+                "the CA dials port 443 of the domain and must find this server there: lead that port to --listen, in the router and the firewall, without a proxy that ends TLS"
             }
             "rateLimited" => {
                 "the CA was asked too often: wait; try with its staging directory (--acme-directory)"
