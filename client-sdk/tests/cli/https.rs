@@ -52,7 +52,7 @@ async fn a_camera_is_watched_by_who_trusts_the_household_ca() {
         assert_eq!(output.status.code(), Some(0), "{said}");
         assert!(said.contains("failed 0"), "{said}");
 
-        let sentence = refused_with(1, &ada, &["devices"]);
+        let sentence = refused_with(1, &ada, &["household", "export"]);
         assert!(
             sentence.contains("nobody whom this machine trusts") && sentence.contains("--ca"),
             "{sentence}"

@@ -1,5 +1,5 @@
 //! The server over real HTTP on loopback: every rule, asked as a client would.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests print what they saw")]
 
 mod acme;
 mod audit;

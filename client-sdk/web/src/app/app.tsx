@@ -66,6 +66,8 @@ function Inside({ household }: { household: Household }) {
 
   const done = useCallback(() => {
     setInvite(undefined);
+    // Somebody who is on another page by now stays there.
+    if (!FIRST.includes(routeOf(location.hash).page)) return;
     const { cameras = [], standing: now } = household.state;
     const [only] = cameras;
     const watches = now?.is === 'member' && now.role !== 'camera';
@@ -195,6 +197,9 @@ const words = {
   pages: 'Pages',
   ownCamera: 'Camera',
 };
+
+/** Pages from which a browser comes into a household, and the one that an address without a page means. */
+const FIRST: readonly Route['page'][] = ['found', 'join', 'recover', 'cameras'];
 
 const NAV: readonly (readonly ['cameras' | 'devices' | 'safety' | 'settings', IconName, string])[] = [
   ['cameras', 'camera', 'Cameras'],

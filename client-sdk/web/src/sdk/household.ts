@@ -33,7 +33,11 @@ export class Household extends Emitter<HouseholdState> {
   private constructor(link: WorkerLink) {
     super(UNKNOWN);
     this.#link = link;
-    link.listen((event) => this.become(after(this.state, event, Date.now())));
+    link.listen((event) => {
+      this.become(after(this.state, event, Date.now()));
+      // Who joined is on the list by now.
+      if (event.event === 'invite' && event.admitted) this.refresh().catch(() => undefined);
+    });
   }
 
   /** Starts the worker and reads what this browser keeps. */
@@ -161,8 +165,13 @@ export class Household extends Emitter<HouseholdState> {
 
   /** A camera of the household, to be watched. */
   camera(id: string): Camera {
-    const name = this.state.devices.find((device) => device.id === id)?.name ?? '';
-    return new Camera(this.#link, id, name);
+    return new Camera(this.#link, id, this.nameOf(id));
+  }
+
+  /** What the household calls a device or camera; empty while that is not known. */
+  nameOf(id: string): string {
+    const { devices, cameras = [] } = this.state;
+    return [...devices, ...cameras].find((one) => one.id === id)?.name ?? '';
   }
 
   /** Makes this device send, when it joined as a camera. */

@@ -20,6 +20,8 @@ export type PublisherPhase =
 export interface PublisherState {
   phase: PublisherPhase;
   story: Story;
+  /** When the present connection was begun, in milliseconds of the story's clock. */
+  since: number;
   figures: SendingFigures | undefined;
   /** Codec of the picture that was agreed on; undefined before. */
   codec: Codec | undefined;
@@ -36,6 +38,7 @@ export function newPublisher(): PublisherState {
   return {
     phase: { is: 'connecting' },
     story: newStory(),
+    since: 0,
     figures: undefined,
     codec: undefined,
     simulcast: false,
@@ -50,7 +53,7 @@ export function publisherAfter(state: PublisherState, session: number, event: Wo
   if (!('session' in event) || event.session !== session) return state;
   switch (event.event) {
     case 'stepDone': {
-      const story = done(state.story, event.step, event.ms);
+      const story = done(state.story, event.step, Math.max(0, event.ms - state.since));
       const sending = openStep(story) === undefined && state.phase.is !== 'ended';
       return { ...state, story, phase: sending ? { is: 'sending' } : state.phase };
     }

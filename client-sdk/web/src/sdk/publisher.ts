@@ -35,6 +35,7 @@ export class Publisher extends Emitter<PublisherState> {
   #peer: RTCPeerConnection | undefined;
   #relay: door.RelaySession | undefined;
   #stopped = false;
+  readonly #began = performance.now();
 
   private constructor(link: WorkerLink, options: PublisherOptions) {
     super(newPublisher());
@@ -174,7 +175,8 @@ export class Publisher extends Emitter<PublisherState> {
       }
       if (peer.connectionState === 'failed' || peer.connectionState === 'closed') return CLOSED;
       if (!told.dtls && now - began > SECURED_LIMIT) return 'no answer over UDP within 10 s';
-      if (told.dtls && now - heard > SILENCE) return `nothing heard of the relay for ${SILENCE / 1000} s`;
+      if (told.dtls && now - heard > SILENCE)
+        return `nothing heard of the relay for ${((now - heard) / 1000).toFixed(1)} s`;
       await this.#waker.sleep(LOOK_EVERY);
     }
   }
@@ -182,7 +184,8 @@ export class Publisher extends Emitter<PublisherState> {
   #again(session: number, reason: string): void {
     this.#tell(session, 'relay', reason);
     const story = againFrom(this.state.story, 'relay', reason);
-    this.become({ ...this.state, story, phase: { is: 'again', reason } });
+    const since = performance.now() - this.#began;
+    this.become({ ...this.state, story, since, phase: { is: 'again', reason } });
   }
 
   #tell(session: number, step: Step, reason: string | null): void {
@@ -205,8 +208,8 @@ export class Publisher extends Emitter<PublisherState> {
 const LOOK_EVERY = 500;
 /** A look that comes so late was held up by sleep, not by load. */
 const ASLEEP = 5_000;
-/** Checks of the path come every few seconds, reports of the relay more often. */
-const SILENCE = 4_000;
+/** The relay reports once a second. */
+const SILENCE = 2_500;
 /** How long ICE and DTLS may take together. */
 const SECURED_LIMIT = 10_000;
 /** Bits per second of the largest picture. */

@@ -5,7 +5,7 @@ import type { Step } from './generated/face.ts';
 /** One step and how it stands. */
 export interface StepState {
   step: Step;
-  /** Milliseconds since the story began; undefined while it is not done. */
+  /** Milliseconds since the present connection was begun; undefined while it is not done. */
   doneAfter: number | undefined;
   /** Why it is not done yet, where that is known. */
   reason: string | undefined;

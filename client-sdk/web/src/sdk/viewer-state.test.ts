@@ -20,6 +20,14 @@ test('a viewer is live when every step is done, and not before', () => {
   assert.equal(live.phase.is, 'live');
 });
 
+test('after a reconnection, steps are timed from its begin', () => {
+  const again = { ...newViewer(), since: 14_000 };
+  const after = viewerAfter(again, 4, { event: 'stepDone', session: 4, step: 'relay', ms: 14_084 });
+  assert.equal(after.story[1]?.doneAfter, 84);
+  const early = viewerAfter(again, 4, { event: 'stepDone', session: 4, step: 'ice', ms: 13_990 });
+  assert.equal(early.story[2]?.doneAfter, 0);
+});
+
 test('events of other sessions and of the household change nothing', () => {
   const before = newViewer();
   assert.equal(

@@ -34,6 +34,8 @@ export interface Picture {
 export interface ViewerState {
   phase: Phase;
   story: Story;
+  /** When the present connection was begun, in milliseconds of the story's clock. */
+  since: number;
   picture: Picture | undefined;
   figures: Figures | undefined;
   /** What the camera's signature says about the frames of the moment. */
@@ -54,6 +56,7 @@ export function newViewer(): ViewerState {
   return {
     phase: { is: 'connecting' },
     story: newStory(),
+    since: 0,
     picture: undefined,
     figures: undefined,
     authenticity: 'notVerified',
@@ -70,7 +73,7 @@ export function viewerAfter(state: ViewerState, session: number, event: WorkerEv
   if (!('session' in event) || event.session !== session) return state;
   switch (event.event) {
     case 'stepDone': {
-      const story = done(state.story, event.step, event.ms);
+      const story = done(state.story, event.step, Math.max(0, event.ms - state.since));
       const live = openStep(story) === undefined && !isOver(state.phase);
       return { ...state, story, phase: live ? { is: 'live' } : state.phase };
     }
@@ -90,7 +93,15 @@ export function viewerAfter(state: ViewerState, session: number, event: WorkerEv
     case 'note':
       return { ...state, note: event.text };
     case 'ended':
-      return { ...state, phase: { is: 'ended', reason: event.reason }, picture: undefined };
+      // What was known of this moment is known no more.
+      return {
+        ...state,
+        phase: { is: 'ended', reason: event.reason },
+        picture: undefined,
+        figures: undefined,
+        fresh: null,
+        watchers: [],
+      };
     default:
       return state;
   }

@@ -4,7 +4,7 @@ import { askUntilDone } from './asking.ts';
 import * as door from './door.ts';
 import { DEPENDENCY_DESCRIPTOR, preferReceiving, switchExtensionsOn, unplayable } from './codecs.ts';
 import { Emitter } from './emitter.ts';
-import type { Step } from './generated/face.ts';
+import type { Event as WorkerEvent, Step } from './generated/face.ts';
 import { Failure } from './link.ts';
 import type { WorkerLink } from './link.ts';
 import { Backoff, Patience } from './patience.ts';
@@ -53,6 +53,8 @@ export class Viewer extends Emitter<ViewerState> {
   #connection: Connection | undefined;
   #stopped = false;
   #firstFrameTold = false;
+  #knowsKey = false;
+  #began = performance.now();
 
   private constructor(link: WorkerLink) {
     super(newViewer());
@@ -82,8 +84,9 @@ export class Viewer extends Emitter<ViewerState> {
     const unlisten = this.#link.listen((event) => {
       if (this.#session === undefined) return;
       this.become(viewerAfter(this.state, this.#session, event));
+      if (isKey(event, this.#session)) this.#knowsKey = true;
       if (event.event === 'stepDone' && event.step === 'firstFrame') this.#tellFirstFrame();
-      if (isOver(this.state.phase)) this.#waker.wake();
+      if (isOver(this.state.phase) || isKey(event, this.#session)) this.#waker.wake();
     });
     try {
       const watch = await askUntilDone(
@@ -94,6 +97,7 @@ export class Viewer extends Emitter<ViewerState> {
       );
       if (watch === undefined) return;
       this.#session = watch.session;
+      this.#began = performance.now();
       if (this.#stopped) {
         await this.#link.call('unwatch', { session: watch.session });
         return;
@@ -119,7 +123,7 @@ export class Viewer extends Emitter<ViewerState> {
       blind = end.is === 'blind' ? blind + 1 : 0;
       if (end.is === 'over' || this.#isDone()) return;
       if (end.is === 'lost') this.#again(session, end.reason);
-      if (end.is === 'blind') this.#again(session, BLIND);
+      if (end.is === 'blind') this.#again(session, this.#knowsKey ? BLIND : NO_KEY);
       const pause = {
         lost: 0,
         none: backoff.next(Math.random()),
@@ -261,7 +265,9 @@ export class Viewer extends Emitter<ViewerState> {
       this.state.phase.is === 'live' || this.state.phase.is === 'again'
         ? { is: 'again', reason }
         : { is: 'connecting' };
-    this.become({ ...this.state, story, phase, fresh: null, reconnects: this.state.reconnects + 1 });
+    const since = performance.now() - this.#began;
+    const reconnects = this.state.reconnects + 1;
+    this.become({ ...this.state, story, since, phase, fresh: null, reconnects });
   }
 
   #tell(session: number, step: Step, reason: string | null): void {
@@ -301,6 +307,12 @@ export class Viewer extends Emitter<ViewerState> {
   }
 }
 
+/** Whether a key has come, so that what did not open may open now. */
+function isKey(event: WorkerEvent, session: number): boolean {
+  const keys = event.event === 'newEpoch' || (event.event === 'stepDone' && event.step === 'keyKnown');
+  return keys && event.session === session;
+}
+
 function receiving(worker: Worker, peer: RTCPeerConnection, kind: 'audio' | 'video'): RTCRtpTransceiver {
   const transceiver = peer.addTransceiver(kind, { direction: 'recvonly' });
   holdFrames(worker, transceiver.receiver);
@@ -328,5 +340,6 @@ const STOPPED = 'It was stopped here.';
 const CLOSED = 'the connection to the relay ended';
 const NOT_SENDING = 'the camera is not sending now';
 const BLIND = 'nothing that comes opens with this camera’s keys; it is tried again less and less often';
+const NO_KEY = 'this device has no key of the camera yet; the connection rests until one comes';
 const NO_TRANSFORM =
   'This browser cannot open end-to-end-encrypted video (it lacks RTCRtpScriptTransform). Use Chromium 141, Firefox 117, Safari 15.4, or a newer one.';

@@ -3,10 +3,10 @@
 const worker = new Worker('worker.js', { type: 'module' });
 const video = document.getElementById('picture');
 let connection;
-let session;
+let resource;
 let timings = {};
 
-window.leg = { watch, publish, figures, stats, pixels, leave, askKeyFrame };
+window.leg = { watch, publish, figures, stats, pixels, session, leave, askKeyFrame };
 
 /**
  * Watches a room.
@@ -74,16 +74,22 @@ async function join(door, grant) {
   const answer = await response.text();
   mark('answered');
   if (!response.ok) throw new Error(`${response.status} ${answer}`);
-  session = new URL(response.headers.get('location'), door).href;
+  resource = new URL(response.headers.get('location'), door).href;
   for (const kind of ['video', 'audio']) worker.postMessage({ kind, codec: answered(answer, kind) });
   window.leg.sdp = { offer: connection.localDescription.sdp, answer };
   await connection.setRemoteDescription({ type: 'answer', sdp: answer });
   mark('answer taken');
 }
 
+/** What the relay says of the session. */
+async function session() {
+  const response = await fetch(resource);
+  return { status: response.status, body: await response.text() };
+}
+
 /** Ends the session at the relay; returns the status of its DELETE. */
 async function leave() {
-  const { status } = await fetch(session, { method: 'DELETE' });
+  const { status } = await fetch(resource, { method: 'DELETE' });
   connection.close();
   return status;
 }

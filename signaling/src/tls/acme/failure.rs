@@ -79,7 +79,7 @@ impl fmt::Display for AcmeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { domain, problem } => {
-                write!(f, "the CA could not check {domain}: {}", detail(problem))?
+                write!(f, "the CA could not check {domain}: {}", detail(problem))?;
             }
             Self::Silent => f.write_str("the CA refused and gave no reason")?,
             Self::NoTlsAlpn => {

@@ -80,7 +80,7 @@ impl Page<'_> {
                     li { "This device will believe certificates signed by a key that lies on your Latchkey server." }
                     li {
                         "The authority is limited to home networks: names like " code { ".local" } " and private "
-                        "addresses like " code { "192.168.…" } ". It cannot speak for a bank or a mail service, as far as "
+                        "addresses like " code { "192.168.1.5" } ". It cannot speak for a bank or a mail service, as far as "
                         "your device checks that limit; current systems do, very old ones may not."
                     }
                     li {
@@ -98,12 +98,12 @@ impl Page<'_> {
             section aria-labelledby="compare" {
                 h2 #compare { "1. Compare" }
                 p {
-                    "This page came without encryption, so it proves nothing by itself. The server wrote the fingerprint "
-                    "where it was started, as " code { "household CA" } ". Compare it with what your device shows before you "
-                    "agree. It must be:"
+                    "This page came without encryption, so it proves nothing by itself. The server wrote a fingerprint where "
+                    "it was started, as " code { "household CA" } ". That one, the one that your device shows before you agree, "
+                    "and this one must be the same:"
                 }
                 p.fingerprint aria-label="SHA-256 fingerprint" {
-                    @for half in halves(self.fingerprint) { span { (half) } " " }
+                    @for part in quarters(self.fingerprint) { span { (part) } " " }
                 }
                 p.small { "SHA-256 of " (self.ca) }
             }
@@ -114,7 +114,7 @@ impl Page<'_> {
         html! {
             section aria-labelledby="install" {
                 h2 #install { "2. Install on this device" }
-                (self.system(Platform::Android, "Android", html! {
+                (self.system(Platform::Android, "Android", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "Open Settings and search for " b { "CA certificate" } " (mostly under Security & privacy, More security settings, Encryption & credentials, Install a certificate)." }
@@ -123,7 +123,7 @@ impl Page<'_> {
                     }
                     p.small { "Android then says that your network may be monitored. It says so of every authority that a person installs. Chrome uses it; Firefox for Android only after Settings, About Firefox, five taps on the logo, then Secret settings, Use third party CA certificates." }
                 }))
-                (self.system(Platform::Ios, "iPhone and iPad", html! {
+                (self.system(Platform::Ios, "iPhone and iPad", &html! {
                     p { a.button href="/latchkey-ca.mobileconfig" { "Download the profile" } }
                     ol {
                         li { "Open this page in Safari and allow the download." }
@@ -131,7 +131,7 @@ impl Page<'_> {
                         li { "Settings, General, About, " b { "Certificate Trust Settings" } ": switch on " b { (self.ca) } ". Without this step it does not count." }
                     }
                 }))
-                (self.system(Platform::Windows, "Windows", html! {
+                (self.system(Platform::Windows, "Windows", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "To compare, in a terminal: " code { "certutil -hashfile latchkey-ca.crt SHA256" } }
@@ -139,7 +139,7 @@ impl Page<'_> {
                         li { "Agree to the warning. Edge and Chrome use it at once, Firefox after a restart." }
                     }
                 }))
-                (self.system(Platform::MacOs, "macOS", html! {
+                (self.system(Platform::MacOs, "macOS", &html! {
                     p { a.button href="/latchkey-ca.crt" { "Download the certificate" } }
                     ol {
                         li { "Open the file; Keychain Access adds it to your login keychain." }
@@ -147,7 +147,7 @@ impl Page<'_> {
                         li { "Under Trust, " b { "When using this certificate: Always Trust" } "." }
                     }
                 }))
-                (self.system(Platform::Linux, "Linux", html! {
+                (self.system(Platform::Linux, "Linux", &html! {
                     p { a.button href="/latchkey-ca.pem" { "Download the certificate" } }
                     ol {
                         li { "To compare: " code { "openssl x509 -in latchkey-ca.pem -noout -fingerprint -sha256" } }
@@ -168,7 +168,7 @@ impl Page<'_> {
         }
     }
 
-    fn system(&self, platform: Platform, name: &str, steps: Markup) -> Markup {
+    fn system(&self, platform: Platform, name: &str, steps: &Markup) -> Markup {
         html! {
             details open[self.platform == Some(platform)] {
                 summary { (name) }
@@ -204,10 +204,11 @@ impl Page<'_> {
     }
 }
 
-/// The fingerprint in two lines of sixteen bytes, as most devices show it.
-fn halves(fingerprint: &str) -> [&str; 2] {
-    let (first, second) = fingerprint.split_at_checked(48).unwrap_or((fingerprint, ""));
-    [first.trim_end_matches(':'), second]
+/// The fingerprint in lines of eight bytes, which no screen is too narrow for.
+fn quarters(fingerprint: &str) -> impl Iterator<Item = &str> {
+    let ends = [23, 47, 71, 95].map(|end: usize| end.min(fingerprint.len()));
+    let starts = [0, 24, 48, 72].map(|start: usize| start.min(fingerprint.len()));
+    starts.into_iter().zip(ends).filter_map(|(start, end)| fingerprint.get(start..end))
 }
 
 /// An SVG that stands inside HTML has no XML prolog.
@@ -235,6 +236,8 @@ mod tests {
         assert!(text.contains("<details open><summary>Android"), "{text}");
         assert_eq!(text.matches("<details open>").count(), 1);
         assert!(!text.contains("<nas>") && !text.contains("<script") && !text.contains("<?xml"));
-        assert_eq!(halves(page.fingerprint).map(str::len), [47, 47]);
+        let lines: Vec<&str> = quarters(page.fingerprint).collect();
+        assert_eq!(lines.join(":"), page.fingerprint);
+        assert!(lines.iter().all(|line| line.len() == 23));
     }
 }

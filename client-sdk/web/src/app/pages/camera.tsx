@@ -13,6 +13,7 @@ import { sentence, useWatched } from '../watched.ts';
 /** Watches a camera as long as the page shows. */
 export function CameraPage({ household, id }: { household: Household; id: string }) {
   const [round, setRound] = useState(0);
+  useWatched(household);
   const camera = useMemo(() => household.camera(id), [household, id]);
   const [viewer, setViewer] = useState<Viewer>();
   useEffect(() => {
@@ -27,7 +28,7 @@ export function CameraPage({ household, id }: { household: Household; id: string
   }, [camera, round]);
   return (
     <>
-      <PageHead title={camera.name || words.unknown}>
+      <PageHead title={household.nameOf(id) || words.unknown}>
         <a class="button quiet" href="#/">
           <Icon name="back" />
           {words.all}
@@ -56,6 +57,7 @@ function Live({ viewer, again }: { viewer: Viewer; again: () => void }) {
       <section class="card stack tight" aria-labelledby="story">
         <h2 id="story">{words.story}</h2>
         {state.note && <Notice>{sentence(state.note)}</Notice>}
+        {state.reconnects > 0 && <p class="soft small">{words.anew(state.reconnects)}</p>}
         <StorySteps story={state.story} />
       </section>
     </>
@@ -249,6 +251,8 @@ const words = {
   old: 'No',
   keys: 'Keys',
   epoch: (number: number, members: number) => `Epoch ${number}, ${members} devices`,
+  anew: (times: number) =>
+    `The connection was made anew ${times === 1 ? 'once' : `${times} times`} since this page was opened.`,
   nobody: 'Nobody has said so yet.',
   honest: 'Devices say so themselves. Who could watch is on the list of devices, always complete.',
 };
