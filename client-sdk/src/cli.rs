@@ -30,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::home::{Home, HomeError};
+use crate::home::{self, Home, HomeError};
 use crate::trust::trust_also;
 use crate::vault::VaultError;
 
@@ -290,8 +290,10 @@ struct DoctorArgs {
 
 /// Opens the device; only looks while another process holds it: what is signed then, that one reads from the server.
 fn open_or_look(settings: &Settings) -> Result<Home, HomeError> {
-    match Home::open(&settings.home) {
-        Err(HomeError::Vault(VaultError::InUse(_))) => Home::look(&settings.home),
+    match home::open(&settings.home) {
+        Err(error) if matches!(VaultError::of(&error), Some(VaultError::InUse(_))) => {
+            home::look(&settings.home)
+        }
         other => other,
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::household::{self, Invitation};
 use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
 use latchkey_signaling::{Registration, Server, ServerConfig, Tls, make_invite_code};
@@ -128,7 +128,7 @@ impl House {
 
     /// `admin` invites a device, which joins under the same name.
     pub async fn add(&self, admin: &str, role: Role, name: &str) {
-        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let mut admin = home::open(&self.home(admin)).unwrap();
         let invitation = Invitation::new(&admin, role, name).unwrap();
         let code = invitation.code().reveal().parse().unwrap();
         let home = self.home(name);
@@ -142,7 +142,7 @@ impl House {
 
     /// `admin` signs the list without the device that is called `name`.
     pub async fn remove(&self, admin: &str, name: &str) {
-        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let mut admin = home::open(&self.home(admin)).unwrap();
         let signaling = admin.signaling();
         admin.refresh(&signaling).await.unwrap();
         let head = admin.chain().head().unwrap();

@@ -2,16 +2,19 @@
 
 use std::fs;
 
+use futures_util::StreamExt as _;
+use latchkey_api::event::Event;
 use latchkey_api::problem::ProblemCode;
 use latchkey_signaling::{Server, ServerConfig};
 use reqwest::{Method, StatusCode};
 use tempfile::TempDir;
 use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::client::{Answer, Client};
 use crate::process::run;
-use crate::running::Running;
+use crate::running::{LIVENESS, Running};
 
 /// A folder as the build leaves it, with files that nobody may have.
 fn built() -> TempDir {
@@ -186,8 +189,17 @@ async fn a_page_opens_the_event_socket_with_its_token_as_a_subprotocol() {
         request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
         connect_async(request)
     };
-    let (_socket, answer) = ask(&token).await.unwrap();
+    let (mut socket, answer) = ask(&token).await.unwrap();
     assert_eq!(answer.headers()["sec-websocket-protocol"], "latchkey", "the token is never said back");
+    // A page sees no pings: with the first comes a text that says the same.
+    let told = async {
+        loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                return serde_json::from_str::<Event>(&text).unwrap();
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(LIVENESS, told).await.unwrap(), Event::Alive);
     assert!(ask(&"x".repeat(43)).await.is_err());
     running.server.shutdown().await;
 }

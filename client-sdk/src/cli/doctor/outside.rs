@@ -10,13 +10,13 @@ mod tls;
 
 use std::time::Duration;
 
+use latchkey_household::reach::host_of;
 use url::Url;
 
 use crate::cli::config::Settings;
 use crate::cli::doctor::outside::ports::Web;
 use crate::cli::doctor::outside::shown::{Check, Shown};
 use crate::cli::failure::Failure;
-use crate::reach::host_of;
 
 /// Where the server is, as every check needs it.
 struct Target {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use latchkey_api::probe::{Probe, SOCKET_GREETING};
 use latchkey_api::problem::{Problem, ProblemCode};
+use latchkey_household::reach::{network_reason, without_numbers};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -16,7 +17,6 @@ use url::Url;
 
 use crate::cli::doctor::outside::Target;
 use crate::cli::doctor::outside::shown::{Check, Shown};
-use crate::reach::{network_reason, without_numbers};
 use crate::trust;
 
 /// The addresses behind the name.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use latchkey_household::clock::unix_seconds;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
@@ -14,7 +15,6 @@ use x509_parser::parse_x509_certificate;
 
 use crate::cli::doctor::outside::Target;
 use crate::cli::doctor::outside::shown::{Check, Shown};
-use crate::signaling::unix_seconds;
 use crate::trust;
 
 /// Shakes hands as a client does. Returns whether the certificate is believed.
