@@ -154,8 +154,9 @@ function switchOn(transceiver, uri) {
   transceiver.setHeaderExtensionsToNegotiate(extensions);
 }
 
-/** The codec of an answer's m-line. */
+/** The codec of an answer's m-line; none where nothing will flow. */
 function answered(sdp, kind) {
   const section = sdp.split(/^m=/m).find((section) => section.startsWith(kind)) ?? '';
+  if (/^a=inactive/m.test(section)) return undefined;
   return /^a=rtpmap:\d+ ([^/]+)/m.exec(section)?.[1];
 }

@@ -22,12 +22,13 @@ export class Relay {
     const relay = new Relay();
     try {
       const [door, ops, media] = await Promise.all([freePort(), freePort(), freePort()]);
-      let address = `${machine}:${media}`;
+      const socket = `${machine}:${media}`;
+      let address = socket;
       if (network) {
         relay.#network = new Program(built('examples/legs'));
         relay.#network.say({ leg: 'network', bind: machine });
         const told = await relay.#network.event('address');
-        await relay.#network.ask({ to: `127.0.0.1:${media}` }, 'to');
+        await relay.#network.ask({ to: socket }, 'to');
         await relay.weather(network);
         address = told.address;
       }
