@@ -43,8 +43,13 @@ export class Household extends Emitter<HouseholdState> {
   /** Starts the worker and reads what this browser keeps. */
   static async open(port: WorkerPort): Promise<Household> {
     const household = new Household(new WorkerLink(port));
-    household.#stands(await household.#link.call('open', {}));
-    if (household.state.standing?.is === 'member') await household.refresh();
+    try {
+      household.#stands(await household.#link.call('open', {}));
+    } catch (error) {
+      household.#link.close();
+      throw error;
+    }
+    if (household.state.standing?.is === 'member') await household.#refreshIfItCan();
     return household;
   }
 
@@ -190,7 +195,11 @@ export class Household extends Emitter<HouseholdState> {
 
   async #arrived(standing: Standing): Promise<void> {
     this.#stands(standing);
-    // The household is there whether or not the server answers a second time.
+    await this.#refreshIfItCan();
+  }
+
+  /** The household is there whether or not its server answers now. */
+  async #refreshIfItCan(): Promise<void> {
     await this.refresh().catch((error: unknown) => {
       if (!(error instanceof Failure)) throw error;
     });

@@ -20,9 +20,15 @@ export function CameraPage({ household, id }: { household: Household; id: string
     const watching = camera.watch();
     setViewer(watching);
     const leave = (): void => watching.stop();
+    // A page that the browser kept while another one showed begins anew.
+    const back = (event: PageTransitionEvent): void => {
+      if (event.persisted) setRound((count) => count + 1);
+    };
     addEventListener('pagehide', leave);
+    addEventListener('pageshow', back);
     return () => {
       removeEventListener('pagehide', leave);
+      removeEventListener('pageshow', back);
       watching.stop();
     };
   }, [camera, round]);

@@ -6,21 +6,31 @@ import { Wrong } from '../parts/controls.tsx';
 import { PageHead } from '../parts/page.tsx';
 import { QrCode } from '../parts/qr.tsx';
 import type { Household, SafetyNumber } from '../../sdk/index.ts';
-import { useAction, useWatched } from '../watched.ts';
+import { sentence, useWatched } from '../watched.ts';
 
 /** Shows the safety number, and keeps it up to date with the list. */
 export function SafetyPage({ household }: { household: Household }) {
   const { listVersion } = useWatched(household);
   const [number, setNumber] = useState<SafetyNumber>();
-  const action = useAction();
+  const [wrong, setWrong] = useState<string>();
   useEffect(() => {
-    action.run(async () => setNumber(await household.safetyNumber()));
+    let asked = true;
+    const show = (shown: SafetyNumber | undefined, why: string | undefined): void => {
+      if (!asked) return;
+      setNumber(shown);
+      setWrong(why);
+    };
+    household.safetyNumber().then(
+      (shown) => show(shown, undefined),
+      (error: unknown) => show(undefined, sentence(error)),
+    );
+    return () => void (asked = false);
   }, [household, listVersion]);
   return (
     <>
       <PageHead title={words.title} />
       <p>{words.what}</p>
-      <Wrong action={action} />
+      <Wrong action={{ wrong }} />
       {number && (
         <div class="card narrow stack">
           <ol class="safety" aria-label={words.title}>
