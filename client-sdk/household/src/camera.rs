@@ -12,6 +12,7 @@ pub mod hold;
 mod keeper;
 pub mod publish;
 mod rejoins;
+pub mod sealing;
 pub mod signed_sealer;
 
 pub use keeper::SenderKeys;

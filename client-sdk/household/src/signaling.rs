@@ -14,6 +14,7 @@ pub use root::RootSession;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of};
 use latchkey_api::encoding::ByteString;
 use latchkey_api::household::{CreateHousehold, DeleteHousehold, HouseholdCreated};
@@ -22,7 +23,7 @@ use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
 use latchkey_api::problem::{Problem, ProblemCode};
 use latchkey_e2ee::identity::DeviceIdentity;
 use reqwest::Method;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -226,6 +227,17 @@ impl Server {
         token: Option<&str>,
         body: Option<&B>,
     ) -> Result<R, SignalingError> {
+        read(&self.exchange(method, path, token, written(body)?).await?)
+    }
+
+    /// JSON out, JSON in. It knows no types, so that a page loads it once and not once for each of them.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Vec<u8>>,
+    ) -> Result<Bytes, SignalingError> {
         self.ledger.settled().await.map_err(|NotStored(why)| SignalingError::NotStored(why))?;
         let url = self.url.join(path).map_err(|error| SignalingError::BadReply(error.to_string()))?;
         let mut request = self.http.request(method, url).timeout(REPLY_LIMIT);
@@ -233,7 +245,7 @@ impl Server {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
@@ -242,8 +254,7 @@ impl Server {
         if !status.is_success() {
             return Err(refusal(status.as_u16(), wait.map(Duration::from_secs), &bytes));
         }
-        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(bytes).map_err(|error| SignalingError::BadReply(error.to_string()))
+        Ok(bytes)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> SignalingError {
@@ -280,13 +291,22 @@ impl Signaling {
         path: &str,
         body: Option<&B>,
     ) -> Result<R, SignalingError> {
+        read(&self.exchange(method, path, written(body)?).await?)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Bytes, SignalingError> {
         let token = self.token().await?;
-        let first = self.inner.server.call(method.clone(), path, Some(&token), body).await;
+        let first = self.inner.server.exchange(method.clone(), path, Some(&token), body.clone()).await;
         match first {
             Err(SignalingError::Refused { code: ProblemCode::NotSignedIn, .. }) => {
                 self.forget(&token).await;
                 let token = self.token().await?;
-                self.inner.server.call(method, path, Some(&token), body).await
+                self.inner.server.exchange(method, path, Some(&token), body).await
             }
             other => other,
         }
@@ -355,6 +375,16 @@ fn client(url: &Url) -> Result<reqwest::Client, SignalingError> {
 #[cfg(target_arch = "wasm32")]
 fn client(_: &Url) -> Result<reqwest::Client, SignalingError> {
     reqwest::Client::builder().build().map_err(|error| SignalingError::BadReply(error.to_string()))
+}
+
+fn written(body: Option<&impl Serialize>) -> Result<Option<Vec<u8>>, SignalingError> {
+    let written = body.map(serde_json::to_vec).transpose();
+    written.map_err(|error| SignalingError::BadReply(error.to_string()))
+}
+
+fn read<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, SignalingError> {
+    let bytes: &[u8] = if bytes.is_empty() { b"null" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|error| SignalingError::BadReply(error.to_string()))
 }
 
 fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> SignalingError {

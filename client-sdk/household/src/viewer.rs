@@ -8,6 +8,7 @@ pub mod failure;
 mod keeper;
 pub mod live;
 pub mod news;
+pub mod opening;
 pub mod proof;
 pub mod waiting;
 pub mod watch;

@@ -3,24 +3,26 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Prints the sizes of what was made.
-///
-/// Fails when the compressed module leaves no room for the app within its 500 KB of first load.
+/// Prints the sizes of what was made, and how much of the budget of the app's first load that is.
 #[allow(clippy::print_stdout)]
 pub(crate) fn tell(out: &Path) -> Result<()> {
+    let mut all = 0;
     for name in ["latchkey_wasm_bg.wasm", "latchkey_wasm.js"] {
         let path = out.join(name);
         let bytes = std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?;
         let compressed = compressed_len(&bytes)?;
-        println!("latchkey: {name}: {} KB, {} KB compressed", bytes.len() / 1000, compressed / 1000);
-        if compressed > MOST {
-            bail!("{name} has {compressed} bytes compressed, more than the {MOST} that the app's first load leaves it");
-        }
+        all += compressed;
+        println!("latchkey: {name}: {} KB, {} KB by gzip", bytes.len() / 1000, compressed / 1000);
     }
+    println!(
+        "latchkey: {} % of the {} KB that the app may load first",
+        all * 100 / FIRST_LOAD,
+        FIRST_LOAD / 1000
+    );
     Ok(())
 }
 
@@ -30,5 +32,5 @@ fn compressed_len(bytes: &[u8]) -> Result<usize> {
     Ok(gzip.finish()?.len())
 }
 
-/// 500 KB for everything, of which the page itself needs some.
-const MOST: usize = 420_000;
+/// Bytes, compressed, of everything that a page needs before it shows something.
+const FIRST_LOAD: usize = 500_000;

@@ -11,6 +11,8 @@ use wasm_bindgen_cli_support::Bindgen;
 pub(crate) fn make(wasm: &Path, out: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).web(true)?.typescript(true).remove_name_section(true);
-    bindgen.remove_producers_section(true).omit_default_module_path(true);
+    bindgen.remove_producers_section(true);
+    // The worker begins anew on fresh memory after a panic.
+    bindgen.reset_state_function(true);
     bindgen.generate(out).context("the JavaScript of latchkey-wasm could not be made")
 }

@@ -6,7 +6,7 @@ mod budget;
 mod glue;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match pack(features, out) {
+    match pack(features, &out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("latchkey: {error:#}");
@@ -28,8 +28,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn pack(features: Option<&str>, out: PathBuf) -> anyhow::Result<()> {
+fn pack(features: Option<&str>, out: &Path) -> anyhow::Result<()> {
     let wasm = toolchain::find()?.build(features)?;
-    glue::make(&wasm, &out)?;
-    budget::tell(&out)
+    glue::make(&wasm, out)?;
+    budget::tell(out)
 }

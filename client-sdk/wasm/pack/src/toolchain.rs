@@ -43,8 +43,20 @@ impl Toolchain {
         // Features get their own folder: they must not stand in the place of what is shipped.
         let target_dir = features.map_or(target_dir.clone(), |_| target_dir.join("wasm-features"));
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(root()).args(["build", "--locked", "--quiet", "--package", "latchkey-wasm"]);
-        cargo.args(["--lib", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&target_dir);
+        cargo.current_dir(root()).args(["rustc", "--locked", "--quiet", "--package", "latchkey-wasm"]);
+        // Only as this crate type alone is it optimised as a whole.
+        cargo
+            .args([
+                "--lib",
+                "--crate-type",
+                "cdylib",
+                "--profile",
+                PROFILE,
+                "--target",
+                TARGET,
+                "--target-dir",
+            ])
+            .arg(&target_dir);
         if let Some(features) = features {
             cargo.args(["--features", features]);
         }
@@ -52,7 +64,10 @@ impl Toolchain {
         if let Self::Debian { linker } = self {
             let linker = linker.to_str().context("the toolchain's path is not text")?;
             flags.push_str(&format!(" -Clinker={linker}"));
-            cargo.args(["-Zbuild-std=std,panic_abort"]).env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            cargo
+                .args(["-Zbuild-std=std,panic_abort"])
+                .env("RUSTC", DEBIAN_RUSTC)
+                .env("RUSTC_BOOTSTRAP", "1");
         }
         // What is set for the machine's own programs is not for browsers.
         cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WRAPPER");

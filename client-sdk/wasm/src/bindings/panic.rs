@@ -11,6 +11,6 @@ extern "C" {
 
 /// Has panics told. Called once, when the module is loaded.
 #[wasm_bindgen(start)]
-pub(crate) fn tell_panics() {
+fn tell_panics() {
     std::panic::set_hook(Box::new(|info| panicked(&info.to_string())));
 }
