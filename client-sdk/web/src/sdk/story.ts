@@ -30,9 +30,16 @@ export function newStory(): Story {
   return STEPS.map((step) => ({ step, doneAfter: undefined, reason: undefined }));
 }
 
-/** Marks a step done. A step once done keeps its time. */
+/**
+ * Marks a step done. A step once done keeps its time. The first frame is the proof of all steps before it: one of which
+ * nobody said a word, such as a key that was known already, is done with it.
+ */
 export function done(story: Story, step: Step, ms: number): Story {
-  return changed(story, step, (state) => ({ step, doneAfter: state.doneAfter ?? ms, reason: undefined }));
+  return story.map((state) =>
+    state.step === step || step === 'firstFrame'
+      ? { step: state.step, doneAfter: state.doneAfter ?? ms, reason: undefined }
+      : state,
+  );
 }
 
 /** Notes why a step is not done. A step once done stays done. */

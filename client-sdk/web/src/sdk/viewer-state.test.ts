@@ -7,6 +7,7 @@ import type { Event, Figures } from './generated/face.ts';
 import { newPublisher, publisherAfter } from './publisher-state.ts';
 import { STEPS, againFrom, done, newStory, openStep, trying } from './story.ts';
 import { newViewer, viewerAfter } from './viewer-state.ts';
+import type { ViewerState } from './viewer-state.ts';
 
 const steps = (session: number): Event[] =>
   STEPS.map((step, index) => ({ event: 'stepDone', session, step, ms: index * 10 }));
@@ -18,6 +19,20 @@ test('a viewer is live when every step is done, and not before', () => {
   assert.equal(openStep(most.story)?.step, 'firstFrame');
   const live = all.reduce((state, event) => viewerAfter(state, 4, event), newViewer());
   assert.equal(live.phase.is, 'live');
+});
+
+test('a frame that opened proves the key, also when nobody said a word of it', () => {
+  const relay = againFrom(
+    steps(4).reduce((state, event) => viewerAfter(state, 4, event), newViewer()).story,
+    'relay',
+    'no packet for 1.2 s',
+  );
+  const again: ViewerState = { ...newViewer(), story: relay, phase: { is: 'again', reason: '' } };
+  const live = steps(4)
+    .filter((event) => event.event === 'stepDone' && event.step !== 'keyKnown')
+    .reduce((state, event) => viewerAfter(state, 4, event), again);
+  assert.equal(live.phase.is, 'live');
+  assert.equal(openStep(live.story), undefined);
 });
 
 test('after a reconnection, steps are timed from its begin', () => {

@@ -1,19 +1,24 @@
 /** The list of cameras. */
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 import { Icon } from '../parts/icons.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
 import type { Household } from '../../sdk/index.ts';
-import { useWatched } from '../watched.ts';
+import { sentence, useWatched } from '../watched.ts';
 
 /** Every camera that this device may see. */
 export function CamerasPage({ household, admin }: { household: Household; admin: boolean }) {
   const { cameras } = useWatched(household);
+  const [wrong, setWrong] = useState<string>();
   useEffect(() => {
     const look = (): void => {
-      if (document.visibilityState === 'visible') household.lookForCameras().catch(() => undefined);
+      if (document.visibilityState !== 'visible') return;
+      household.lookForCameras().then(
+        () => setWrong(undefined),
+        (error: unknown) => setWrong(sentence(error)),
+      );
     };
     look();
     const timer = setInterval(look, LOOK_EVERY);
@@ -29,7 +34,8 @@ export function CamerasPage({ household, admin }: { household: Household; admin:
           </a>
         )}
       </PageHead>
-      {cameras === undefined && <p class="soft">{words.looking}</p>}
+      <div role="status">{wrong && <Notice kind="warn">{wrong}</Notice>}</div>
+      {cameras === undefined && !wrong && <p class="soft">{words.looking}</p>}
       {cameras?.length === 0 && (
         <Notice title={words.none}>{admin ? words.noneAdmin : words.noneOther}</Notice>
       )}
