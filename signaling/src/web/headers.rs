@@ -61,7 +61,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 
 const PERMISSIONS: &str = "camera=(self), microphone=(self), autoplay=(self), fullscreen=(self), \
      picture-in-picture=(self), screen-wake-lock=(self), publickey-credentials-get=(self), \
-     publickey-credentials-create=(self), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), \
+     publickey-credentials-create=(self), geolocation=(), payment=(), usb=(), serial=(), \
      display-capture=(), midi=()";
 
 #[cfg(test)]
