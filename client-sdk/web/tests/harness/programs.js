@@ -34,6 +34,11 @@ export class Program {
     createInterface({ input: this.#child.stderr }).on('line', (line) => this.errors.push(line));
   }
 
+  /** Throws with its last words when it has ended. */
+  mustRun() {
+    if (this.#isOver()) throw new Error(`${this.name} has ended: ${this.#last()}`);
+  }
+
   /** Sends one object as a line. */
   say(word) {
     this.#child.stdin.write(`${JSON.stringify(word)}\n`);

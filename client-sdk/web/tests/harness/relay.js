@@ -89,7 +89,7 @@ export class Relay {
   }
 
   async #isReady() {
-    if (this.log.some((line) => line.startsWith('latchkey-relay:'))) throw new Error(this.log.join('\n'));
+    this.#program.mustRun();
     const answer = await fetch(`${this.ops}/readyz`, { signal: AbortSignal.timeout(LIMIT_MS) }).catch(
       () => null,
     );

@@ -52,8 +52,7 @@ export class Server {
     await rm(file, { force: true });
     this.#program = new Program(built('latchkey-server'), this.words);
     await eventually('the server to be ready', async () => {
-      const said = this.log.find((line) => line.startsWith('latchkey-server:'));
-      if (said) throw new Error(said);
+      this.#program.mustRun();
       return readFile(file).catch(() => null);
     });
   }
