@@ -109,6 +109,8 @@ export class Publisher extends Emitter<PublisherState> {
         }
       }
       await peer.setRemoteDescription({ type: 'answer', sdp: opened.answer });
+      const video = senders.get('video');
+      if (video && !this.state.simulcast) await this.#wholePicture(video);
       this.#tell(session, 'relay', null);
       backoff.reset();
       return await this.#carry(session, peer);
@@ -139,14 +141,23 @@ export class Publisher extends Emitter<PublisherState> {
   #encodings(track: MediaStreamTrack): RTCRtpEncodingParameters[] {
     const whole = this.#options.maxBitrate ?? MAX_BITRATE;
     const { height = 0 } = track.getSettings();
-    // A relay that takes no simulcast leaves the first one: it must be the whole picture.
-    const sizes = height >= SMALLEST_TO_HALVE ? [1, 2, 4] : [1];
-    if (sizes.length === 1) return [{ maxBitrate: whole }];
-    return sizes.map((scale, index) => ({
-      rid: RIDS[index] ?? String(index),
+    if (height < SMALLEST_TO_HALVE) return [{ maxBitrate: whole }];
+    // Smallest first: a browser serves them in this order when there is little room.
+    return SIZES.map(({ rid, scale }) => ({
+      rid,
       scaleResolutionDownBy: scale,
       maxBitrate: Math.round(whole / scale ** 1.6),
     }));
+  }
+
+  /** A relay that takes no simulcast leaves the first size alone: it becomes the whole picture. */
+  async #wholePicture(sender: RTCRtpSender): Promise<void> {
+    const parameters = sender.getParameters();
+    const [only, ...others] = parameters.encodings;
+    if (only === undefined || others.length > 0) return;
+    only.scaleResolutionDownBy = 1;
+    only.maxBitrate = this.#options.maxBitrate ?? MAX_BITRATE;
+    await sender.setParameters(parameters);
   }
 
   async #carry(session: number, peer: RTCPeerConnection): Promise<string> {
@@ -216,8 +227,12 @@ const SECURED_LIMIT = 10_000;
 const MAX_BITRATE = 2_500_000;
 /** Height of a picture of which smaller sizes are worth sending. */
 const SMALLEST_TO_HALVE = 480;
-/** Names of the sizes, largest first (RFC 8851). */
-const RIDS = ['f', 'h', 'q'];
+/** Names of the sizes (RFC 8851): a quarter, half, all of the picture's width and height. */
+const SIZES = [
+  { rid: 'q', scale: 4 },
+  { rid: 'h', scale: 2 },
+  { rid: 'f', scale: 1 },
+];
 
 const STOPPED = 'It was stopped here.';
 const CLOSED = 'the connection to the relay ended';
