@@ -40,7 +40,6 @@ for (const name of BROWSERS) {
         return {
           injected: 'injected' in window,
           asked,
-          evaluated,
           violations: [...new Set(violations)].sort(),
         };
       });
