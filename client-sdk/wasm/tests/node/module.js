@@ -117,9 +117,10 @@ export class Legs {
     return new NativeDevice(this, page);
   }
 
+  /** Ends the process. What the devices of the module still hold open ends with `--test-force-exit`. */
   async end() {
-    this.process.stdin.end();
-    if (this.process.exitCode === null) await once(this.process, 'exit');
+    this.process.kill();
+    if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, 'exit');
   }
 }
 
