@@ -84,7 +84,7 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
             _ => Terms::unlimited(role, name),
         };
         let adding = async {
-            let mut meeting = LetIn::by_code(&mut ada, &offer, terms).unwrap();
+            let mut meeting = LetIn::by_code(&ada, &offer, terms).unwrap();
             assert_eq!(meeting.meet().await.unwrap(), Met::Sure(kind));
             let accepted = invite(meeting, &mut ada).await.unwrap();
             (accepted.digits(), accepted.sign(&mut ada).await.unwrap())
@@ -117,7 +117,7 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
     // Each code is good once; nobody is let in by the second try, by whichever admin.
     let (arrival, offer) = by_code(&house, "late", Kind::Viewer).await.unwrap();
     let first = async {
-        let mut meeting = LetIn::by_code(&mut ada, &offer, Terms::unlimited(Role::Viewer, "late")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, &offer, Terms::unlimited(Role::Viewer, "late")).unwrap();
         meeting.meet().await.unwrap();
         invite(meeting, &mut ada).await.unwrap().sign(&mut ada).await.unwrap()
     };
@@ -125,7 +125,7 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
     home.unwrap();
     let mut bob = home::open(&house.home("bob")).unwrap();
     assert_eq!(version(&mut bob).await, invited.list_version);
-    let mut again = LetIn::by_code(&mut bob, &offer, Terms::unlimited(Role::Viewer, "again")).unwrap();
+    let mut again = LetIn::by_code(&bob, &offer, Terms::unlimited(Role::Viewer, "again")).unwrap();
     let error = again.meet().await.unwrap_err();
     assert_eq!(error, LetInError::Enrolment(AdminError::Used));
     assert!(said(&error).contains("good once"));
@@ -142,7 +142,7 @@ async fn six_digits_decide_where_nothing_can_be_scanned() {
 
     // Three times other digits than the new device shows: nobody is let in.
     let (mut arrival, number) = by_number(&house, "bob", Kind::Viewer).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
     let (met, digits) = tokio::join!(meeting.meet(), arrival.digits());
     assert_eq!(met.unwrap(), Met::AskDigits);
     let wrong = if digits.unwrap().are("000000") { "000001" } else { "000000" };
@@ -159,7 +159,7 @@ async fn six_digits_decide_where_nothing_can_be_scanned() {
 
     // The right ones, and a yes at the new device.
     let (mut arrival, number) = by_number(&house, "bob", Kind::Viewer).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
     let (met, digits) = tokio::join!(meeting.meet(), arrival.digits());
     met.unwrap();
     assert_eq!(meeting.type_digits(&digits.unwrap().to_string()), Typed::Right);
@@ -175,11 +175,11 @@ async fn six_digits_decide_where_nothing_can_be_scanned() {
 
     // A number that was answered is answered to others no more.
     let (mut arrival, number) = by_number(&house, "eve", Kind::Viewer).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
     let (met, _) = tokio::join!(meeting.meet(), arrival.digits());
     met.unwrap();
     drop(meeting);
-    let mut second = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
+    let mut second = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
     assert_eq!(second.meet().await.unwrap_err(), LetInError::Enrolment(AdminError::Used));
     house.close().await;
 }
@@ -195,12 +195,12 @@ async fn what_cannot_be_let_in_is_said_at_once_and_changes_nothing() {
 
     let (arrival, offer) = by_code(&house, "door", Kind::Camera).await.unwrap();
     let viewer = Terms::unlimited(Role::Viewer, "door");
-    let error = LetIn::by_code(&mut ada, &offer, viewer.clone()).unwrap_err();
+    let error = LetIn::by_code(&ada, &offer, viewer.clone()).unwrap_err();
     let expected = AdminError::Terms(TermsError::WrongKind(Kind::Camera));
     assert_eq!(error, LetInError::Enrolment(expected));
     assert!(said(&error).contains("is a camera"));
-    let mut bob = home::open(&house.home("bob")).unwrap();
-    let error = LetIn::by_code(&mut bob, &offer, viewer).unwrap_err();
+    let bob = home::open(&house.home("bob")).unwrap();
+    let error = LetIn::by_code(&bob, &offer, viewer).unwrap_err();
     assert_eq!(error, LetInError::List(DevicesError::NotAdmin));
     drop(arrival);
     assert!(!house.home("door").exists(), "nothing is left behind");
@@ -211,7 +211,7 @@ async fn what_cannot_be_let_in_is_said_at_once_and_changes_nothing() {
     let (_, expired, _) = NewDevice::by_code(&identity, Kind::Viewer, house.url(), now).unwrap();
     let (_there, foreign) = by_code(&elsewhere, "x", Kind::Viewer).await.unwrap();
     for offer in [&expired, &foreign] {
-        let mut meeting = LetIn::by_code(&mut ada, offer, Terms::unlimited(Role::Viewer, "x")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, offer, Terms::unlimited(Role::Viewer, "x")).unwrap();
         let error = meeting.meet().await.unwrap_err();
         let sentence = said(&error);
         match error {
@@ -238,7 +238,7 @@ async fn clocks_that_differ_by_minutes_let_nobody_in() {
     let config = ArrivalConfig { clock: || machine_clock().map(|now| now - 420), ..config };
     let (mut arrival, offer) = Arrival::by_code(vault, config).await.unwrap();
     let adding = async {
-        let mut meeting = LetIn::by_code(&mut ada, &offer, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, &offer, Terms::unlimited(Role::Viewer, "bob")).unwrap();
         meeting.meet().await.unwrap();
         invite(meeting, &mut ada).await.unwrap_err()
     };

@@ -3,8 +3,11 @@
 //! The newest verified list is pinned: each refresh asks the server for that list too, so that a server which
 //! shows fewer lists, or another one in its place, is noticed.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+mod following;
+
+pub(crate) use following::Following;
+
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use latchkey_api::checks::{self, Check};
@@ -15,8 +18,8 @@ use latchkey_e2ee::label::LabelKey;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use crate::clock;
-use crate::clock::unix_seconds;
+use crate::clock::{self, unix_seconds};
+use crate::home::following::Followed;
 use crate::names::Names;
 use crate::notice::{self, Notice};
 use crate::signaling::{Server, Signaling, SignalingError};
@@ -32,20 +35,6 @@ pub struct Home {
     news: Vec<Notice>,
     /// Cameras whose groups are followed for good in this process.
     followed: Followed,
-}
-
-type Followed = Arc<StdMutex<BTreeSet<DeviceId>>>;
-
-/// One follower's right to what comes for one camera's group, until dropped.
-pub(crate) struct Following {
-    camera: DeviceId,
-    followed: Followed,
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.camera);
-    }
 }
 
 /// A device that several at once work with: each for as long as it takes to ask the server.
@@ -353,18 +342,6 @@ impl Home {
     /// Returns the role of this device.
     pub fn role(&self) -> Result<Role, HomeError> {
         Ok(self.entry()?.role)
-    }
-
-    /// Follows a camera's group for good; `None` while another does. A group has one follower only: two would seal with
-    /// the same keys of it.
-    pub(crate) fn follow(&self, camera: DeviceId) -> Option<Following> {
-        let new = self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(camera);
-        new.then(|| Following { camera, followed: Arc::clone(&self.followed) })
-    }
-
-    /// Whether a camera's group is followed for good in this process.
-    pub(crate) fn is_followed(&self, camera: DeviceId) -> bool {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner).contains(&camera)
     }
 
     /// Returns the names of the household's devices.

@@ -1,6 +1,6 @@
 //! A store that takes its time, as a browser's does: no call leaves before what it answers for is stored.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests run natively")]
 
 mod stage;
 

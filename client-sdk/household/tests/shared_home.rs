@@ -1,6 +1,6 @@
 //! A household without media: one device watches two cameras while it removes another, all in one process.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests run natively")]
 
 mod stage;
 

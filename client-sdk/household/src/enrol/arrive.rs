@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep};
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::enrol::{
     Digits, Kind, Membership, NewDevice, NewDeviceError, NewDeviceStage, NumberError, Offer, OfferError,
@@ -10,6 +9,7 @@ use latchkey_e2ee::enrol::{
 };
 use latchkey_e2ee::identity::DeviceIdentity;
 
+use crate::clock::{Instant, sleep};
 use crate::enrol::clock::{Clock, WallClock, machine_clock};
 use crate::enrol::post::{POLL_INTERVAL, Post};
 use crate::home::{Beginnings, Home, HomeError};

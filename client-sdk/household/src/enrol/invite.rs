@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep};
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::enrol::{Terms, TermsError};
@@ -19,7 +18,7 @@ use latchkey_e2ee::identity::DevicePublic;
 use latchkey_e2ee::label::LabelError;
 use sha2::{Digest, Sha256};
 
-use crate::clock::unix_seconds;
+use crate::clock::{Instant, sleep, unix_seconds};
 use crate::devices::DevicesError;
 use crate::enrol::code::InviteCode;
 use crate::enrol::enlist::{Invited, enlist};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep};
 use latchkey_api::encoding::to_text;
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::label::LabelKey;
 use sha2::{Digest, Sha256};
 
+use crate::clock::{Instant, sleep};
 use crate::enrol::code::InviteCode;
 use crate::enrol::invite::{ANSWER, FROM_ADMIN, FROM_DEVICE, request};
 use crate::enrol::sealed::SmallKey;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep};
 use latchkey_e2ee::enrol::{
     Admin, AdminError, AdminStage, Digits, Household, Kind, Offer, PairingNumber, Terms, Typed,
 };
 
+use crate::clock::{Instant, sleep};
 use crate::devices::DevicesError;
 use crate::enrol::clock::{Clock, WallClock, machine_clock};
 use crate::enrol::enlist::{Invited, check_admin, enlist};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep};
 use latchkey_api::encoding::to_text;
 
+use crate::clock::{Instant, sleep};
 use crate::signaling::{Server, SignalingError};
 
 /// One mailbox.

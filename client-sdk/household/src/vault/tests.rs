@@ -1,6 +1,6 @@
 //! Records as bytes, and a ledger that holds up who comes after it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests run natively")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
