@@ -1,8 +1,13 @@
 /** The module that is the device: loaded, called, and after a failure begun anew from what is stored. */
 
 import type { Calls, Event as WorkerEvent, Fault } from '../sdk/generated/face.ts';
-import type { FrameKeys } from './transforms.ts';
 import type { Core, Opener, Sealer, Surroundings } from './wasm/latchkey_wasm.js';
+
+/** Where openers and sealers come from; undefined while there is none, such as after a session's end. */
+export interface FrameKeys {
+  opener(session: number): Opener | undefined;
+  sealer(session: number): Sealer | undefined;
+}
 
 /** What stores the device's state. */
 export interface StateStorage {

@@ -2,15 +2,9 @@
 
 import type { TransformOptions } from '../sdk/transform-options.ts';
 import { Held } from './held.ts';
-import type { Opener, Sealer } from './wasm/latchkey_wasm.js';
+import type { FrameKeys } from './machine.ts';
 
 type Frame = RTCEncodedVideoFrame | RTCEncodedAudioFrame;
-
-/** Where openers and sealers come from; undefined while there is none, such as after a session's end. */
-export interface FrameKeys {
-  opener(session: number): Opener | undefined;
-  sealer(session: number): Sealer | undefined;
-}
 
 /** What the module says of a frame: its enum's numbers. */
 export const Verdict = { Pass: 0, Wait: 1, Nothing: 2, Drop: 3 } as const;
