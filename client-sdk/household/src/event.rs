@@ -143,7 +143,7 @@ impl Teller {
         let _ = self.events.send(event);
     }
 
-    /// Raises an alarm; the same one is not raised again within [`ALARM_PAUSE`].
+    /// Raises an alarm; the same one is not raised again within ten seconds.
     pub fn alarm(&self, alarm: Alarm) {
         let now = Instant::now();
         let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
