@@ -15,6 +15,7 @@
 //! `history`. For each viewer its `subscription` walks the history: the `selector` keeps or leaves out, the `munger` numbers,
 //! `header` writes the leg's own header, and the payload is shared. Repairs and joining viewers read the same history.
 
+pub mod bandwidth;
 pub mod config;
 pub mod event;
 pub mod id;
