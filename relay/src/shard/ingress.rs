@@ -290,6 +290,7 @@ impl Worker {
                 Request::KeyFrame { media_ssrc } => {
                     live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
                 }
+                _ => {}
             }),
         };
         sink.finish();
