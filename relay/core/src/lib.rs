@@ -33,6 +33,7 @@ mod keyframe;
 mod munger;
 mod news;
 mod pace;
+mod pacer;
 mod parcel;
 mod report;
 mod roster;

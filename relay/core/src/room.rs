@@ -7,9 +7,11 @@ mod branch;
 
 use std::time::{Duration, Instant};
 
+use latchkey_wire::rtcp::TransportFeedback;
 use latchkey_wire::rtp::RtpView;
 use latchkey_wire::shape::Refusal;
 
+use crate::bandwidth::{Estimate, PROBE_PACKETS};
 use crate::config::RoomConfig;
 use crate::event::{Event, StartedFrom};
 use crate::id::{SubscriberId, TrackId};
@@ -31,6 +33,8 @@ pub struct Room {
     tracks: Vec<Option<Track>>,
     roster: Roster,
     pace: Pace,
+    /// When those who wait for their pacer are served again.
+    next_paced: Option<Instant>,
     next_tick: Option<Instant>,
     ticks: u64,
     news: News,
@@ -74,6 +78,7 @@ impl Room {
             config,
             tracks: Vec::new(),
             roster: Roster::default(),
+            next_paced: None,
             next_tick: None,
             ticks: 0,
             news: News::new(),
@@ -166,7 +171,7 @@ impl Room {
             track.want_key_frame(now, &mut self.news);
         }
         track.set_watchers(track.watchers() + 1);
-        self.roster.add(subscriber, Leg { subscription, from });
+        self.roster.add(subscriber, Leg { subscription, from }, now);
         Ok(())
     }
 
@@ -205,12 +210,13 @@ impl Room {
     pub fn forward<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         let mut chunk = self.pace.begin(now);
         let mut somebody_is_behind = false;
-        for viewer in self.roster.rotate() {
-            let mut train = Train::new(viewer.id, sink, &mut self.news);
+        let Self { roster, tracks, news, config, .. } = self;
+        roster.rotate(|viewer| {
+            let mut train = Train::new((viewer.id, &mut viewer.path), now, sink, news);
             for leg in &mut viewer.legs {
-                let Some(track) = find(&self.tracks, leg.subscription.track()) else { continue };
+                let Some(track) = find(tracks, leg.subscription.track()) else { continue };
                 let had_started = leg.subscription.has_started();
-                leg.subscription.forward(track, (now, &self.config), &mut chunk, &mut train);
+                leg.subscription.forward(track, (now, config), &mut chunk, &mut train);
                 if leg.subscription.has_started() && !had_started {
                     train.event(Event::ViewingStarted {
                         subscriber: viewer.id,
@@ -220,7 +226,10 @@ impl Room {
                 }
                 somebody_is_behind |= leg.subscription.is_catching_up();
             }
-            train.end();
+            train.end()
+        });
+        if self.roster.has_held() {
+            self.next_paced.get_or_insert(now + self.config.catch_up_interval);
         }
         let chunk_ends = chunk.is_due() || self.pace.next_due().is_none();
         self.tracks.iter_mut().flatten().for_each(|track| track.end_batch(chunk_ends));
@@ -236,9 +245,10 @@ impl Room {
         now: Instant,
         sink: &mut S,
     ) {
-        let Some(leg) = self.roster.leg_mut(subscriber, ssrc) else { return };
+        let Some(viewer) = self.roster.viewer_mut(subscriber) else { return };
+        let Some(leg) = viewer.legs.iter_mut().find(|leg| leg.subscription.ssrc() == ssrc) else { return };
         let Some(track) = find(&self.tracks, leg.subscription.track()) else { return };
-        let mut train = Train::new(subscriber, sink, &mut self.news);
+        let mut train = Train::new((subscriber, &mut viewer.path), now, sink, &mut self.news);
         for sequence in lost {
             let repaired = leg.subscription.repair(track, sequence, now, &mut train);
             let stats = train.stats();
@@ -249,6 +259,41 @@ impl Room {
             }
         }
         train.end();
+    }
+
+    /// A viewer's transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    pub fn transport_feedback(
+        &mut self,
+        subscriber: SubscriberId,
+        feedback: &TransportFeedback<'_>,
+        now: Instant,
+    ) {
+        let Some(viewer) = self.roster.viewer_mut(subscriber) else { return };
+        self.news.stats.feedback_received += 1;
+        let estimate = viewer.path.feedback(feedback, now);
+        viewer.learn(estimate);
+    }
+
+    /// What a viewer's receiver report (RFC 3550 6.4.2) says about one of its SSRCs: the part lost since the last one, in
+    /// 1/256. It counts for viewers that send no transport-wide feedback.
+    pub fn reception_report(&mut self, subscriber: SubscriberId, ssrc: u32, fraction_lost: u8, now: Instant) {
+        let Some(viewer) = self.roster.viewer_mut(subscriber) else { return };
+        if viewer.legs.iter().any(|leg| leg.subscription.ssrc() == ssrc) {
+            let estimate = viewer.path.reception(fraction_lost, now);
+            viewer.learn(estimate);
+        }
+    }
+
+    /// What a viewer believes it can take, in bits per second (REMB). It counts like a reception report.
+    pub fn receiver_estimate(&mut self, subscriber: SubscriberId, bits_per_second: u64, now: Instant) {
+        let Some(viewer) = self.roster.viewer_mut(subscriber) else { return };
+        let estimate = viewer.path.most(bits_per_second, now);
+        viewer.learn(estimate);
+    }
+
+    /// The estimate of a viewer's path; `None` for an unknown viewer and before its first feedback.
+    pub fn estimate(&self, subscriber: SubscriberId) -> Option<Estimate> {
+        self.roster.viewer(subscriber)?.path.estimate()
     }
 
     /// A viewer asks for a key frame on one of its SSRCs (PLI or FIR). What is in its GOP cache already, or asked for too
@@ -277,7 +322,7 @@ impl Room {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` for an empty room.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let gaps = self.tracks.iter().flatten().filter_map(Track::next_due);
-        gaps.chain(self.pace.next_due()).chain(self.next_tick).min()
+        gaps.chain(self.pace.next_due()).chain(self.next_paced).chain(self.next_tick).min()
     }
 
     /// Does what is due: the next chunk for joining viewers, reports, requests to the publisher.
@@ -291,6 +336,9 @@ impl Room {
         }
         if self.pace.begin(now).is_due() {
             self.forward(now, sink);
+        }
+        if self.next_paced.is_some_and(|due| due <= now) {
+            self.forward_held(now, sink);
         }
     }
 
@@ -334,6 +382,21 @@ impl Room {
         self.roster.len() == 0 && self.tracks.iter().flatten().all(Track::is_vacant)
     }
 
+    /// Serves those whose packets wait for their pacer.
+    fn forward_held<S: Sink>(&mut self, now: Instant, sink: &mut S) {
+        let Self { roster, tracks, news, config, .. } = self;
+        roster.serve_held(|viewer| {
+            let mut train = Train::new((viewer.id, &mut viewer.path), now, sink, news);
+            for leg in &mut viewer.legs {
+                if let Some(track) = find(tracks, leg.subscription.track()) {
+                    leg.subscription.forward_held(track, (now, config), &mut train);
+                }
+            }
+            train.end()
+        });
+        self.next_paced = self.roster.has_held().then(|| now + self.config.catch_up_interval);
+    }
+
     fn ingest_packet(&mut self, packet: &[u8], now: Instant) -> Result<TrackId, DropReason> {
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         let (ssrc, payload_type) = (view.ssrc(), view.payload_type());
@@ -347,10 +410,14 @@ impl Room {
     fn tick<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         self.ticks += 1;
         let turn = self.ticks % TICKS_PER_REPORT;
-        for (index, viewer) in self.roster.iter().enumerate() {
+        for (index, viewer) in self.roster.iter_mut().enumerate() {
             let report = index as u64 % TICKS_PER_REPORT == turn;
-            let mut train = Train::new(viewer.id, sink, &mut self.news);
-            for leg in &viewer.legs {
+            if let Some(estimate) = viewer.path.estimate().filter(|_| report) {
+                self.news.stats.estimated(estimate.bits_per_second);
+            }
+            let probes = viewer.probes(now);
+            let mut train = Train::new((viewer.id, &mut viewer.path), now, sink, &mut self.news);
+            for leg in &mut viewer.legs {
                 let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) else { continue };
                 if leg.subscription.is_waiting() {
                     track.want_key_frame(now, train.news());
@@ -358,7 +425,11 @@ impl Room {
                 if let Some(report) = leg.subscription.report(track, now).filter(|_| report) {
                     train.report(&report);
                 }
+                if probes && track.is_video() {
+                    leg.subscription.probe(track, PROBE_PACKETS, &mut train);
+                }
             }
+            train.stats().probes += u64::from(probes);
             train.end();
         }
         for track in self.tracks.iter_mut().flatten() {

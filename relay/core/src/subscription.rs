@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use latchkey_wire::extension::{ExtensionMap, PlayoutDelay};
 use latchkey_wire::rtp::RtpHeader;
 
+use crate::bandwidth::Estimate;
 use crate::config::RoomConfig;
 use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
 use crate::history::{Facts, Found, Parts};
@@ -75,6 +76,12 @@ pub(crate) struct Subscription {
     cursor: u64,
     /// Packets since going live that tell the viewer to keep its usual playout delay again.
     settling: u16,
+    /// Sequence number of the packet sent last.
+    sequence: u16,
+    /// Its timestamp, to leave off between frames only.
+    timestamp: u32,
+    /// Since when packets wait for the pacer without a break.
+    held_since: Option<Instant>,
     rtx: Option<Rtx>,
     key_frames: TokenBucket,
     packets: u32,
@@ -121,6 +128,9 @@ impl Subscription {
             started: false,
             cursor: 0,
             settling: 0,
+            sequence: 0,
+            timestamp: 0,
+            held_since: None,
             rtx: params.rtx.map(|rtx| Rtx {
                 params: rtx,
                 next: u64::from(params.origin.rtx_sequence & 0x7FFF),
@@ -145,6 +155,21 @@ impl Subscription {
     /// A packet went out on this leg.
     pub(crate) fn has_started(&self) -> bool {
         self.started
+    }
+
+    /// Its packets carry transport-wide numbers.
+    pub(crate) fn has_number(&self) -> bool {
+        self.extensions.has_number()
+    }
+
+    /// What the viewer's path carries, all its legs together.
+    pub(crate) fn on_estimate(&mut self, estimate: &Estimate) {
+        let _ = (self.track, estimate);
+    }
+
+    /// Bits per second that the leg would like to have beyond what it gets; 0 when it has everything.
+    pub(crate) fn wanted_bits_per_second(&self) -> u64 {
+        0
     }
 
     /// Takes one key-frame request from the viewer's budget; false when it asks too often.
@@ -181,6 +206,11 @@ impl Subscription {
         for &position in track.late() {
             self.forward_late(track, position, train);
         }
+        self.skip_when_late(track, (now, config), train);
+        if train.is_paced() && self.stage == Stage::CatchingUp {
+            // The pacer says how fast, and costs those who are not behind nothing.
+            self.stage = Stage::Live;
+        }
         let until = match self.stage {
             Stage::CatchingUp => {
                 let behind = track.end().saturating_sub(self.cursor);
@@ -189,6 +219,7 @@ impl Subscription {
             _ => track.end(),
         };
         self.forward_run(track, until, train);
+        self.note_held(track, now);
         if self.stage == Stage::CatchingUp && self.cursor == track.end() {
             self.stage = Stage::Live;
             self.settling = SETTLING_PACKETS;
@@ -208,12 +239,27 @@ impl Subscription {
     ) -> Result<(), DropReason> {
         let rtx = self.rtx.as_mut().ok_or(DropReason::RepairDenied)?;
         let position = self.munger.position(sequence).ok_or(DropReason::RepairGone)?;
-        let Found::Packet(facts, parts) = track.find(position) else { return Err(DropReason::RepairGone) };
-        if parts.payload.is_empty() {
+        if !matches!(track.find(position), Found::Packet(_, parts) if !parts.payload.is_empty()) {
             return Err(DropReason::RepairGone);
         }
         if !rtx.budget.take(1.0, now) {
             return Err(DropReason::RepairDenied);
+        }
+        self.send_again(track, sequence, train)
+    }
+
+    fn send_again<S: Sink>(
+        &mut self,
+        track: &Track,
+        sequence: u16,
+        train: &mut Train<'_, S>,
+    ) -> Result<(), DropReason> {
+        let number = self.number(train);
+        let rtx = self.rtx.as_mut().ok_or(DropReason::RepairDenied)?;
+        let position = self.munger.position(sequence).ok_or(DropReason::RepairGone)?;
+        let Found::Packet(facts, parts) = track.find(position) else { return Err(DropReason::RepairGone) };
+        if parts.payload.is_empty() {
+            return Err(DropReason::RepairGone);
         }
         let index = rtx.next;
         rtx.next += 1;
@@ -225,7 +271,7 @@ impl Subscription {
             ssrc: rtx.params.ssrc,
         };
         let mut out = [0; MAX_HEADER];
-        let len = self.extensions.write(&header, &parts, None, (0, &mut out));
+        let len = self.extensions.write(&header, &parts, (None, number), (0, &mut out));
         train.packet(&Outgoing {
             subscriber: self.subscriber,
             ssrc: rtx.params.ssrc,
@@ -237,6 +283,36 @@ impl Subscription {
             kind: OutgoingKind::Repair,
         });
         Ok(())
+    }
+
+    /// Goes on with what waited for the pacer, between two batches.
+    pub(crate) fn forward_held<S: Sink>(
+        &mut self,
+        track: &Track,
+        (now, config): (Instant, &RoomConfig),
+        train: &mut Train<'_, S>,
+    ) {
+        if self.stage != Stage::Live || !self.position_cursor(track, now, config) {
+            return;
+        }
+        self.skip_when_late(track, (now, config), train);
+        self.forward_run(track, track.end(), train);
+        self.note_held(track, now);
+    }
+
+    /// Sends up to `count` of the newest packets again by RTX, which the viewer has and throws away: to see whether the path
+    /// carries them. Returns how many went.
+    pub(crate) fn probe<S: Sink>(&mut self, track: &Track, count: usize, train: &mut Train<'_, S>) -> usize {
+        let newest = self.started.then_some(self.sequence);
+        let mut sent = 0;
+        for back in 0..2 * count as u16 {
+            let Some(sequence) = newest.map(|newest| newest.wrapping_sub(back)).filter(|_| sent < count)
+            else {
+                break;
+            };
+            sent += usize::from(self.send_again(track, sequence, train).is_ok());
+        }
+        sent
     }
 
     /// Makes this leg's sender report; `None` before the first packet, or when the publisher's clock is not known.
@@ -267,17 +343,19 @@ impl Subscription {
 
     fn jump(&mut self, position: u64, track: &Track, config: &RoomConfig) {
         self.cursor = position;
+        self.held_since = None;
         let behind = track.end().saturating_sub(position);
         self.stage = if behind > config.catch_up_packets as u64 { Stage::CatchingUp } else { Stage::Live };
     }
 
     fn forward_run<S: Sink>(&mut self, track: &Track, until: u64, train: &mut Train<'_, S>) {
+        let until = if train.is_paced() { until.min(self.cursor + MOST_PACED) } else { until };
         if self.cursor >= until {
             return;
         }
         let widest = track.widest(self.cursor..until);
         let block_len = self.extensions.block_len(widest, self.playout_delay().is_some());
-        while self.cursor < until {
+        while self.cursor < until && train.may_send() {
             let position = self.cursor;
             match track.find(position) {
                 Found::Packet(facts, parts) => {
@@ -325,13 +403,16 @@ impl Subscription {
             ssrc: self.ssrc,
         };
         let mut out = [0; MAX_HEADER];
-        let len = self.extensions.write(&header, parts, self.playout_delay(), (block_len, &mut out));
+        let number = self.number(train);
+        let len =
+            self.extensions.write(&header, parts, (self.playout_delay(), number), (block_len, &mut out));
         let mut payload = parts.payload;
         if payload.is_empty() {
             header::set_padding(&mut out);
             payload = header::PADDING;
         }
         self.started = true;
+        (self.sequence, self.timestamp) = (index as u16, facts.timestamp);
         self.settling = self.settling.saturating_sub(1);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
@@ -347,6 +428,46 @@ impl Subscription {
         });
     }
 
+    #[inline]
+    fn number<S: Sink>(&self, train: &mut Train<'_, S>) -> Option<u16> {
+        if self.extensions.has_number() { train.number() } else { None }
+    }
+
+    /// Keeps account of how long packets have been waiting for the pacer.
+    fn note_held(&mut self, track: &Track, now: Instant) {
+        if self.cursor >= track.end() {
+            self.held_since = None;
+        } else if self.stage == Stage::Live {
+            self.held_since.get_or_insert(now);
+        }
+    }
+
+    /// A leg whose path cannot follow goes on at the newest key frame that it has not reached, between two frames. Without one
+    /// it goes on where it is, so that a key frame larger than the patience gets through all the same.
+    fn skip_when_late<S: Sink>(
+        &mut self,
+        track: &Track,
+        (now, config): (Instant, &RoomConfig),
+        train: &mut Train<'_, S>,
+    ) {
+        let late = self.held_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
+        if !late || !train.is_paced() {
+            return;
+        }
+        let between = match track.find(self.cursor) {
+            Found::Packet(facts, _) => facts.timestamp != self.timestamp,
+            Found::Missing | Found::Gone => true,
+        };
+        if between
+            && track.is_video()
+            && let Some(start) = track.gop_start(now, config.gop_age).filter(|start| *start > self.cursor)
+        {
+            self.cursor = start;
+            self.held_since = Some(now);
+            train.stats().skips += 1;
+        }
+    }
+
     fn playout_delay(&self) -> Option<PlayoutDelay> {
         match self.stage {
             Stage::CatchingUp => Some(PlayoutDelay::NONE),
@@ -358,6 +479,10 @@ impl Subscription {
 
 /// Receivers keep the last playout delay they were told, so after the catch-up they are told libwebrtc's own again.
 const USUAL_PLAYOUT_DELAY: PlayoutDelay = PlayoutDelay { min: Duration::ZERO, max: Duration::from_secs(10) };
+/// How long a leg may be behind its pacer before it leaves out what a newer key frame makes needless.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// More than a paced leg sends at a time.
+const MOST_PACED: u64 = 64;
 /// Enough packets that some frame's first one among them arrives.
 const SETTLING_PACKETS: u16 = 256;
 /// Key-frame requests that one viewer may make in a row.

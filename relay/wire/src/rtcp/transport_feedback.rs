@@ -272,9 +272,10 @@ pub fn write_transport_feedback(report: &TransportFeedbackReport<'_>, out: &mut 
             ((symbol as u16) << 13 | run as u16, run)
         } else {
             let told = rest.len().min(TWO_BIT_SYMBOLS);
-            let bits = rest[..told].iter().enumerate().fold(0, |bits, (place, delta)| {
-                bits | (Symbol::of_delta(*delta) as u16) << (12 - 2 * place)
-            });
+            let bits = rest[..told]
+                .iter()
+                .enumerate()
+                .fold(0, |bits, (place, delta)| bits | (Symbol::of_delta(*delta) as u16) << (12 - 2 * place));
             (0xC000 | bits, told)
         };
         out.extend(chunk.to_be_bytes());
@@ -351,8 +352,8 @@ mod tests {
     #[test]
     fn feedback_padded_as_libwebrtc_does_is_read() {
         let packet = [
-            0xAF, 205, 0, 6, 0, 0, 0, 1, 0, 0, 0, 2, 0xFF, 0xFF, 0, 3, 0, 0, 5, 9, 0x20, 0x02, 0xE0, 0x00, 4, 8,
-            0xFF, 0xFE,
+            0xAF, 205, 0, 6, 0, 0, 0, 1, 0, 0, 0, 2, 0xFF, 0xFF, 0, 3, 0, 0, 5, 9, 0x20, 0x02, 0xE0, 0x00, 4,
+            8, 0xFF, 0xFE,
         ];
         let statuses = read(&packet).unwrap();
         let of = |sequence, arrival| PacketStatus { sequence, arrival: Some(arrival) };
