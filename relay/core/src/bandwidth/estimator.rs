@@ -134,7 +134,7 @@ impl Estimator {
             Usage::Normal => {
                 self.over_since = None;
                 if self.loss.verdict() == Verdict::Clean {
-                    self.raise(shown, passed);
+                    self.raise(shown, came, passed);
                 }
             }
         }
@@ -207,14 +207,16 @@ impl Estimator {
         self.lowered = Some(now);
     }
 
-    fn raise(&mut self, (shown, probed): (f64, f64), passed: Duration) {
+    fn raise(&mut self, (shown, probed): (f64, f64), came: f64, passed: Duration) {
         let Some(rate) = self.rate else { return };
         let most = MOST_AT_ONCE * rate;
         self.probed = self.probed.max((CAREFUL * probed).min(most));
         let ceiling = (2.0 * self.peak).max(self.probed);
         let near = self.limit.is_some_and(|limit| (0.8 * limit..1.2 * limit).contains(&rate));
         let gain = if near { GAIN_NEAR } else { GAIN };
-        let grown = rate * gain.powf(passed.as_secs_f64().min(1.0));
+        // Time alone leads beyond a known limit only where what is sent comes near it.
+        let believed = self.limit.map_or(ceiling, |limit| limit.max(1.5 * came));
+        let grown = (rate * gain.powf(passed.as_secs_f64().min(1.0))).min(believed);
         let got_through = (CAREFUL * shown.max(probed)).min(most);
         self.rate = Some(rate.max(grown.max(got_through).min(ceiling)));
         self.outgrow();
