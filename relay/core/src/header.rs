@@ -1,5 +1,6 @@
 //! One leg's RTP header: fixed fields and an extension block with the ids of that leg, padded so that trains are even.
 
+use latchkey_wire::dependency_descriptor::{Mandatory, rewrite_frame_number};
 use latchkey_wire::extension::{self, ExtensionKind, ExtensionMap, PlayoutDelay};
 use latchkey_wire::rtp::RtpHeader;
 
@@ -96,9 +97,26 @@ impl LegExtensions {
         }
     }
 
-    /// Writes the header of one packet, its block padded to `block_len`, and returns the header's length.
+    /// Writes the header of one packet, its frame number moved on by `frame_number`, its block padded to `block_len`, and
+    /// returns the header's length.
     #[inline]
     pub(crate) fn write(
+        &self,
+        header: &RtpHeader,
+        parts: &Parts<'_>,
+        (playout_delay, number): (Option<PlayoutDelay>, Option<u16>),
+        (frame_number, block_len, out): (u16, usize, &mut [u8; MAX_HEADER]),
+    ) -> usize {
+        if frame_number == 0 {
+            return self.write_as_it_is(header, parts, (playout_delay, number), (block_len, out));
+        }
+        let mut descriptor = [0; MAX_DESCRIPTOR];
+        let parts = &renumbered(parts, frame_number, &mut descriptor);
+        self.write_as_it_is(header, parts, (playout_delay, number), (block_len, out))
+    }
+
+    #[inline]
+    fn write_as_it_is(
         &self,
         header: &RtpHeader,
         parts: &Parts<'_>,
@@ -141,6 +159,19 @@ impl LegExtensions {
         add(self.playout_delay, delay.map_or(&[], |delay| delay));
         add(self.transport_cc, number.map_or(&[], |number| number));
         count
+    }
+}
+
+/// Moves the frame number of a descriptor on, for a leg that went over from another layer.
+fn renumbered<'a>(parts: &Parts<'a>, by: u16, descriptor: &'a mut [u8; MAX_DESCRIPTOR]) -> Parts<'a> {
+    let len = parts.dependency_descriptor.len();
+    match Mandatory::read(parts.dependency_descriptor) {
+        Ok(read) if len <= MAX_DESCRIPTOR => {
+            descriptor[..len].copy_from_slice(parts.dependency_descriptor);
+            rewrite_frame_number(&mut descriptor[..len], read.frame_number.wrapping_add(by));
+            Parts { dependency_descriptor: &descriptor[..len], ..*parts }
+        }
+        _ => *parts,
     }
 }
 
@@ -195,10 +226,10 @@ mod tests {
         widest.include(&plain);
         let block = leg.block_len(widest, false);
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &key, (None, Some(7)), (block, &mut out));
+        let len = leg.write(&HEADER, &key, (None, Some(7)), (0, block, &mut out));
         let view = RtpView::parse(&out[..len]).unwrap();
         assert_eq!(view.extension().unwrap().find(12), Some(&[9; 13][..]));
-        assert_eq!(leg.write(&HEADER, &plain, (None, Some(8)), (block, &mut out)), len);
+        assert_eq!(leg.write(&HEADER, &plain, (None, Some(8)), (0, block, &mut out)), len);
         let view = RtpView::parse(&out[..len]).unwrap();
         assert_eq!(view.header(), HEADER);
         assert_eq!(
@@ -215,7 +246,7 @@ mod tests {
         widest.include(&parts);
         assert_eq!(leg.block_len(widest, true), 0);
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (0, &mut out));
+        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (0, 0, &mut out));
         assert_eq!(len, 12);
         assert!(RtpView::parse(&out[..len]).unwrap().extension().is_none());
     }
@@ -234,7 +265,7 @@ mod tests {
         let parts =
             Parts { dependency_descriptor: &[9; MAX_DESCRIPTOR], capture_time: &[8; 16], payload: b"" };
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (64, &mut out));
+        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (0, 64, &mut out));
         assert!(RtpView::parse(&out[..len]).unwrap().extension().unwrap().iter().count() == 5);
     }
 

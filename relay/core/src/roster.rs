@@ -81,7 +81,7 @@ impl Roster {
     pub(crate) fn remove_track(&mut self, track: TrackId) {
         for place in (0..self.viewers.len()).rev() {
             let Viewer { id, legs, .. } = &mut self.viewers[place];
-            legs.retain(|leg| leg.subscription.track() != track);
+            legs.retain(|leg| leg.subscription.source() != track);
             if legs.is_empty() {
                 let id = *id;
                 self.remove(id);
@@ -146,6 +146,11 @@ impl Roster {
                 self.held.push(viewer.id);
             }
         }
+    }
+
+    /// Walks all viewers in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Viewer> {
+        self.viewers.iter()
     }
 
     /// Walks all viewers in no particular order.

@@ -46,6 +46,10 @@ pub struct Stats {
     pub estimates: [u64; ESTIMATE_BOUNDS.len() + 1],
     /// Sum of these, in bits per second.
     pub estimates_sum: u64,
+    /// Times that a viewer's leg went to a higher layer.
+    pub layers_up: u64,
+    /// Times that one went to a lower layer.
+    pub layers_down: u64,
     drops: [u64; DropReason::ALL.len()],
 }
 

@@ -1,23 +1,30 @@
-//! One viewer's copy of one track: its numbers, its ids, how far it has come.
+//! One viewer's copy of one source: its numbers, its ids, how far it has come.
+
+mod filter;
+mod layers;
+mod repair;
 
 use std::time::{Duration, Instant};
 
+use latchkey_wire::dependency_descriptor::Mandatory;
 use latchkey_wire::extension::{ExtensionMap, PlayoutDelay};
 use latchkey_wire::rtp::RtpHeader;
 
-use crate::bandwidth::Estimate;
 use crate::config::RoomConfig;
 use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
 use crate::history::{Facts, Found, Parts};
 use crate::id::{SubscriberId, TrackId};
-use crate::munger::Munger;
+use crate::munger::{Line, Munger};
 use crate::pace::Chunk;
 use crate::rate::{Rate, TokenBucket};
-use crate::selector::{Choice, Selector};
+use crate::selector::Selector;
 use crate::sink::{Outgoing, OutgoingKind, SenderReport, Sink};
-use crate::stats::DropReason;
+use crate::subscription::filter::Filter;
 use crate::track::Track;
+use crate::tracks::Tracks;
 use crate::train::Train;
+
+pub(crate) use layers::Level;
 
 /// What the relay agreed with a viewer for one m-line.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,9 @@ pub struct SubscriptionParams {
     pub extensions: ExtensionMap,
     /// Where the leg's numbers begin: random.
     pub origin: Origin,
+    /// Bits a second that the viewer wishes at most; it gets the largest layer that takes no more, and if none does the
+    /// smallest.
+    pub most_bits_per_second: Option<u64>,
 }
 
 /// RTX of one leg.
@@ -60,15 +70,23 @@ pub struct Origin {
 /// One leg of one viewer.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    /// The first track of its source: what the viewer subscribed to.
+    source: TrackId,
+    /// The one whose packets it gets now.
     track: TrackId,
     subscriber: SubscriberId,
     ssrc: u32,
     payload_type: u8,
     kind: OutgoingKind,
     extensions: LegExtensions,
-    timestamp_offset: u32,
     selector: Selector,
+    filter: Filter,
     munger: Munger,
+    /// The source has several simulcast layers.
+    layered: bool,
+    /// See [`wanted_bits_per_second`](Self::wanted_bits_per_second).
+    wanted: u64,
+    noted_level: Option<Level>,
     stage: Stage,
     /// A packet was sent.
     started: bool,
@@ -78,8 +96,14 @@ pub(crate) struct Subscription {
     settling: u16,
     /// Sequence number of the packet sent last.
     sequence: u16,
-    /// Its timestamp, to leave off between frames only.
+    /// Its timestamp on its track's line, to leave off between frames only.
     timestamp: u32,
+    /// Frame number sent last, when the source is layered.
+    frame_number: u16,
+    /// When packets were sent last.
+    sent_at: Instant,
+    /// The packet looked at last was its picture's last.
+    picture_ended: bool,
     /// Since when packets wait for the pacer without a break.
     held_since: Option<Instant>,
     rtx: Option<Rtx>,
@@ -110,26 +134,34 @@ impl Subscription {
         subscriber: SubscriberId,
         track: &Track,
         params: &SubscriptionParams,
-        config: &RoomConfig,
+        (config, now): (&RoomConfig, Instant),
     ) -> Self {
         let repairs = f64::from(config.repairs_per_second.max(1));
+        let line = Line { track: track.id(), timestamp: params.origin.timestamp, frame_number: 0 };
         let asked_in = config.key_frame_viewer_interval.as_secs_f64();
         Self {
+            source: track.id(),
             track: track.id(),
             subscriber,
             ssrc: params.ssrc,
             payload_type: params.payload_type,
             kind: if track.is_video() { OutgoingKind::Video } else { OutgoingKind::Audio },
             extensions: LegExtensions::new(&params.extensions, params.mid),
-            timestamp_offset: params.origin.timestamp,
-            selector: Selector,
-            munger: Munger::new(params.origin.sequence),
+            selector: Selector::new(track.id(), params.most_bits_per_second),
+            filter: Filter::new(),
+            munger: Munger::new(params.origin.sequence, line),
+            layered: false,
+            wanted: 0,
+            noted_level: None,
             stage: Stage::Waiting,
             started: false,
             cursor: 0,
             settling: 0,
             sequence: 0,
             timestamp: 0,
+            frame_number: 0,
+            sent_at: now,
+            picture_ended: true,
             held_since: None,
             rtx: params.rtx.map(|rtx| Rtx {
                 params: rtx,
@@ -142,9 +174,19 @@ impl Subscription {
         }
     }
 
-    /// The track it is of.
+    /// The first track of its source.
+    pub(crate) fn source(&self) -> TrackId {
+        self.source
+    }
+
+    /// The track whose packets it gets now.
     pub(crate) fn track(&self) -> TrackId {
         self.track
+    }
+
+    /// It is of video.
+    pub(crate) fn is_video(&self) -> bool {
+        self.kind == OutgoingKind::Video
     }
 
     /// The leg's media SSRC.
@@ -160,16 +202,6 @@ impl Subscription {
     /// Its packets carry transport-wide numbers.
     pub(crate) fn has_number(&self) -> bool {
         self.extensions.has_number()
-    }
-
-    /// What the viewer's path carries, all its legs together.
-    pub(crate) fn on_estimate(&mut self, estimate: &Estimate) {
-        let _ = (self.track, estimate);
-    }
-
-    /// Bits per second that the leg would like to have beyond what it gets; 0 when it has everything.
-    pub(crate) fn wanted_bits_per_second(&self) -> u64 {
-        0
     }
 
     /// Takes one key-frame request from the viewer's budget; false when it asks too often.
@@ -188,24 +220,20 @@ impl Subscription {
     }
 
     /// Says whether the leg can start now, without waiting for a key frame that is still to come.
-    pub(crate) fn can_start(&self, track: &Track, now: Instant, config: &RoomConfig) -> bool {
-        !track.is_video() || self.selector.start(track, self.cursor, now, config.gop_age).is_some()
+    pub(crate) fn can_start(&self, tracks: &Tracks, now: Instant, config: &RoomConfig) -> bool {
+        !self.is_video() || self.start(tracks, now, config).is_some()
     }
 
     /// Sends what there is for this leg. A leg that catches up takes its part of `chunk`.
     pub(crate) fn forward<S: Sink>(
         &mut self,
-        track: &Track,
+        tracks: &Tracks,
         (now, config): (Instant, &RoomConfig),
         chunk: &mut Chunk,
         train: &mut Train<'_, S>,
     ) {
-        if !self.position_cursor(track, now, config) {
-            return;
-        }
-        for &position in track.late() {
-            self.forward_late(track, position, train);
-        }
+        let Some(track) = self.position_cursor(tracks, now, config) else { return };
+        self.forward_all_late(tracks, track, train);
         self.skip_when_late(track, (now, config), train);
         if train.is_paced() && self.stage == Stage::CatchingUp {
             // The pacer says how fast, and costs those who are not behind nothing.
@@ -218,7 +246,8 @@ impl Subscription {
             }
             _ => track.end(),
         };
-        self.forward_run(track, until, train);
+        self.forward_run(track, until, now, train);
+        let track = self.cross(tracks, track, now, train);
         self.note_held(track, now);
         if self.stage == Stage::CatchingUp && self.cursor == track.end() {
             self.stage = Stage::Live;
@@ -226,119 +255,91 @@ impl Subscription {
         }
     }
 
-    /// Repeats the packet that this leg sent as `sequence`, by RTX.
-    ///
-    /// # Errors
-    /// The reason why it cannot or may not.
-    pub(crate) fn repair<S: Sink>(
-        &mut self,
-        track: &Track,
-        sequence: u16,
-        now: Instant,
-        train: &mut Train<'_, S>,
-    ) -> Result<(), DropReason> {
-        let rtx = self.rtx.as_mut().ok_or(DropReason::RepairDenied)?;
-        let position = self.munger.position(sequence).ok_or(DropReason::RepairGone)?;
-        if !matches!(track.find(position), Found::Packet(_, parts) if !parts.payload.is_empty()) {
-            return Err(DropReason::RepairGone);
-        }
-        if !rtx.budget.take(1.0, now) {
-            return Err(DropReason::RepairDenied);
-        }
-        self.send_again(track, sequence, train)
-    }
-
-    fn send_again<S: Sink>(
-        &mut self,
-        track: &Track,
-        sequence: u16,
-        train: &mut Train<'_, S>,
-    ) -> Result<(), DropReason> {
-        let number = self.number(train);
-        let rtx = self.rtx.as_mut().ok_or(DropReason::RepairDenied)?;
-        let position = self.munger.position(sequence).ok_or(DropReason::RepairGone)?;
-        let Found::Packet(facts, parts) = track.find(position) else { return Err(DropReason::RepairGone) };
-        if parts.payload.is_empty() {
-            return Err(DropReason::RepairGone);
-        }
-        let index = rtx.next;
-        rtx.next += 1;
-        let header = RtpHeader {
-            marker: facts.marker,
-            payload_type: rtx.params.payload_type,
-            sequence_number: index as u16,
-            timestamp: facts.timestamp.wrapping_add(self.timestamp_offset),
-            ssrc: rtx.params.ssrc,
-        };
-        let mut out = [0; MAX_HEADER];
-        let len = self.extensions.write(&header, &parts, (None, number), (0, &mut out));
-        train.packet(&Outgoing {
-            subscriber: self.subscriber,
-            ssrc: rtx.params.ssrc,
-            index,
-            header: &out[..len],
-            prefix: &sequence.to_be_bytes(),
-            payload: parts.payload,
-            marker: facts.marker,
-            kind: OutgoingKind::Repair,
-        });
-        Ok(())
-    }
-
     /// Goes on with what waited for the pacer, between two batches.
     pub(crate) fn forward_held<S: Sink>(
         &mut self,
-        track: &Track,
+        tracks: &Tracks,
         (now, config): (Instant, &RoomConfig),
         train: &mut Train<'_, S>,
     ) {
-        if self.stage != Stage::Live || !self.position_cursor(track, now, config) {
+        if self.stage != Stage::Live {
             return;
         }
+        let Some(track) = self.position_cursor(tracks, now, config) else { return };
         self.skip_when_late(track, (now, config), train);
-        self.forward_run(track, track.end(), train);
+        self.forward_run(track, track.end(), now, train);
+        let track = self.cross(tracks, track, now, train);
         self.note_held(track, now);
     }
 
-    /// Sends up to `count` of the newest packets again by RTX, which the viewer has and throws away: to see whether the path
-    /// carries them. Returns how many went.
-    pub(crate) fn probe<S: Sink>(&mut self, track: &Track, count: usize, train: &mut Train<'_, S>) -> usize {
-        let newest = self.started.then_some(self.sequence);
-        let mut sent = 0;
-        for back in 0..2 * count as u16 {
-            let Some(sequence) = newest.map(|newest| newest.wrapping_sub(back)).filter(|_| sent < count)
-            else {
-                break;
-            };
-            sent += usize::from(self.send_again(track, sequence, train).is_ok());
-        }
-        sent
-    }
-
     /// Makes this leg's sender report; `None` before the first packet, or when the publisher's clock is not known.
-    pub(crate) fn report(&self, track: &Track, now: Instant) -> Option<SenderReport> {
-        let (ntp, timestamp) = track.source_clock(now).filter(|_| self.started)?;
+    pub(crate) fn report(&self, tracks: &Tracks, now: Instant) -> Option<SenderReport> {
+        let line = self.munger.line();
+        let (ntp, timestamp) = tracks.find(line.track)?.source_clock(now).filter(|_| self.started)?;
         Some(SenderReport {
             subscriber: self.subscriber,
             ssrc: self.ssrc,
             ntp,
-            rtp_timestamp: timestamp.wrapping_add(self.timestamp_offset),
+            rtp_timestamp: timestamp.wrapping_add(line.timestamp),
             packets: self.packets,
             octets: self.octets,
         })
     }
 
-    /// Gets a waiting leg going, and one whose publisher restarted on to the new one. False: the leg waits on.
-    fn position_cursor(&mut self, track: &Track, now: Instant, config: &RoomConfig) -> bool {
+    /// Gets a waiting leg going, and one whose publisher restarted on to the new one. `None`: the leg waits on.
+    fn position_cursor<'a>(
+        &mut self,
+        tracks: &'a Tracks,
+        now: Instant,
+        config: &RoomConfig,
+    ) -> Option<&'a Track> {
+        let present = tracks.find(self.track);
+        if present.is_none() {
+            // Its layer was taken away.
+            self.stage = Stage::Waiting;
+        }
         if self.stage == Stage::Waiting {
-            let Some(start) = self.selector.start(track, self.cursor, now, config.gop_age) else {
-                return false;
-            };
+            let (id, start) = self.start(tracks, now, config)?;
+            let track = tracks.find(id)?;
+            self.go_over(id, start, tracks, now);
             self.jump(start, track, config);
-        } else if self.cursor < track.begin() {
+            return Some(track);
+        }
+        let track = present?;
+        if self.cursor < track.begin() {
+            self.filter.restart(self.filter.keep());
             self.jump(track.begin(), track, config);
         }
-        true
+        Some(track)
+    }
+
+    /// Goes over to the layer chosen, if this is the moment.
+    fn cross<'a, S: Sink>(
+        &mut self,
+        tracks: &'a Tracks,
+        track: &'a Track,
+        now: Instant,
+        train: &mut Train<'_, S>,
+    ) -> &'a Track {
+        let Some((id, start)) = self.crossing(tracks, now).filter(|_| self.layered) else { return track };
+        let Some(next) = tracks.find(id) else { return track };
+        self.go_over(id, start, tracks, now);
+        self.cursor = start;
+        self.held_since = None;
+        self.forward_run(next, next.end(), now, train);
+        next
+    }
+
+    /// Sends what came late, also of a layer that was left.
+    fn forward_all_late<S: Sink>(&mut self, tracks: &Tracks, track: &Track, train: &mut Train<'_, S>) {
+        if !self.layered {
+            track.late().iter().for_each(|&position| self.forward_late(track, position, train));
+            return;
+        }
+        let order = tracks.source(self.source).map_or(&[][..], |source| source.order());
+        for track in order.iter().filter_map(|id| tracks.find(*id)) {
+            track.late().iter().for_each(|&position| self.forward_late(track, position, train));
+        }
     }
 
     fn jump(&mut self, position: u64, track: &Track, config: &RoomConfig) {
@@ -348,25 +349,30 @@ impl Subscription {
         self.stage = if behind > config.catch_up_packets as u64 { Stage::CatchingUp } else { Stage::Live };
     }
 
-    fn forward_run<S: Sink>(&mut self, track: &Track, until: u64, train: &mut Train<'_, S>) {
+    fn forward_run<S: Sink>(&mut self, track: &Track, until: u64, now: Instant, train: &mut Train<'_, S>) {
         let until = if train.is_paced() { until.min(self.cursor + MOST_PACED) } else { until };
         if self.cursor >= until {
             return;
         }
         let widest = track.widest(self.cursor..until);
         let block_len = self.extensions.block_len(widest, self.playout_delay().is_some());
+        self.sent_at = now;
         while self.cursor < until && train.may_send() {
             let position = self.cursor;
             match track.find(position) {
                 Found::Packet(facts, parts) => {
-                    if self.selector.choose(&parts) == Choice::Keep {
+                    if !parts.payload.is_empty() && self.filter.takes(&facts) {
                         let index = self.munger.advance(position);
-                        self.send(index, &facts, &parts, block_len, train);
+                        self.send(index, self.munger.line(), &facts, (&parts, block_len), train);
+                        (self.sequence, self.timestamp) = (index as u16, facts.timestamp);
+                        self.note_frame_number(&parts);
                     }
+                    self.picture_ended = facts.marker;
                 }
-                Found::Missing => {
+                Found::Missing if self.filter.reserves() => {
                     self.munger.advance(position);
                 }
+                Found::Missing => {}
                 Found::Gone => {
                     self.stage = Stage::Waiting;
                     return;
@@ -377,42 +383,42 @@ impl Subscription {
     }
 
     /// Sends a packet whose turn had passed before it came; one whose turn is still to come has no number yet. Padding fills
-    /// its number, lest the viewer ask for it for ever.
+    /// its number when it is nothing for this leg, lest the viewer ask for it for ever.
     fn forward_late<S: Sink>(&mut self, track: &Track, position: u64, train: &mut Train<'_, S>) {
-        let (Some(index), Found::Packet(facts, parts)) = (self.munger.number(position), track.find(position))
-        else {
-            return;
-        };
-        self.send(index, &facts, &parts, 0, train);
+        let Some((index, line)) = self.munger.number(track.id(), position) else { return };
+        let Found::Packet(facts, parts) = track.find(position) else { return };
+        let left_out = line.track == self.track && !self.filter.would_take(&facts);
+        let parts = if left_out { Parts::default() } else { parts };
+        self.send(index, line, &facts, (&parts, 0), train);
     }
 
     #[inline]
     fn send<S: Sink>(
         &mut self,
         index: u64,
+        line: Line,
         facts: &Facts,
-        parts: &Parts<'_>,
-        block_len: usize,
+        (parts, block_len): (&Parts<'_>, usize),
         train: &mut Train<'_, S>,
     ) {
+        let marker = self.filter.ends_picture(facts);
         let header = RtpHeader {
-            marker: facts.marker,
+            marker,
             payload_type: self.payload_type,
             sequence_number: index as u16,
-            timestamp: facts.timestamp.wrapping_add(self.timestamp_offset),
+            timestamp: facts.timestamp.wrapping_add(line.timestamp),
             ssrc: self.ssrc,
         };
         let mut out = [0; MAX_HEADER];
         let number = self.number(train);
-        let len =
-            self.extensions.write(&header, parts, (self.playout_delay(), number), (block_len, &mut out));
+        let extras = (self.playout_delay(), number);
+        let len = self.extensions.write(&header, parts, extras, (line.frame_number, block_len, &mut out));
         let mut payload = parts.payload;
         if payload.is_empty() {
             header::set_padding(&mut out);
             payload = header::PADDING;
         }
         self.started = true;
-        (self.sequence, self.timestamp) = (index as u16, facts.timestamp);
         self.settling = self.settling.saturating_sub(1);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
@@ -423,9 +429,18 @@ impl Subscription {
             header: &out[..len],
             prefix: &[],
             payload,
-            marker: facts.marker,
+            marker,
             kind: self.kind,
         });
+    }
+
+    #[inline]
+    fn note_frame_number(&mut self, parts: &Parts<'_>) {
+        if self.layered
+            && let Ok(read) = Mandatory::read(parts.dependency_descriptor)
+        {
+            self.frame_number = read.frame_number.wrapping_add(self.munger.line().frame_number);
+        }
     }
 
     #[inline]

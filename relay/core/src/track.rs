@@ -2,13 +2,16 @@
 
 mod branch;
 mod intake;
+mod rates;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use latchkey_wire::codec::{Codec, MediaKind};
-use latchkey_wire::extension::ExtensionMap;
+use latchkey_wire::dependency_descriptor::Reader;
+use latchkey_wire::extension::{ExtensionKind, ExtensionMap};
 use latchkey_wire::rtcp::ReceptionReport;
+use latchkey_wire::rtp::RtpView;
 use latchkey_wire::shape::{Refusal, ShapeCheck};
 
 use crate::config::RoomConfig;
@@ -16,12 +19,14 @@ use crate::event::{Event, MissingPackets};
 use crate::gop::GopCache;
 use crate::header::Widest;
 use crate::history::{Found, History};
-use crate::id::TrackId;
+use crate::id::{Rid, TrackId};
 use crate::keyframe::KeyFrames;
 use crate::news::News;
+use crate::pause::{Pause, Request};
 use crate::report::{Reception, SourceClock};
 use crate::timeline::Timeline;
 use crate::track::branch::Outflow;
+use crate::track::rates::Rates;
 use crate::upstream::Missing;
 
 /// What the relay agreed with a publisher for one m-line.
@@ -36,10 +41,18 @@ pub struct TrackParams {
     /// The media SSRC, when the offer named it; otherwise the first packet with the payload type tells it, and a packet with
     /// another one later is a restart.
     pub ssrc: Option<u32>,
+    /// The SSRC of its RTX, when the offer named it.
+    pub rtx_ssrc: Option<u32>,
     /// Extension ids of the m-line.
     pub extensions: ExtensionMap,
     /// The publisher answers generic NACKs.
     pub nack: bool,
+    /// For a further simulcast layer: the first track of its source, which is what viewers subscribe to.
+    pub first: Option<TrackId>,
+    /// The name of a simulcast layer in the RTP stream id extension (RFC 8852); its SSRC is learnt by it.
+    pub rid: Option<Rid>,
+    /// The publisher understands PAUSE and RESUME (RFC 7728).
+    pub pause: bool,
 }
 
 /// One track of a room.
@@ -48,7 +61,11 @@ pub(crate) struct Track {
     id: TrackId,
     params: TrackParams,
     ssrc: Option<u32>,
+    rtx_ssrc: Option<u32>,
     state: State,
+    layers: Reader,
+    rates: Rates,
+    pause: Pause,
     shape: ShapeCheck,
     timeline: Timeline,
     history: History,
@@ -59,6 +76,10 @@ pub(crate) struct Track {
     clock: SourceClock,
     /// Legs on this track.
     watchers: usize,
+    /// A branch has legs on it.
+    watched_elsewhere: bool,
+    /// What the home was told last.
+    watched: bool,
     /// One past the newest position that came, for finding gaps.
     seen: u64,
     /// Where the present publisher's forwarded packets begin.
@@ -109,7 +130,11 @@ impl Track {
             id,
             params,
             ssrc: params.ssrc,
+            rtx_ssrc: params.rtx_ssrc,
             state: State::Holding,
+            layers: Reader::new(),
+            rates: Rates::new(),
+            pause: Pause::new(),
             shape: ShapeCheck::new(params.codec),
             timeline: Timeline::new(clock_rate, history.capacity()),
             history,
@@ -119,6 +144,8 @@ impl Track {
             reception: Reception::new(clock_rate),
             clock: SourceClock::new(clock_rate),
             watchers: 0,
+            watched_elsewhere: false,
+            watched: false,
             seen: 0,
             begin: 0,
             end: 0,
@@ -133,6 +160,7 @@ impl Track {
     pub(crate) fn replace(&mut self, params: TrackParams) {
         self.params = params;
         self.ssrc = params.ssrc;
+        self.rtx_ssrc = params.rtx_ssrc;
         self.timeline.restart();
         self.begin_stretch(self.timeline.end());
     }
@@ -242,13 +270,43 @@ impl Track {
     }
 
     /// Says whether a packet with these numbers is this track's.
+    #[inline]
     pub(crate) fn owns(&self, ssrc: u32, payload_type: u8) -> bool {
         if self.state == State::Vacant {
             return false;
         }
-        let media =
-            payload_type == self.params.payload_type && self.params.ssrc.is_none_or(|told| told == ssrc);
-        media || Some(payload_type) == self.params.rtx_payload_type
+        if payload_type == self.params.payload_type {
+            let told = if self.params.rid.is_some() { self.ssrc } else { self.params.ssrc };
+            return told.map_or(self.params.rid.is_none(), |told| told == ssrc);
+        }
+        let told = if self.params.rid.is_some() { self.rtx_ssrc } else { self.params.rtx_ssrc };
+        Some(payload_type) == self.params.rtx_payload_type
+            && told.map_or(self.params.rid.is_none(), |told| told == ssrc)
+    }
+
+    /// Takes a packet of an SSRC not heard before for this track's, when it carries its rid.
+    pub(crate) fn adopts(&mut self, packet: &RtpView<'_>) -> bool {
+        let Some(rid) = self.params.rid.filter(|_| self.state != State::Vacant) else { return false };
+        let repair = Some(packet.payload_type()) == self.params.rtx_payload_type;
+        if !repair && packet.payload_type() != self.params.payload_type {
+            return false;
+        }
+        let named = |kind| {
+            let id = self.params.extensions.id(kind)?;
+            packet.extension()?.find(id)
+        };
+        let name = match repair {
+            true => named(ExtensionKind::RepairedRid).or_else(|| named(ExtensionKind::Rid)),
+            false => named(ExtensionKind::Rid),
+        };
+        let ours = name == Some(rid.as_bytes());
+        if ours && repair {
+            self.rtx_ssrc = Some(packet.ssrc());
+        } else if ours {
+            self.ssrc = Some(packet.ssrc());
+            self.timeline.restart();
+        }
+        ours
     }
 
     /// Says whether the publisher's sender report is about this track.
@@ -287,6 +345,62 @@ impl Track {
     pub(crate) fn gop_start(&self, now: Instant, age: Duration) -> Option<u64> {
         let start = self.gop.start(&self.history, now, age)?;
         (self.state == State::Forwarding && start < self.end).then_some(start)
+    }
+
+    /// When the newest key frame began.
+    pub(crate) fn gop_at(&self) -> Option<Instant> {
+        self.gop.at()
+    }
+
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.params.codec.clock_rate()
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// A round of measuring is over.
+    pub(crate) fn measure(&mut self, now: Instant) {
+        self.rates.round(now);
+    }
+
+    /// A leg may have it: packets come, or would if it were not paused.
+    pub(crate) fn is_available(&self, now: Instant) -> bool {
+        let comes = self.rates.is_live(now) || !self.pause.is_running();
+        self.state == State::Forwarding && self.rates.is_known() && comes
+    }
+
+    /// The publisher was asked not to send it.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pause.is_paused()
+    }
+
+    /// Legs of a branch watch it, or do no longer.
+    pub(crate) fn set_watched_elsewhere(&mut self, watched: bool) {
+        self.watched_elsewhere = watched;
+    }
+
+    /// Asks the publisher to pause a layer that nobody watches, and to go on with one that somebody does. A branch tells its
+    /// home instead. `may_pause`: there is a smaller one for whoever comes.
+    pub(crate) fn ask_for_pause(&mut self, may_pause: bool, now: Instant, news: &mut News) {
+        let (track, watched) = (self.id, self.watchers > 0);
+        if self.follows {
+            if self.watched != watched {
+                self.watched = watched;
+                news.event(Event::WatchChanged { track, watched });
+            }
+            return;
+        }
+        let Some(ssrc) = self.ssrc.filter(|_| self.params.pause && self.state == State::Forwarding) else {
+            return;
+        };
+        let watched = watched || self.watched_elsewhere || !may_pause;
+        match self.pause.due(watched, |since| self.rates.came_since(since), now) {
+            Some(Request::Pause(pause_id)) => news.event(Event::PauseWanted { track, ssrc, pause_id }),
+            Some(Request::Resume(pause_id)) => news.event(Event::ResumeWanted { track, ssrc, pause_id }),
+            None => {}
+        }
     }
 
     /// NTP time and timestamp on the track's line at `now`.

@@ -207,8 +207,12 @@ fn track_params(leg: &MediaLeg, codec: Codec) -> TrackParams {
         payload_type: leg.payload_type,
         rtx_payload_type: leg.rtx_payload_type,
         ssrc: leg.remote_ssrc,
+        rtx_ssrc: None,
         extensions: wire_map(&leg.extensions),
         nack: leg.feedback.nack,
+        first: None,
+        rid: None,
+        pause: false,
     }
 }
 
@@ -226,6 +230,7 @@ pub(super) fn subscription_params(leg: &MediaLeg) -> Option<SubscriptionParams> 
             rtx_sequence: u16::from_be_bytes([random[2], random[3]]),
             timestamp: u32::from_be_bytes([random[4], random[5], random[6], random[7]]),
         },
+        most_bits_per_second: None,
     })
 }
 

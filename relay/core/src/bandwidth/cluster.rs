@@ -106,6 +106,9 @@ mod tests {
         let paced = shown(8_000, 8_000).unwrap();
         assert_eq!((paced.bits_per_second.round(), paced.is_limit), (1e6, false));
         assert_eq!(shown(8_000, 100).unwrap().bits_per_second.round(), 1e6, "no more than was sent");
-        assert!(!shown(1, -100).unwrap().is_limit, "all came at once, in another order: fast, who knows how fast");
+        assert!(
+            !shown(1, -100).unwrap().is_limit,
+            "all came at once, in another order: fast, who knows how fast"
+        );
     }
 }

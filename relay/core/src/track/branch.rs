@@ -116,6 +116,7 @@ impl Track {
             self.state = State::Forwarding;
             self.batch.late.clear();
             self.missing.clear();
+            self.rates.restart();
             self.gop.clear();
             self.key_frames.restart();
         }
@@ -131,6 +132,7 @@ impl Track {
             // It was repaired, or seeded, and came all the same.
             return;
         }
+        self.rates.took(parts.payload.len() + RTP_HEADER, facts.layers.needed_by, now);
         self.batch.widest.include(&parts);
         if position < self.end {
             self.missing.arrived(position);
@@ -145,3 +147,6 @@ impl Track {
         self.end = position + 1;
     }
 }
+
+/// Bytes of a usual header with its extensions.
+const RTP_HEADER: usize = 28;

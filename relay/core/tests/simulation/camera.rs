@@ -63,12 +63,16 @@ impl Camera {
             payload_type: MEDIA_PT,
             rtx_payload_type: Some(RTX_PT),
             ssrc: None,
+            rtx_ssrc: None,
             extensions: super::extensions(&[
                 (ExtensionKind::Mid, MID_ID),
                 (ExtensionKind::AbsCaptureTime, CAPTURE_ID),
                 (ExtensionKind::DependencyDescriptor, DESCRIPTOR_ID),
             ]),
             nack: true,
+            first: None,
+            rid: None,
+            pause: false,
         }
     }
 

@@ -33,6 +33,12 @@ impl Layer {
     }
 }
 
+impl Default for LayerSet {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
 impl LayerSet {
     /// All layers: what a packet without layers belongs to.
     pub const ALL: Self = Self(u32::MAX);
@@ -44,6 +50,23 @@ impl LayerSet {
     #[inline]
     pub const fn contains(self, layer: Layer) -> bool {
         self.0 >> layer.index() & 1 != 0
+    }
+
+    /// The highest layer that the set tells from the one below it: a stream has at least so many.
+    #[must_use]
+    pub fn highest_told_apart(self) -> Layer {
+        let mut highest = Layer::BASE;
+        for layer in Layer::all() {
+            let here = self.contains(layer);
+            let Layer { spatial, temporal } = layer;
+            if temporal > 0 && here != self.contains(Layer { temporal: temporal - 1, ..layer }) {
+                highest.temporal = highest.temporal.max(temporal);
+            }
+            if spatial > 0 && here != self.contains(Layer { spatial: spatial - 1, ..layer }) {
+                highest.spatial = highest.spatial.max(spatial);
+            }
+        }
+        highest
     }
 
     /// Puts a layer in.
