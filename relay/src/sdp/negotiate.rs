@@ -147,12 +147,13 @@ impl Active {
     ) -> Result<Self, NegotiationError> {
         let video = media.kind == Some(MediaKind::Video);
         let offered = |wanted: &str| payload.feedback.iter().any(|feedback| feedback == wanted);
-        let (extensions, accepted) = extensions(offer, media, role);
+        let transport_cc = offered("transport-cc");
+        let (extensions, accepted) = extensions(offer, media, (role, transport_cc));
         let feedback = Feedback {
             nack: video && offered("nack"),
             pli: video && offered("nack pli"),
-            // Accepted only once the shards send that feedback: a sender that waits for it in vain stays at its lowest rate.
-            transport_cc: false,
+            // Numbers without feedback are of no use, nor is feedback without numbers.
+            transport_cc: extensions.transport_cc.is_some(),
         };
         let rtx = if feedback.nack { rtx_for(media, payload.payload_type) } else { None };
         Ok(Self { codec, rtx, accepted, extensions, feedback, ssrcs: LocalSsrcs::draw()?, payload })
@@ -208,7 +209,11 @@ fn rtx_for(media: &OfferedMedia, payload_type: u8) -> Option<u8> {
 }
 
 /// Accepts the extensions that a leg needs; ids above 14 only where two-byte headers may be mixed in.
-fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap, Vec<OfferedExtension>) {
+fn extensions(
+    offer: &Offer,
+    media: &OfferedMedia,
+    (role, transport_cc): (Role, bool),
+) -> (ExtensionMap, Vec<OfferedExtension>) {
     let mut map = ExtensionMap::default();
     let mut accepted: Vec<OfferedExtension> = Vec::new();
     for extension in &media.extensions {
@@ -219,6 +224,7 @@ fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap,
                 &mut map.dependency_descriptor
             }
             (PLAYOUT_DELAY, Role::View) if media.kind == Some(MediaKind::Video) => &mut map.playout_delay,
+            (TRANSPORT_CC, _) if transport_cc => &mut map.transport_cc,
             _ => continue,
         };
         let id_fits = extension.id <= 14 || offer.extmap_allow_mixed;
@@ -242,4 +248,5 @@ const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const DEPENDENCY_DESCRIPTOR: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";

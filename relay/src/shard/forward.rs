@@ -137,6 +137,13 @@ impl Worker {
             let tally = &mut self.outbox.tally;
             tally.add(Event::NackedPackets, stats.nacks_received);
             tally.add(Event::PliIn, stats.key_frame_requests_received);
+            tally.add(Event::TransportFeedbackIn, stats.feedback_received);
+            tally.add(Event::PacedPackets, stats.packets_paced);
+            tally.add(Event::Skips, stats.skips);
+            tally.add(Event::Probes, stats.probes);
+            if stats.estimates_sum > 0 {
+                tally.estimated(&stats.estimates, stats.estimates_sum);
+            }
             live.traffic.took_in(&stats);
         }
         self.arm_room(place);

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::shard::admit::subscription_params;
 use crate::shard::command::{Command, CommandError, JoinAccepted, Role};
+use crate::shard::counters::Event;
 use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
@@ -214,7 +215,26 @@ impl Worker {
                 return self.end(key, EndReason::DtlsFailed, now);
             }
         }
+        self.tell_arrivals(key, now);
         self.arm_peer(key);
+    }
+
+    /// Tells a publisher how its packets came, when it is time.
+    fn tell_arrivals(&mut self, key: PeerKey, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
+        let Some(wide) = peer.transport_wide.as_mut().filter(|wide| wide.due().is_some_and(|due| due <= now))
+        else {
+            return;
+        };
+        let cname = &self.setup.cname;
+        let mut more = true;
+        while more {
+            self.outbox.report(route, srtp, |out| {
+                more = wide.write(cname, out);
+            });
+            self.outbox.tally.add(Event::TransportFeedbackOut, u64::from(more));
+        }
     }
 
     pub(super) fn arm_peer(&mut self, key: PeerKey) {

@@ -119,12 +119,12 @@ fn extensions_are_those_we_need_and_never_the_loudness() {
         mid: Some(4),
         abs_capture_time: Some(9),
         dependency_descriptor: Some(12),
-        transport_cc: None,
+        transport_cc: Some(3),
         playout_delay: None,
         abs_send_time: None,
     };
     assert_eq!(legs[1].extensions, video);
-    assert_eq!(legs[0].extensions, ExtensionMap { mid: Some(4), ..ExtensionMap::default() });
+    assert_eq!(legs[0].extensions, ExtensionMap { mid: Some(4), transport_cc: Some(3), ..ExtensionMap::default() });
     let viewer = parse(CHROMIUM_VIEWER);
     let legs = negotiate::viewer(&viewer, &camera(Codec::Vp8)).unwrap().legs(&viewer);
     assert_eq!(legs[1].extensions, ExtensionMap { playout_delay: Some(5), ..video });
@@ -136,7 +136,7 @@ fn extensions_are_those_we_need_and_never_the_loudness() {
         {
             let answer = written(&offer, &negotiation);
             assert!(!answer.contains("audio-level"), "{name}");
-            let promised = ["goog-remb", "ccm fir", "transport-cc", "transport-wide-cc"];
+            let promised = ["goog-remb", "ccm fir"];
             assert!(promised.iter().all(|feedback| !answer.contains(feedback)), "{name}");
         }
     }
@@ -149,9 +149,9 @@ fn feedback_without_its_payload_type_is_passed_over_and_never_echoed() {
     let negotiation = negotiate::viewer(&offer, &camera(Codec::Vp8)).unwrap();
     let answer = written(&offer, &negotiation);
     let feedback: Vec<&str> = answer.lines().filter(|line| line.starts_with("a=rtcp-fb:")).collect();
-    assert_eq!(feedback, ["a=rtcp-fb:120 nack", "a=rtcp-fb:120 nack pli"]);
+    assert_eq!(feedback, ["a=rtcp-fb:120 nack", "a=rtcp-fb:120 nack pli", "a=rtcp-fb:120 transport-cc"]);
     let legs = negotiation.legs(&offer);
-    assert_eq!(legs[1].feedback, Feedback { nack: true, pli: true, transport_cc: false });
+    assert_eq!(legs[1].feedback, Feedback { nack: true, pli: true, transport_cc: true });
 }
 
 #[test]
