@@ -16,7 +16,7 @@ use crate::shard::counters::{Direction, DropReason, Event, Limited, PacketKind};
 use crate::shard::end::EndReason;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
-use crate::shard::timers::Timer;
+use crate::shard::timers::{Armed, Timer};
 use crate::shard::worker::Worker;
 use crate::srtp::OpenError;
 use crate::transport::dtls::{DtlsError, DtlsEvent};
@@ -85,7 +85,7 @@ impl Worker {
         debug_assert!(taken.is_ok());
         let packet = &bytes[..len];
         if let Some(due) = peer.transport_wide.as_mut().and_then(|wide| wide.note(packet, received, now)) {
-            self.timers.arm(Timer::Peer(key.index()), due, &mut peer.armed);
+            self.timers.arm(Timer::Arrivals(key.index()), due, &mut Armed::default());
         }
         #[cfg(feature = "test-tap")]
         if let Some(tap) = &self.setup.tap {

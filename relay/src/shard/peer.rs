@@ -156,8 +156,7 @@ impl Peer {
             (Some(check), Some(_)) => check + limits.consent_timeout,
             _ => self.joined + limits.connect_timeout,
         };
-        let told = self.transport_wide.as_ref().and_then(TransportWide::due).unwrap_or(self.expires);
-        alive.min(self.expires).min(told).min(self.dtls.poll_timeout().unwrap_or(self.expires))
+        alive.min(self.expires).min(self.dtls.poll_timeout().unwrap_or(self.expires))
     }
 
     /// Why the peer has been silent for too long, if it has.

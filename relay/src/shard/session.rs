@@ -215,12 +215,11 @@ impl Worker {
                 return self.end(key, EndReason::DtlsFailed, now);
             }
         }
-        self.tell_arrivals(key, now);
         self.arm_peer(key);
     }
 
     /// Tells a publisher how its packets came, when it is time.
-    fn tell_arrivals(&mut self, key: PeerKey, now: Instant) {
+    pub(super) fn tell_arrivals(&mut self, key: PeerKey, now: Instant) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
         let Some(wide) = peer.transport_wide.as_mut().filter(|wide| wide.due().is_some_and(|due| due <= now))

@@ -230,6 +230,11 @@ impl Worker {
                         self.peer_due(key, now);
                     }
                 }
+                Timer::Arrivals(index) => {
+                    if let Some(key) = self.peers.at(index) {
+                        self.tell_arrivals(key, now);
+                    }
+                }
                 Timer::Room(place) => {
                     if self.rooms.at(place).is_some_and(|room| room.armed.fired(deadline)) {
                         self.guarded(place, now, |worker| worker.room_due(place, now));

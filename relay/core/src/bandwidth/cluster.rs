@@ -68,7 +68,7 @@ impl Cluster {
         }
         // What the first packet's arrival begins, the last one's ends; stamps are no finer than a tick.
         let came = (self.bytes - u64::from(self.first.len)) as f64 * 8e6 / took.max(TICK_MICROS) as f64;
-        let sending = self.last.sent - self.first.sent;
+        let sending = self.last.sent.saturating_sub(self.first.sent);
         let went = (self.bytes - u64::from(self.last.len)) as f64 * 8e6 / sending.max(1) as f64;
         let is_limit = took >= CLEAR_MICROS && went > FASTER * came;
         Some(Shown { bits_per_second: came.min(went), is_limit, last: self.last.number })

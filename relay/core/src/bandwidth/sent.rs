@@ -85,8 +85,8 @@ impl Sent {
 
 impl Slot {
     fn packet(&self, number: u64, now: u64) -> SentPacket {
-        let ago = u64::from((now as u32).wrapping_sub(self.at));
-        SentPacket { number, at: now.saturating_sub(ago), len: u32::from(self.len) }
+        let since = self.at.wrapping_sub(now as u32) as i32;
+        SentPacket { number, at: now.saturating_add_signed(i64::from(since)), len: u32::from(self.len) }
     }
 }
 
@@ -112,5 +112,7 @@ mod tests {
         assert_eq!(sent.received((oldest - 1) as u16, now), None, "overwritten");
         assert_eq!(sent.received((newest + 1) as u16, now), None, "never sent");
         assert_eq!(Sent::new().received(0, 0), None);
+        let told = sent.received((newest - 1) as u16, start).unwrap();
+        assert_eq!(told.at, start + newest - 1, "told before it was sent: a clock that stands still");
     }
 }
