@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::grant::Scope;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use str0m_netem::{Input as NetemInput, Netem, Output as NetemOutput, WithLen};
 
 use crate::support::{House, LIMIT, ROOM, Session};
 
@@ -25,6 +27,23 @@ pub struct Peer {
     sequence: HashMap<MediaKind, u64>,
     pub connected: bool,
     pub packets: Vec<Packet>,
+    /// A narrow place between the relay and this client: what comes goes through it.
+    pub bottleneck: Option<Netem<Datagram>>,
+    /// What the client itself believes that its uplink carries, in bits per second.
+    pub estimate: Option<u64>,
+}
+
+/// A datagram on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    bytes: Vec<u8>,
+    source: SocketAddr,
+}
+
+impl WithLen for Datagram {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// One packet that came.
@@ -35,12 +54,22 @@ pub struct Packet {
     pub timestamp: u32,
     pub marker: bool,
     pub payload: Vec<u8>,
+    pub at: Instant,
 }
 
 impl Peer {
     /// Offers `codecs`, joins the house's room and applies the answer.
     pub async fn join(house: &House, scope: Scope, codecs: &[Codec]) -> (Self, Session) {
-        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], scope, codecs);
+        Self::join_from(house, (scope, None), codecs).await
+    }
+
+    /// As [`join`](Self::join), with an estimator of its own uplink that begins at so many bits per second.
+    pub async fn join_from(
+        house: &House,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+    ) -> (Self, Session) {
+        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], (scope, estimate), codecs);
         let (path, grant) = match scope {
             Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
             _ => (format!("/whep/{ROOM}"), house.view_grant()),
@@ -50,7 +79,11 @@ impl Peer {
         (peer, session)
     }
 
-    fn offer(relay: SocketAddr, scope: Scope, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
+    fn offer(
+        relay: SocketAddr,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+    ) -> (Self, String, SdpPendingOffer) {
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let has = |codec| codecs.contains(&codec);
@@ -62,6 +95,7 @@ impl Peer {
             .enable_av1(has(Codec::Av1))
             .enable_opus(has(Codec::Opus), false)
             .set_rtp_mode(true)
+            .enable_bwe(estimate.map(Bitrate::bps))
             .build(Instant::now());
         rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
         let direction = if scope == Scope::Publish { Direction::SendOnly } else { Direction::RecvOnly };
@@ -84,6 +118,8 @@ impl Peer {
             sequence: HashMap::new(),
             connected: false,
             packets: Vec::new(),
+            bottleneck: None,
+            estimate: None,
         };
         (peer, offer.to_sdp_string(), pending)
     }
@@ -126,13 +162,32 @@ impl Peer {
         self.tick();
         loop {
             match self.socket.recv_from(&mut buffer) {
-                Ok((len, source)) => self.take(&buffer[..len], source, destination),
+                Ok((len, source)) => match &mut self.bottleneck {
+                    None => self.take(&buffer[..len], source, destination),
+                    Some(narrow) => {
+                        let datagram = Datagram { bytes: buffer[..len].to_vec(), source };
+                        narrow.handle_input(NetemInput::Packet(Instant::now(), datagram));
+                    }
+                },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // An ICMP answer to an earlier datagram.
                 Err(_) => {}
             }
         }
+        self.let_through(destination);
         self.tick();
+    }
+
+    /// Takes what has passed the narrow place by now.
+    fn let_through(&mut self, destination: SocketAddr) {
+        let Some(mut narrow) = self.bottleneck.take() else { return };
+        narrow.handle_input(NetemInput::Timeout(Instant::now()));
+        while let Some(output) = narrow.poll_output() {
+            if let NetemOutput::Packet(datagram) = output {
+                self.take(&datagram.bytes, datagram.source, destination);
+            }
+        }
+        self.bottleneck = Some(narrow);
     }
 
     fn take(&mut self, bytes: &[u8], source: SocketAddr, destination: SocketAddr) {
@@ -167,6 +222,9 @@ impl Peer {
     fn note(&mut self, event: Event) {
         match event {
             Event::Connected => self.connected = true,
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                self.estimate = Some(estimate.as_u64());
+            }
             Event::RtpPacket(packet) => {
                 let payload_type = *packet.header.payload_type;
                 let kind =
@@ -177,6 +235,7 @@ impl Peer {
                     timestamp: packet.header.timestamp,
                     marker: packet.header.marker,
                     payload: packet.payload.to_vec(),
+                    at: Instant::now(),
                 });
             }
             _ => {}
