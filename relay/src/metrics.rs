@@ -248,6 +248,34 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             "Bursts of packets sent again to see whether a viewer's path carries more.",
             event(Event::Probes),
         ),
+        counter(
+            "relay_layer_switches_total",
+            "Times that a viewer's video went to another layer, by direction.",
+            vec![
+                (vec![("direction", "up")], tally.event(Event::LayersUp)),
+                (vec![("direction", "down")], tally.event(Event::LayersDown)),
+            ],
+        ),
+        gauge(
+            "relay_layer_viewers",
+            "Video legs by the layer they get, 0 for the smallest; 3 stands for all above.",
+            vec![
+                (vec![("layer", "0")], now(Gauge::Layer0)),
+                (vec![("layer", "1")], now(Gauge::Layer1)),
+                (vec![("layer", "2")], now(Gauge::Layer2)),
+                (vec![("layer", "3")], now(Gauge::LayersAbove)),
+            ],
+        ),
+        gauge(
+            "relay_key_frames_only_viewers",
+            "Video legs that get key frames only, because their path carries no layer.",
+            vec![(vec![], now(Gauge::KeyFramesOnly))],
+        ),
+        gauge(
+            "relay_paused_layers",
+            "Layers that their publisher was asked to pause, because nobody watches them.",
+            vec![(vec![], now(Gauge::PausedLayers))],
+        ),
         gauge("relay_rooms", "Rooms with a publisher.", vec![(vec![], now(Gauge::Rooms))]),
         gauge("relay_viewers", "Viewing sessions.", vec![(vec![WEBRTC], now(Gauge::Viewers))]),
         gauge("relay_sessions", "Sessions, by role.", sessions.into()),

@@ -34,6 +34,14 @@ impl Ladder {
         Self { rungs: [rung; MOST_RUNGS], len: 1 }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with(rungs: &[Rung]) -> Self {
+        let mut ladder = Self::of(rungs[0].track);
+        ladder.rungs[..rungs.len()].copy_from_slice(rungs);
+        ladder.len = rungs.len();
+        ladder
+    }
+
     /// Measures anew. `order` has the source's tracks from the least to the most; those that nothing comes of are left out
     /// unless they are paused.
     pub(crate) fn measure<'a>(&mut self, order: impl Iterator<Item = &'a Track>, now: Instant) {
@@ -84,5 +92,5 @@ impl Rung {
 }
 
 /// Four simulcast layers of four spatial layers.
-const MOST_RUNGS: usize = 16;
+pub(crate) const MOST_RUNGS: usize = 16;
 const TEMPORAL_LAYERS: usize = 8;

@@ -96,7 +96,7 @@ pub(crate) struct Subscription {
     settling: u16,
     /// Sequence number of the packet sent last.
     sequence: u16,
-    /// Its timestamp on its track's line, to leave off between frames only.
+    /// Timestamp on its track's line of the packet looked at last, sent or left out: what is missing before it is no newer.
     timestamp: u32,
     /// Frame number sent last, when the source is layered.
     frame_number: u16,
@@ -364,10 +364,10 @@ impl Subscription {
                     if !parts.payload.is_empty() && self.filter.takes(&facts) {
                         let index = self.munger.advance(position);
                         self.send(index, self.munger.line(), &facts, (&parts, block_len), train);
-                        (self.sequence, self.timestamp) = (index as u16, facts.timestamp);
+                        self.sequence = index as u16;
                         self.note_frame_number(&parts);
                     }
-                    self.picture_ended = facts.marker;
+                    (self.timestamp, self.picture_ended) = (facts.timestamp, facts.marker);
                 }
                 Found::Missing if self.filter.reserves() => {
                     self.munger.advance(position);

@@ -96,6 +96,10 @@ pub enum Event {
     Skips,
     /// Bursts sent to see whether a viewer's path carries more.
     Probes,
+    /// Times that a viewer's video went to a higher layer.
+    LayersUp,
+    /// Times that one went to a lower layer.
+    LayersDown,
 }
 
 /// What is there now.
@@ -111,6 +115,18 @@ pub enum Gauge {
     Connecting,
     /// Processor time of the shard's thread in the last second, in thousandths of a processor. Of one shard: not to be added up.
     LoadPerMille,
+    /// Video legs that get the smallest layer of their source.
+    Layer0,
+    /// The next larger one.
+    Layer1,
+    /// The one above that.
+    Layer2,
+    /// One above these.
+    LayersAbove,
+    /// Video legs that get key frames only, whatever their layer.
+    KeyFramesOnly,
+    /// Layers that their publisher was asked to pause.
+    PausedLayers,
 }
 
 /// What somebody sent too much of.
@@ -161,8 +177,8 @@ const PACKETS: usize = 0;
 const BYTES: usize = PACKETS + 2 * 4;
 const DROPS: usize = BYTES + 2 * 4;
 const EVENTS: usize = DROPS + 7;
-const GAUGES: usize = EVENTS + 21;
-const LIMITED: usize = GAUGES + 5;
+const GAUGES: usize = EVENTS + 23;
+const LIMITED: usize = GAUGES + 11;
 const ENDS: usize = LIMITED + Limited::ALL.len();
 const LATENCY: usize = ENDS + EndReason::ALL.len();
 const LATENCY_SUM_NANOS: usize = LATENCY + FORWARD_LATENCY_BOUNDS.len() + 1;

@@ -74,6 +74,15 @@ pub(super) struct TransportWide {
 pub(super) struct Leg {
     pub(super) params: MediaLeg,
     pub(super) track: Option<TrackId>,
+    /// Publisher: tracks of its further simulcast layers.
+    pub(super) layers: Vec<TrackId>,
+}
+
+impl Leg {
+    /// Its tracks in the room.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.track.into_iter().chain(self.layers.iter().copied())
+    }
 }
 
 /// Keys of one peer. The sealer is the only owner of outgoing RTP, the control sealer of outgoing RTCP.
@@ -184,7 +193,10 @@ impl Peer {
 
     /// The SSRC that reports about a track come from.
     pub(super) fn reporter(&self, track: TrackId) -> Option<u32> {
-        self.media.iter().find(|leg| leg.track == Some(track)).map(|leg| leg.params.local_ssrc)
+        self.media
+            .iter()
+            .find(|leg| leg.tracks().any(|of_leg| of_leg == track))
+            .map(|leg| leg.params.local_ssrc)
     }
 }
 
@@ -197,7 +209,12 @@ impl TransportWide {
 
     /// Notes an opened packet that came at `received`. Returns when feedback is due, if this packet is the first to tell of.
     #[inline]
-    pub(super) fn note(&mut self, packet: &[u8], received: Option<SystemTime>, now: Instant) -> Option<Instant> {
+    pub(super) fn note(
+        &mut self,
+        packet: &[u8],
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Option<Instant> {
         let view = RtpView::parse(packet).ok()?;
         let number = view.extension()?.find(self.extension)?.first_chunk::<2>()?;
         let received = received.unwrap_or_else(SystemTime::now);

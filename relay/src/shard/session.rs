@@ -188,7 +188,7 @@ impl Worker {
             Role::Publish if live.publisher == Some(key) => {
                 live.publisher = None;
                 live.vacant_since = now;
-                peer.media.iter().filter_map(|leg| leg.track).for_each(|track| live.room.vacate(track));
+                peer.media.iter().flat_map(|leg| leg.tracks()).for_each(|track| live.room.vacate(track));
                 self.tell_branches(peer.room, &Word::Vacated);
             }
             Role::Publish => {}

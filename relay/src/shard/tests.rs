@@ -85,7 +85,9 @@ fn admit_from(
         remote_rtx_ssrc: None,
         local_ssrc: 1000 + u32::from(seed),
         local_rtx_ssrc: 2000 + u32::from(seed),
-        feedback: Feedback { nack: true, pli: true, transport_cc: true },
+        feedback: Feedback { nack: true, pli: true, transport_cc: true, pause: false },
+        layers: Vec::new(),
+        most_bits_per_second: None,
     };
     let request = JoinRequest {
         room: RoomId::new([room; 16]),
@@ -279,6 +281,8 @@ fn an_address_in_use_cannot_be_taken_by_another_session() {
             local_ssrc: 1,
             local_rtx_ssrc: 2,
             feedback: Feedback::default(),
+            layers: Vec::new(),
+            most_bits_per_second: None,
         }],
     };
     let check = |worker: &mut Worker, to: &JoinAccepted, from: SocketAddr| {

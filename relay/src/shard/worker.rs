@@ -251,7 +251,9 @@ impl Worker {
 
     pub(super) fn publish(&mut self, now: Instant) {
         let tally = &mut self.outbox.tally;
-        self.load.sample(now, tally);
+        if self.load.sample(now, tally) {
+            self.rooms.count_layers(tally);
+        }
         // A publisher is alone in its room.
         tally.set(Gauge::Rooms, self.publishers);
         tally.set(Gauge::Publishers, self.publishers);

@@ -76,7 +76,9 @@ impl Room {
     /// codec goes on; one with another codec must be [unpublished](Self::unpublish) before.
     pub fn follow(&mut self, id: TrackId, params: TrackParams, now: Instant) {
         match self.tracks.find_mut(id) {
-            Some(track) if track.params().codec == params.codec => track.renew(params),
+            Some(track) if track.params().codec == params.codec && track.params().first == params.first => {
+                track.renew(params);
+            }
             _ => self.tracks.insert(Track::following(id, params, &self.config)),
         }
         self.next_tick.get_or_insert(now + TICK);

@@ -3,11 +3,15 @@
 use std::time::Instant;
 
 use crate::id::{Rid, TrackId};
+use crate::ladder::MOST_RUNGS;
 use crate::room::Room;
+use crate::track::Track;
 
 /// One picture size of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerFigures {
+    /// Its place in its source, 0 for the least.
+    pub rung: usize,
     /// Its simulcast layer.
     pub track: TrackId,
     /// The publisher's name for that.
@@ -30,30 +34,42 @@ impl Room {
     /// The layers of every video source, each from the least to the most.
     pub fn layers(&self) -> Vec<LayerFigures> {
         let mut figures = Vec::new();
+        self.count_layers(|layer| figures.push(layer));
+        figures
+    }
+
+    /// Hands out what [`layers`](Self::layers) gives, without allocating.
+    pub fn count_layers(&self, mut each: impl FnMut(LayerFigures)) {
         for source in self.tracks.sources() {
             let Some(first) = self.tracks.find(source.first()).filter(|track| track.is_video()) else {
                 continue;
             };
-            let levels = self.roster.iter().flat_map(|viewer| &viewer.legs).filter_map(|leg| {
-                (leg.subscription.source() == first.id()).then(|| leg.subscription.level(&self.tracks))?
-            });
-            let levels: Vec<_> = levels.collect();
-            for (place, rung) in source.ladder().rungs().iter().enumerate() {
-                let here = || levels.iter().filter(|level| level.rung == place);
+            let rungs = source.ladder().rungs();
+            let mut legs = [(0, 0); MOST_RUNGS];
+            for leg in self.roster.iter().flat_map(|viewer| &viewer.legs) {
+                if leg.subscription.source() == first.id()
+                    && let Some(level) = leg.subscription.level(&self.tracks)
+                {
+                    let (all, thin) = &mut legs[level.rung];
+                    *all += 1;
+                    *thin += u32::from(level.temporal.is_none());
+                }
+            }
+            for (place, (rung, (legs, key_frames_only))) in rungs.iter().zip(legs).enumerate() {
                 let track = self.tracks.find(rung.track);
-                figures.push(LayerFigures {
+                each(LayerFigures {
+                    rung: place,
                     track: rung.track,
                     rid: track.and_then(|track| track.params().rid),
                     spatial: rung.spatial,
                     temporal_layers: rung.temporal + 1,
                     bits_per_second: rung.full(),
-                    legs: here().count() as u32,
-                    key_frames_only: here().filter(|level| level.temporal.is_none()).count() as u32,
-                    paused: track.is_some_and(|track| track.is_paused()),
+                    legs,
+                    key_frames_only,
+                    paused: track.is_some_and(Track::is_paused),
                 });
             }
         }
-        figures
     }
 
     /// Measures, and asks for pauses. The smallest layer of a source is never paused: it is there for whoever comes.

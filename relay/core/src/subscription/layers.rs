@@ -30,7 +30,7 @@ impl Subscription {
         self.selector.take_estimate(estimate);
     }
 
-    /// Bits per second that the leg would like to have beyond what it gets; 0 when it has everything.
+    /// Bits per second that the path must carry for the next layer up; 0 when the leg has everything.
     pub(crate) fn wanted_bits_per_second(&self) -> u64 {
         self.wanted
     }
@@ -113,6 +113,10 @@ impl Subscription {
             return track.live_from().filter(|start| *start >= self.cursor);
         }
         let start = track.gop_start(now, config.gop_age)?;
+        if self.layered && !track.rates().is_live(now) {
+            // A picture of before its pause.
+            return None;
+        }
         let not_before = if track.id() == self.track {
             start >= self.cursor
         } else {

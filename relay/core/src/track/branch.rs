@@ -106,6 +106,8 @@ impl Track {
     /// The publisher is another one, with the same codec.
     pub(crate) fn renew(&mut self, params: TrackParams) {
         self.params = params;
+        // The home may have forgotten.
+        self.watched = false;
     }
 
     pub(crate) fn take_head(&mut self, head: &Head, now: Instant) {

@@ -105,8 +105,8 @@ impl Rates {
 const LAYERS: usize = 32;
 /// How long what is measured counts.
 const MEMORY: Duration = Duration::from_secs(2);
-/// A camera of one frame a second still sends within this.
-const SILENCE: Duration = Duration::from_secs(2);
+/// A layer that nothing comes of for so long is given up by its viewers.
+const SILENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

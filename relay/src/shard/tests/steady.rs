@@ -28,7 +28,17 @@ impl End {
         let key = admit_from(worker, home, 1, Role::View, seed, address);
         let opener = Opener::new(&master(seed));
         let sealer = ControlSealer::new(&master(100 + seed));
-        Self { seed, key, socket, address, opener, sealer, newest: None, arrivals: Arrivals::new(), began: Instant::now() }
+        Self {
+            seed,
+            key,
+            socket,
+            address,
+            opener,
+            sealer,
+            newest: None,
+            arrivals: Arrivals::new(),
+            began: Instant::now(),
+        }
     }
 
     /// Takes what came; returns how many packets.

@@ -4,6 +4,7 @@
 //! padding, which it would read as content. Transport-wide feedback is read by us, because the
 //! library makes up to a megabyte of 24 bytes; REMB is read by us because it takes a mantissa of 0 for 2^23.
 
+mod pause;
 mod read;
 mod requests;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod transport_feedback;
 mod write;
 
+pub use pause::{write_pause, write_resume};
 pub use read::parse;
 pub use requests::{Lost, LostIter, Request, requests};
 pub use transport_feedback::{
