@@ -219,11 +219,11 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             (tally.key_frame_wait(), tally.key_frame_wait_sum()),
         ),
         histogram_of(
-            "relay_viewer_estimate_bits_per_second",
-            "What viewers' paths are believed to carry, each viewer's once a second.",
+            "relay_viewer_estimate_bytes_per_second",
+            "Bytes per second that viewers' paths are believed to carry, each viewer's once a second.",
             vec![WEBRTC],
-            ESTIMATE_BOUNDS.iter().map(|bound| *bound as f64),
-            (tally.estimates(), tally.estimates_sum() as f64),
+            ESTIMATE_BOUNDS.iter().map(|bound| *bound as f64 / 8.0),
+            (tally.estimates(), tally.estimates_sum() as f64 / 8.0),
         ),
         counter(
             "relay_transport_feedback_total",

@@ -142,7 +142,7 @@ fn bottleneck() -> NetemConfig {
 
 /// Estimates so far: those at most `BOUND`, and all.
 async fn estimates(house: &House) -> (f64, f64) {
-    let name = "relay_viewer_estimate_bits_per_second";
-    let low = house.metric(&format!("{name}_bucket{{transport=\"webrtc\",le=\"{BOUND}\"}}")).await;
+    let name = "relay_viewer_estimate_bytes_per_second";
+    let low = house.metric(&format!("{name}_bucket{{transport=\"webrtc\",le=\"{}\"}}", BOUND / 8)).await;
     (low, house.metric(&format!("{name}_count{{transport=\"webrtc\"}}")).await)
 }
