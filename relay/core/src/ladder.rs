@@ -75,7 +75,7 @@ impl Ladder {
     /// The place of a picture, if it is there now.
     pub(crate) fn place(&self, track: TrackId, spatial: u8) -> Option<usize> {
         let of_track = || self.rungs().iter().enumerate().filter(|(_, rung)| rung.track == track);
-        of_track().filter(|(_, rung)| rung.spatial <= spatial).last().map(|(place, _)| place)
+        of_track().rfind(|(_, rung)| rung.spatial <= spatial).map(|(place, _)| place)
     }
 }
 

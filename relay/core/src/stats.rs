@@ -42,7 +42,7 @@ pub struct Stats {
     /// Probes: bursts to see whether a path carries more.
     pub probes: u64,
     /// Estimates of viewers' paths, each viewer's once a second: one cell for each of
-    /// [`ESTIMATE_BOUNDS`](crate::bandwidth::ESTIMATE_BOUNDS) and one for what is above.
+    /// [`ESTIMATE_BOUNDS`] and one for what is above.
     pub estimates: [u64; ESTIMATE_BOUNDS.len() + 1],
     /// Sum of these, in bits per second.
     pub estimates_sum: u64,

@@ -187,7 +187,7 @@ impl Path {
         self.sent.is_some() && wants_more && settled && now >= self.probes.next && self.estimator.is_clear()
     }
 
-    /// The next [`PROBE_PACKETS`] packets go at once to see whether they get through. What waits goes first: true when there is
+    /// The next twelve packets go at once to see whether they get through. What waits goes first: true when there is
     /// enough of it; otherwise the caller sends old packets again.
     pub fn begin_probe(&mut self, now: Instant) -> bool {
         let (Some(sent), Some((rate, _))) = (&self.sent, self.estimator.rate()) else { return false };
