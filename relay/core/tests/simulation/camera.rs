@@ -239,7 +239,7 @@ fn two_temporal_layers(key: bool, (starts, ends): (bool, bool), frame_number: u1
         // A structure, no offset, two decode targets; three templates of layers 0, 0, 1; their indications; frames needed
         // are none, the last but one, the last; no chains, no resolution.
         bits.extend([(0b10000, 5), (0, 6), (1, 5), (0b00_01_11, 6), (0b1010_1010_0001, 12)]);
-        bits.extend([(0, 1), (0b10001_0, 6), (0b10000_0, 6), (0, 1), (0, 1)]);
+        bits.extend([(0, 1), (0b10_0010, 6), (0b10_0000, 6), (0, 1), (0, 1)]);
     }
     let mut bytes = vec![];
     let mut count = 0;
