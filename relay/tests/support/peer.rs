@@ -159,11 +159,13 @@ impl Peer {
     pub fn step(&mut self) {
         let mut buffer = [0; 2048];
         let destination = self.socket.local_addr().unwrap();
+        // Before the clock is told that it is later.
+        self.let_through(destination);
         self.tick();
         loop {
             match self.socket.recv_from(&mut buffer) {
                 Ok((len, source)) => match &mut self.bottleneck {
-                    None => self.take(&buffer[..len], source, destination),
+                    None => self.take(&buffer[..len], source, (destination, Instant::now())),
                     Some(narrow) => {
                         let datagram = Datagram { bytes: buffer[..len].to_vec(), source };
                         narrow.handle_input(NetemInput::Packet(Instant::now(), datagram));
@@ -174,26 +176,26 @@ impl Peer {
                 Err(_) => {}
             }
         }
-        self.let_through(destination);
         self.tick();
     }
 
-    /// Takes what has passed the narrow place by now.
+    /// Takes what has passed the narrow place by now, each when it did: a busy machine must not make it look wider.
     fn let_through(&mut self, destination: SocketAddr) {
         let Some(mut narrow) = self.bottleneck.take() else { return };
-        narrow.handle_input(NetemInput::Timeout(Instant::now()));
-        while let Some(output) = narrow.poll_output() {
-            if let NetemOutput::Packet(datagram) = output {
-                self.take(&datagram.bytes, datagram.source, destination);
+        let now = Instant::now();
+        while !narrow.is_empty() && narrow.poll_timeout() <= now {
+            let at = narrow.poll_timeout();
+            narrow.handle_input(NetemInput::Timeout(at));
+            while let Some(NetemOutput::Packet(datagram)) = narrow.poll_output() {
+                self.take(&datagram.bytes, datagram.source, (destination, at));
             }
         }
         self.bottleneck = Some(narrow);
     }
 
-    fn take(&mut self, bytes: &[u8], source: SocketAddr, destination: SocketAddr) {
+    fn take(&mut self, bytes: &[u8], source: SocketAddr, (destination, at): (SocketAddr, Instant)) {
         let Ok(contents) = bytes.try_into() else { return };
-        let input =
-            Input::Receive(Instant::now(), Receive { proto: Protocol::Udp, source, destination, contents });
+        let input = Input::Receive(at, Receive { proto: Protocol::Udp, source, destination, contents });
         if self.rtc.is_alive() && self.rtc.accepts(&input) {
             let _ = self.rtc.handle_input(input);
             self.drain();
