@@ -9,7 +9,7 @@ use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::grant::Scope;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, Mid};
+use str0m::media::{Direction, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
@@ -24,7 +24,7 @@ pub struct Peer {
     mids: HashMap<MediaKind, Mid>,
     /// What the answer chose for each kind: codec name and payload type.
     pub chosen: HashMap<MediaKind, (Codec, u8)>,
-    sequence: HashMap<MediaKind, u64>,
+    sequence: HashMap<(MediaKind, Option<&'static str>), u64>,
     pub connected: bool,
     pub packets: Vec<Packet>,
     /// A narrow place between the relay and this client: what comes goes through it.
@@ -69,7 +69,22 @@ impl Peer {
         (scope, estimate): (Scope, Option<u64>),
         codecs: &[Codec],
     ) -> (Self, Session) {
-        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], (scope, estimate), codecs);
+        Self::join_as(house, (scope, estimate), codecs, &[]).await
+    }
+
+    /// A publisher whose video comes in layers of these names.
+    pub async fn join_with_layers(house: &House, codec: Codec, rids: &[&str]) -> (Self, Session) {
+        Self::join_as(house, (Scope::Publish, None), &[codec], rids).await
+    }
+
+    async fn join_as(
+        house: &House,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+        rids: &[&str],
+    ) -> (Self, Session) {
+        let (mut peer, offer, pending) =
+            Self::offer(house.relay.candidates()[0], (scope, estimate), codecs, rids);
         let (path, grant) = match scope {
             Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
             _ => (format!("/whep/{ROOM}"), house.view_grant()),
@@ -83,6 +98,7 @@ impl Peer {
         relay: SocketAddr,
         (scope, estimate): (Scope, Option<u64>),
         codecs: &[Codec],
+        rids: &[&str],
     ) -> (Self, String, SdpPendingOffer) {
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -106,7 +122,10 @@ impl Peer {
             (MediaKind::Audio, str0m::media::MediaKind::Audio),
         ] {
             if codecs.iter().any(|codec| codec.kind() == kind) {
-                mids.insert(kind, api.add_media(media, direction, None, None, None));
+                let layers = rids.iter().map(|rid| SimulcastLayer::new(rid)).collect();
+                let layers = Simulcast { send: layers, recv: Vec::new() };
+                let simulcast = (kind == MediaKind::Video && !rids.is_empty()).then_some(layers);
+                mids.insert(kind, api.add_media(media, direction, None, None, simulcast));
             }
         }
         let (offer, pending) = api.apply().unwrap();
@@ -136,10 +155,20 @@ impl Peer {
 
     /// Sends the payloads of one frame, the marker on the last.
     pub fn send(&mut self, kind: MediaKind, timestamp: u32, payloads: &[Vec<u8>]) {
+        self.send_layer((kind, None), timestamp, payloads);
+    }
+
+    /// As [`send`](Self::send), on the layer of this name.
+    pub fn send_layer(
+        &mut self,
+        (kind, rid): (MediaKind, Option<&'static str>),
+        timestamp: u32,
+        payloads: &[Vec<u8>],
+    ) {
         let (_, payload_type) = self.chosen[&kind];
         let mid = self.mids[&kind];
         for (index, payload) in payloads.iter().enumerate() {
-            let next = self.sequence.entry(kind).or_insert(1_000);
+            let next = self.sequence.entry((kind, rid)).or_insert(1_000);
             *next += 1;
             let write = RtpWrite::new(
                 payload_type.into(),
@@ -149,7 +178,7 @@ impl Peer {
                 payload.clone(),
             );
             let write = write.marker(index + 1 == payloads.len()).nackable(kind == MediaKind::Video);
-            self.rtc.direct_api().stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+            self.rtc.direct_api().stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap().write_rtp(write);
             // str0m hands written packets out only after a look at the clock.
             self.step();
         }
