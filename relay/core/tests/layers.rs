@@ -74,7 +74,7 @@ impl Scene {
     /// One frame of every layer that is not paused. `fate` says of each packet in how many frames it comes; none when lost.
     fn frame(&mut self, late: &mut BTreeMap<usize, Vec<Vec<u8>>>, mut fate: impl FnMut(usize) -> usize) {
         let mut batch = late.remove(&self.sent).unwrap_or_default();
-        for layer in 0..self.cameras.len() {
+        for (layer, size) in SIZES.into_iter().enumerate().take(self.cameras.len()) {
             let camera = &mut self.cameras[layer];
             if self.paused[layer] {
                 camera.timestamp = camera.timestamp.wrapping_add(3000);
@@ -85,7 +85,7 @@ impl Scene {
             if camera.temporal.is_some() {
                 camera.temporal = Some(if key { 0 } else { (self.sent % 2) as u8 });
             }
-            let frame = camera.frame(key, SIZES[layer]);
+            let frame = camera.frame(key, size);
             self.frames.insert(frame.wire, (layer, self.sent, key));
             for (index, packet) in frame.packets.into_iter().enumerate() {
                 match fate(index) {
