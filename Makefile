@@ -46,6 +46,16 @@ test: test-tools lint ## every test, lint and law; what CI runs
 	$(CARGO) test --locked --workspace --no-fail-fast
 	@echo "latchkey: all tests passed"
 
+wasm: toolchain ## the device for browsers: the module, its JavaScript, and how large they are
+	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- client-sdk/web/src/worker/wasm
+
+wasm-test: wasm ## native devices and those of the module, in node, on a real server
+	@$(CARGO) build --quiet --locked -p latchkey-wasm --example leg
+	@node --experimental-websocket --no-warnings --test --test-force-exit client-sdk/wasm/tests/node/*.test.js
+
+wasm-types: toolchain ## the TypeScript of what page and worker say to each other, written anew
+	@LATCHKEY_WRITE_TYPES=1 $(CARGO) test --quiet --locked -p latchkey-wasm --lib typescript
+
 lint: toolchain ## format, clippy and documentation, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
@@ -78,4 +88,4 @@ deny: toolchain ## licences, advisories and banned crates (needs cargo-deny)
 clean: ## remove what was built
 	$(CARGO) clean
 
-.PHONY: help toolchain test-tools demo test lint bench load soak fuzz deny clean
+.PHONY: help toolchain test-tools demo test wasm wasm-test wasm-types lint bench load soak fuzz deny clean

@@ -1,19 +1,11 @@
 //! A camera: takes frames from a source, seals each once, and sends them to whoever is in its group.
 //!
-//! Three tasks share nothing but three channels. The *keeper* holds the device's state and follows the
-//! group; the *link* keeps a relay connection; the *media* task seals and sends. A frame that comes while
+//! Three tasks share nothing but three channels. The *keeper* (`latchkey_household::camera`) holds the device's state and
+//! follows the group; the *link* keeps a relay connection; the *media* task seals and sends. A frame that comes while
 //! there is no connection is dropped unsealed; there is no way for one to leave in clear.
 
-mod access_log;
-mod chronicle;
-mod counters;
-mod group_clock;
-mod hold;
-mod keeper;
 mod link;
 mod media;
-mod rejoins;
-mod signed_sealer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,27 +13,25 @@ use std::time::Duration;
 
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
-use latchkey_e2ee::checkpoint::{CheckpointError, CheckpointSigner};
+use latchkey_e2ee::checkpoint::CheckpointError;
 use latchkey_e2ee::group::GroupError;
+use latchkey_household::camera::publish::{PublishError, Publishing};
+use latchkey_household::event::{Event, Teller};
+use latchkey_household::follower::FollowError;
+use latchkey_household::observer::FrameObserver;
+use latchkey_household::stats::CameraStats;
+use latchkey_household::story::{Step, Story};
 use latchkey_wire::codec::Codec;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::camera::counters::{Sealing, SharedCounters};
-use crate::camera::hold::Hold;
-use crate::camera::keeper::Keeper;
 use crate::camera::link::{Link, LinkCounters};
 use crate::camera::media::Media;
-use crate::camera::signed_sealer::SignedSealer;
-use crate::event::{Event, Teller};
-use crate::home::{Home, HomeError};
-use crate::observer::FrameObserver;
+use crate::home::{self, HomeError};
 use crate::source::error::SourceError;
 use crate::source::spec::{SourceOptions, SourceSpec};
 use crate::source::{self, SourceInfo};
-use crate::stats::CameraStats;
-use crate::story::{Step, Story};
 
 /// What a camera is started with.
 pub struct CameraConfig {
@@ -100,6 +90,17 @@ pub enum CameraError {
     Key(#[from] CheckpointError),
 }
 
+impl From<PublishError> for CameraError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Follow(FollowError::Group(error)) => Self::Group(error),
+            PublishError::Follow(FollowError::Home(error)) => Self::Home(error),
+            PublishError::Key(error) => Self::Key(error),
+            _ => Self::NotACamera,
+        }
+    }
+}
+
 pub(crate) type SharedStats = Arc<Mutex<CameraStats>>;
 
 impl Camera {
@@ -108,7 +109,7 @@ impl Camera {
     /// Fails with [`CameraError::Home`], [`CameraError::NotACamera`], [`CameraError::Source`] for what cannot
     /// be used as it is, and [`CameraError::Group`]. An unreachable server is no error: it is tried again.
     pub async fn start(config: CameraConfig) -> Result<CameraHandle, CameraError> {
-        let home = Home::open(&config.home)?;
+        let home = home::open(&config.home)?;
         if home.role()? != Role::Camera {
             return Err(CameraError::NotACamera);
         }
@@ -118,23 +119,17 @@ impl Camera {
 
         let device = home.device();
         let signaling = home.signaling();
+        let home = home.shared();
         let teller = Arc::new(Teller::new());
         let stats = SharedStats::default();
         let stop = CancellationToken::new();
         let (ended_tx, ended) = watch::channel(None);
         let ended_tx = Arc::new(ended_tx);
-        let (keys_tx, keys) = watch::channel(None);
-        let (hold_tx, hold) = watch::channel(Hold::default());
         let (line_tx, line) = watch::channel(None);
         let counters = Arc::new(LinkCounters::default());
-        let sealed = Arc::new(SharedCounters::default());
-        let (ended_epochs_tx, ended_epochs) = mpsc::unbounded_channel();
 
-        let sealing = Sealing { counters: Arc::clone(&sealed), ended: ended_epochs };
-        let signer = CheckpointSigner::new(home.identity())?;
-        let mut keeper =
-            Keeper::new(home, signaling.clone(), Arc::clone(&teller), keys_tx, hold_tx, sealing)?;
-        keeper.begin_session()?;
+        let mut keeping = Publishing::start(&home, &signaling, Arc::clone(&teller)).await?;
+        let sealer = keeping.take_sealer().expect("it was not taken before");
         let link = Link {
             signaling,
             camera: device,
@@ -146,19 +141,29 @@ impl Camera {
         let media = Media::new(
             source,
             config,
-            media::Channels { keys, hold, line },
-            SignedSealer::new(signer, sealed, ended_epochs_tx),
+            media::Channels { keys: keeping.keys(), hold: keeping.hold(), line },
+            sealer,
             Arc::clone(&teller),
             Arc::clone(&stats),
             counters,
         );
         let tasks = vec![
-            tokio::spawn(end_with(keeper.run(stop.clone()), stop.clone(), Arc::clone(&ended_tx))),
+            tokio::spawn(end_with(keep(keeping, stop.clone()), stop.clone(), Arc::clone(&ended_tx))),
             tokio::spawn(end_with(media.run(stop.clone()), stop.clone(), ended_tx)),
             tokio::spawn(link.run(line_tx)),
         ];
         Ok(CameraHandle { device, info, teller, stats, stop, ended, tasks })
     }
+}
+
+/// Keeps the group until stopped; returns why when the camera is over.
+async fn keep(keeping: Publishing, stop: CancellationToken) -> Option<String> {
+    let over = tokio::select! {
+        over = keeping.over() => over,
+        () = stop.cancelled() => None,
+    };
+    keeping.stop().await;
+    over
 }
 
 /// Runs a task to its end; when it ends for a reason, everything ends for that reason.
@@ -207,7 +212,7 @@ impl CameraHandle {
 
     /// Waits until a frame was sent, at most `limit`; returns whether it was.
     pub async fn wait_sending(&self, limit: Duration) -> bool {
-        crate::event::wait_for_step(&self.teller, Step::FirstFrame, limit).await
+        latchkey_household::event::wait_for_step(&self.teller, Step::FirstFrame, limit).await
     }
 
     /// Waits until the camera ends by itself and returns why: it was removed, or its source is over.

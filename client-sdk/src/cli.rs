@@ -30,7 +30,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
-use crate::home::{Home, HomeError};
+use crate::home::{self, Home, HomeError};
+use crate::trust::trust_also;
 use crate::vault::VaultError;
 
 /// Reads the command line, runs it, and returns the exit code.
@@ -50,6 +51,9 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let settings = Settings::load(&cli.global)?;
+    if let Some(ca) = &settings.ca {
+        trust_also(ca).map_err(|error| Failure::usage(error.to_string()))?;
+    }
     init_log(&settings)?;
     vault::install(&settings, &cli.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -110,6 +114,10 @@ struct Global {
     /// ~/.local/share/latchkey]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     home: Option<PathBuf>,
+    /// Trust the CAs of this file (PEM or DER), too, when a server is dialled by https://: for a household CA, or one of your
+    /// own [env: LATCHKEY_CA=]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    ca: Option<PathBuf>,
     /// Say everything as JSON, one object per line
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
@@ -266,8 +274,13 @@ struct ViewArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  latchkey doctor \"Front door\"")]
+#[command(after_help = "Examples:\n  latchkey doctor \"Front door\"\n  \
+    latchkey doctor --from-outside https://cam.example.org      on a machine in another network")]
 struct DoctorArgs {
+    /// Look, from this machine, which ways to a server are open: name, TCP port, certificate, WebSocket, media port. Needs no
+    /// device. Run it in another network than the server's, such as a phone's
+    #[arg(long, value_name = "URL", conflicts_with = "camera")]
+    from_outside: Option<String>,
     /// Camera to try; by default the only one, or this device when it is a camera
     camera: Option<String>,
     /// How many seconds to wait for a picture
@@ -277,8 +290,10 @@ struct DoctorArgs {
 
 /// Opens the device; only looks while another process holds it: what is signed then, that one reads from the server.
 fn open_or_look(settings: &Settings) -> Result<Home, HomeError> {
-    match Home::open(&settings.home) {
-        Err(HomeError::Vault(VaultError::InUse(_))) => Home::look(&settings.home),
+    match home::open(&settings.home) {
+        Err(error) if matches!(VaultError::of(&error), Some(VaultError::InUse(_))) => {
+            home::look(&settings.home)
+        }
         other => other,
     }
 }
@@ -341,7 +356,7 @@ From nothing to a picture, each --home a device of its own:
   latchkey --home door camera --source door.mp4
   latchkey --home ada view \"Front door\" --out - | ffplay -
 
-Settings come from flags, then from LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG, LATCHKEY_SERVER,
+Settings come from flags, then from LATCHKEY_CA, LATCHKEY_HOME, LATCHKEY_JSON, LATCHKEY_LOG, LATCHKEY_SERVER,
 LATCHKEY_VAULT, LATCHKEY_VAULT_KEY_FILE and LATCHKEY_VAULT_PASSPHRASE_FILE, then from the settings
 file. Exit codes: 0 well; 1 something is wrong; 2 what was given must be changed.
 When there is no picture: latchkey doctor. When you doubt the server: latchkey verify";

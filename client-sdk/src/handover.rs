@@ -7,25 +7,11 @@ use std::path::{Path, PathBuf};
 
 use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
+pub use latchkey_household::handover::transfer;
+use latchkey_household::notice::with_article;
 
-use crate::devices::{DevicesError, Signed, find_camera, refresh, remove};
-use crate::home::{Home, HomeError};
-use crate::signaling::Signaling;
+use crate::home::{self, HomeError};
 use crate::vault::Vault;
-
-/// Takes the camera that `name` means off the list; returns it with the list.
-///
-/// Fails with [`DevicesError::Unknown`] when it names no camera.
-pub async fn transfer(
-    home: &mut Home,
-    signaling: &Signaling,
-    name: &str,
-) -> Result<(DeviceId, Signed), DevicesError> {
-    refresh(home, signaling).await?;
-    let camera = find_camera(home, name)?;
-    let signed = remove(home, signaling, camera).await?;
-    Ok((camera, signed))
-}
 
 /// What a reset forgot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +43,11 @@ pub enum ResetError {
 ///
 /// Fails with [`ResetError::NotACamera`], and with a vault error while another process holds it.
 pub fn reset(dir: &Path) -> Result<Forgotten, ResetError> {
-    let home = Home::open(dir)?;
+    let home = home::open(dir)?;
     let last = home.chain().lists().filter_map(|list| list.list().device(home.device())).last();
     match last.map(|entry| entry.role) {
         Some(Role::Camera) | None => {}
-        Some(role) => return Err(ResetError::NotACamera(crate::notice::with_article(role))),
+        Some(role) => return Err(ResetError::NotACamera(with_article(role))),
     }
     let still_listed = home.entry().is_ok();
     let device = home.device();

@@ -6,12 +6,13 @@
 
 mod disk;
 mod error;
+mod folder;
 mod header;
 mod keyfile;
 mod keyring;
 mod lockbox;
 mod passphrase;
-mod records;
+mod plain;
 mod sealed;
 mod status;
 #[cfg(test)]
@@ -24,30 +25,23 @@ pub use passphrase::{Asker, Passphrase, read as read_passphrase};
 pub use status::{Status, status};
 pub use unlock::{Choice, Unlock};
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use latchkey_household::vault::{Records, Vault as Kept};
 use zeroize::Zeroizing;
 
+use crate::vault::folder::Folder;
 use crate::vault::header::Header;
 use crate::vault::lockbox::Lockbox;
-use crate::vault::records::Records;
 use crate::vault::sealed::{Sealed, VaultKey};
 
 /// The secrets of one device, in memory and on disk.
 pub struct Vault {
-    dir: PathBuf,
-    records: Records,
-    /// `None` for a look without the right to write.
-    held: Option<Held>,
-}
-
-/// What the holder of a vault has.
-struct Held {
-    lockbox: Lockbox,
-    /// Held as long as the vault is.
-    _lock: File,
+    kept: Kept,
+    folder: Arc<Folder>,
 }
 
 impl Vault {
@@ -68,8 +62,7 @@ impl Vault {
             return Err(VaultError::Occupied(dir.to_owned()));
         }
         let lockbox = unlock.lock_new(dir).inspect_err(|_| Self::discard(dir))?;
-        let held = Held { lockbox, _lock: lock };
-        Ok(Self { dir: dir.to_owned(), records: Records::new(), held: Some(held) })
+        Ok(Self::held(Folder::held(dir, lockbox, lock), Records::new()))
     }
 
     /// Opens the vault in `dir` with what [`Unlock::installed`] has, and holds it.
@@ -91,7 +84,7 @@ impl Vault {
             Some((header, key)) => Lockbox::of_vault(dir, header, key),
             None => unlock.lock_plain(dir)?,
         };
-        Ok(Self { dir: dir.to_owned(), records, held: Some(Held { lockbox, _lock: lock }) })
+        Ok(Self::held(Folder::held(dir, lockbox, lock), records))
     }
 
     /// Reads the vault in `dir` as it is now, also while another process holds it. It cannot be saved.
@@ -103,26 +96,19 @@ impl Vault {
 
     /// As [`Vault::look`], with what `unlock` has.
     pub fn look_with(dir: &Path, unlock: &Unlock) -> Result<Self, VaultError> {
-        let mut before = read_file(dir)?;
-        loop {
-            match decode(dir, unlock, &before) {
-                Ok((records, _)) => return Ok(Self { dir: dir.to_owned(), records, held: None }),
-                // Its holder may just have given it another key: then file and key do not fit for a moment.
-                Err(VaultError::Unlock(error)) => {
-                    let now = read_file(dir)?;
-                    if now == before {
-                        return Err(error.into());
-                    }
-                    before = now;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let records = look(dir, unlock)?;
+        let folder = Arc::new(Folder::seen(dir));
+        Ok(Self { kept: Kept::read_only(records, folder.clone()), folder })
+    }
+
+    fn held(folder: Folder, records: Records) -> Self {
+        let folder = Arc::new(folder);
+        Self { kept: Kept::held(records, folder.clone()), folder }
     }
 
     /// Returns whether the vault was opened to look only.
     pub fn is_read_only(&self) -> bool {
-        self.held.is_none()
+        self.kept.is_read_only()
     }
 
     /// Takes a vault away that was begun in vain, and its key. What cannot be deleted stays.
@@ -142,27 +128,27 @@ impl Vault {
 
     /// Returns the folder.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.folder.dir()
     }
 
     /// Returns a record.
     pub fn record(&self, name: &str) -> Option<&[u8]> {
-        self.records.get(name).map(|value| value.as_slice())
+        self.kept.record(name)
     }
 
     /// Returns the names of all records that begin with `prefix`, in order.
     pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.records.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+        self.kept.names(prefix)
     }
 
     /// Puts a record in place; it reaches the disk with the next [`Vault::save`].
     pub fn put(&mut self, name: &str, value: Zeroizing<Vec<u8>>) {
-        self.records.insert(name.to_owned(), value);
+        self.kept.put(name, value);
     }
 
     /// Takes a record away; it leaves the disk with the next [`Vault::save`].
     pub fn remove(&mut self, name: &str) {
-        self.records.remove(name);
+        self.kept.remove(name);
     }
 
     /// Replaces the file: when this returns, the records are on disk, whatever happens next.
@@ -170,38 +156,45 @@ impl Vault {
     /// Fails with [`VaultError::Io`], [`VaultError::Unlock`] where a new key cannot be kept, the old file then being
     /// untouched, or [`VaultError::ReadOnly`].
     pub fn save(&self) -> Result<(), VaultError> {
-        let held = self.held.as_ref().ok_or_else(|| VaultError::ReadOnly(self.dir.clone()))?;
-        self.write(&held.lockbox)
+        self.folder.write(self.kept.records())
     }
 
     /// Locks the vault anew, as `unlock` says, with a new key, and saves it; takes the old key away.
     ///
     /// Fails like [`Vault::create`] and [`Vault::save`]; then the old key goes on unlocking it.
     pub fn change(&mut self, unlock: &Unlock) -> Result<(), VaultError> {
-        let read_only = || VaultError::ReadOnly(self.dir.clone());
-        let held = self.held.as_ref().ok_or_else(read_only)?;
-        let new = unlock.lock_again(&self.dir, &held.lockbox.header)?;
-        self.write(&new)?;
-        if let Some(held) = &mut self.held {
-            let old = std::mem::replace(&mut held.lockbox, new);
-            old.forget();
-        }
-        Ok(())
+        self.folder.lock_again(unlock, self.kept.records())
     }
+}
 
-    fn write(&self, lockbox: &Lockbox) -> Result<(), VaultError> {
-        lockbox.prepare()?;
-        let path = file_of(&self.dir);
-        let bytes = sealed::seal(&lockbox.header, &lockbox.key, &self.records);
-        disk::replace(&path, &bytes).map_err(|error| failed(&path, &error))?;
-        lockbox.settle();
-        Ok(())
+impl From<Vault> for Kept {
+    fn from(vault: Vault) -> Self {
+        vault.kept
     }
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Vault").field("dir", &self.dir()).finish_non_exhaustive()
+    }
+}
+
+/// Reads the records in `dir` as they are now, also while another process holds them.
+fn look(dir: &Path, unlock: &Unlock) -> Result<Records, VaultError> {
+    let mut before = read_file(dir)?;
+    loop {
+        match decode(dir, unlock, &before) {
+            Ok((records, _)) => return Ok(records),
+            // Its holder may just have given it another key: then file and key do not fit for a moment.
+            Err(VaultError::Unlock(error)) => {
+                let now = read_file(dir)?;
+                if now == before {
+                    return Err(error.into());
+                }
+                before = now;
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -228,8 +221,8 @@ fn decode(
     file: &[u8],
 ) -> Result<(Records, Option<(Header, VaultKey)>), VaultError> {
     let damaged = |what| VaultError::Damaged { path: file_of(dir), what };
-    if records::is_plain(file) {
-        return Ok((records::decode_plain(file).map_err(damaged)?, None));
+    if plain::is_plain(file) {
+        return Ok((plain::decode(file).map_err(damaged)?, None));
     }
     let sealed = Sealed::parse(file).map_err(damaged)?;
     let (key, records) = unlock.open(dir, &sealed)?;

@@ -1,19 +1,13 @@
 //! A viewer: joins the camera's group, opens its frames, and hands them on.
 //!
-//! Three tasks, as in the camera: the *keeper* holds the device's state and follows the group; the *link*
+//! Three tasks, as in the camera: the *keeper* (`latchkey_household::viewer`) holds the device's state and follows the group; the *link*
 //! keeps a relay connection; the *media* task puts frames together and opens them. What opens is authentic,
 //! complete and in order, and decoding can start with the first frame that is handed on.
 
-mod failure;
-mod keeper;
 mod link;
-mod live;
 mod media;
-mod news;
 mod output;
-mod proof;
 mod track;
-mod waiting;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,19 +16,20 @@ use std::time::{Duration, SystemTime};
 use latchkey_api::device_list::{Right, Role};
 use latchkey_api::id::DeviceId;
 use latchkey_e2ee::group::GroupError;
+use latchkey_household::clock::unix_seconds;
+use latchkey_household::event::{Event, Teller};
+use latchkey_household::follower::FollowError;
+use latchkey_household::observer::FrameObserver;
+use latchkey_household::stats::ViewerStats;
+use latchkey_household::story::{Step, Story};
+use latchkey_household::viewer::watch::{WatchError, Watching};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
-use crate::home::{Home, HomeError};
-use crate::observer::FrameObserver;
-use crate::signaling::unix_seconds;
+use crate::home::{self, HomeError};
 use crate::sink::{SinkError, Target};
-use crate::stats::ViewerStats;
-use crate::story::{Step, Story};
-use crate::viewer::keeper::Keeper;
 use crate::viewer::link::{Link, LinkCounters};
 use crate::viewer::media::Media;
 use crate::viewer::output::Output;
@@ -132,6 +127,17 @@ pub enum ViewerError {
     Group(#[from] GroupError),
 }
 
+impl From<WatchError> for ViewerError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Follow(FollowError::Home(error)) => Self::Home(error),
+            WatchError::Follow(FollowError::Group(error)) => Self::Group(error),
+            WatchError::IsACamera => Self::IsACamera,
+            _ => Self::NotAllowed,
+        }
+    }
+}
+
 pub(crate) type SharedStats = Arc<Mutex<ViewerStats>>;
 
 impl Viewer {
@@ -140,7 +146,7 @@ impl Viewer {
     /// The household's list is read anew first, where the server answers, so that a camera added a moment
     /// ago is found. Fails with every variant of [`ViewerError`] for what cannot be used as it is.
     pub async fn start(config: ViewerConfig) -> Result<ViewerHandle, ViewerError> {
-        let mut home = Home::open(&config.home)?;
+        let mut home = home::open(&config.home)?;
         let signaling = home.signaling();
         let teller = Arc::new(Teller::new());
         match home.refresh(&signaling).await {
@@ -162,14 +168,13 @@ impl Viewer {
         let stop = CancellationToken::new();
         let (ended_tx, ended) = watch::channel(None);
         let ender = Ender { ended: Arc::new(ended_tx), stop: stop.clone() };
-        let (news_tx, news) = mpsc::unbounded_channel();
         let (line_tx, line) = watch::channel(None);
         let (arrivals_tx, arrivals) = mpsc::channel(ARRIVAL_QUEUE);
         let counters = Arc::new(LinkCounters::default());
         let output = Output::open(config.targets, ender.clone());
 
-        let keeper =
-            Keeper::new(home, signaling.clone(), camera, Arc::clone(&teller), news_tx, Arc::clone(&stats))?;
+        let mut keeping = Watching::start(&home.shared(), &signaling, camera, Arc::clone(&teller)).await?;
+        let news = keeping.take_news().expect("it was not taken before");
         let link = Link {
             signaling,
             camera,
@@ -187,14 +192,27 @@ impl Viewer {
             teller: Arc::clone(&teller),
             stats: Arc::clone(&stats),
             counters,
+            packets: keeping.packets(),
             ender: ender.clone(),
         });
         let tasks = vec![
-            tokio::spawn(keeper.run(stop.clone(), ender)),
+            tokio::spawn(keep(keeping, stop.clone(), ender)),
             tokio::spawn(link.run(line_tx, arrivals_tx)),
             tokio::spawn(media.run(arrivals, stop.clone())),
         ];
         Ok(ViewerHandle { camera, teller, stats, stop, ended, tasks })
+    }
+}
+
+/// Follows the group until stopped, or until this device or the camera is removed.
+async fn keep(keeping: Watching, stop: CancellationToken, ender: Ender) {
+    let removed = tokio::select! {
+        removed = keeping.removed() => removed,
+        () = stop.cancelled() => None,
+    };
+    keeping.stop().await;
+    if let Some(reason) = removed {
+        ender.end(Ended::Removed(reason));
     }
 }
 
@@ -241,7 +259,7 @@ impl ViewerHandle {
 
     /// Waits until a frame was opened, at most `limit`; returns whether one was.
     pub async fn wait_first_frame(&self, limit: Duration) -> bool {
-        crate::event::wait_for_step(&self.teller, Step::FirstFrame, limit).await
+        latchkey_household::event::wait_for_step(&self.teller, Step::FirstFrame, limit).await
     }
 
     /// Waits until the viewer ends by itself and returns why.

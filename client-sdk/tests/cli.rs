@@ -12,6 +12,8 @@ mod enrol;
 mod house;
 #[path = "cli/household.rs"]
 mod household;
+#[path = "cli/https.rs"]
+mod https;
 #[path = "cli/live.rs"]
 mod live;
 #[path = "cli/machines.rs"]

@@ -6,19 +6,39 @@ mod house;
 
 use house::{House, LIMIT};
 use latchkey::devices::DevicesError;
-use latchkey::home::Home;
-use latchkey::household::{Arrival, ArrivalConfig, ArrivalError, LetIn, LetInError, Met, machine_clock};
+use latchkey::home::{self, Home};
+use latchkey::household::{
+    Accepted, Arrival, ArrivalConfig, ArrivalError, LetIn, LetInError, Met, fresh, machine_clock,
+};
 use latchkey::qr;
 use latchkey_api::device_list::{DeviceList, ListHash, Reason, Right, Rights, Role, Signer};
 use latchkey_e2ee::enrol::{
-    Admin, AdminError, AdminStage, Household, Kind, Moment, NewDevice, NewDeviceError, Offer, Terms,
-    TermsError, Typed,
+    Admin, AdminError, AdminStage, Household, Kind, Moment, NewDevice, NewDeviceError, Offer, PairingNumber,
+    Terms, TermsError, Typed,
 };
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::label::{LabelKey, seal_label};
+use latchkey_household::vault::Vault;
 
-fn arriving(house: &House, name: &str, kind: Kind) -> ArrivalConfig {
-    ArrivalConfig::new(house.home(name), house.url(), kind)
+/// A new device's empty vault, and what it begins with.
+fn arriving(house: &House, name: &str, kind: Kind) -> (Vault, ArrivalConfig) {
+    (fresh(&house.home(name)).unwrap(), ArrivalConfig::new(house.url(), kind))
+}
+
+async fn by_code(house: &House, name: &str, kind: Kind) -> Result<(Arrival, Offer), ArrivalError> {
+    let (vault, config) = arriving(house, name, kind);
+    Arrival::by_code(vault, config).await
+}
+
+async fn by_number(house: &House, name: &str, kind: Kind) -> Result<(Arrival, PairingNumber), ArrivalError> {
+    let (vault, config) = arriving(house, name, kind);
+    Arrival::by_number(vault, config).await
+}
+
+/// Invites the device that was met and waits until it has accepted.
+async fn invite(mut meeting: LetIn, home: &mut Home) -> Result<Accepted, LetInError> {
+    meeting.invite(home).await?;
+    meeting.accepted().await
 }
 
 /// The newest list of an admin, read from the server.
@@ -47,14 +67,14 @@ fn said(error: &impl std::fmt::Display) -> String {
 async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
     let house = House::open().await;
     house.found("ada").await;
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let mut door = None;
     for (name, kind, role) in [
         ("door", Kind::Camera, Role::Camera),
         ("sitter", Kind::Viewer, Role::Guest),
         ("bob", Kind::Viewer, Role::Admin),
     ] {
-        let (arrival, offer) = Arrival::by_code(arriving(&house, name, kind)).await.unwrap();
+        let (arrival, offer) = by_code(&house, name, kind).await.unwrap();
         assert_eq!(offer.kind(), kind);
         let offer = photographed(&house, &offer);
         let end = machine_clock().unwrap() + 3 * 24 * 3600;
@@ -64,10 +84,10 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
             _ => Terms::unlimited(role, name),
         };
         let adding = async {
-            let mut meeting = LetIn::by_code(&mut ada, &offer, terms).unwrap();
+            let mut meeting = LetIn::by_code(&ada, &offer, terms).unwrap();
             assert_eq!(meeting.meet().await.unwrap(), Met::Sure(kind));
-            let accepted = meeting.invite().await.unwrap();
-            (accepted.digits(), accepted.sign().await.unwrap())
+            let accepted = invite(meeting, &mut ada).await.unwrap();
+            (accepted.digits(), accepted.sign(&mut ada).await.unwrap())
         };
         let arriving = async {
             let mut arrival = arrival;
@@ -91,21 +111,21 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
         }
         // It can be opened again as a device of this household.
         drop(home);
-        assert_eq!(Home::open(&house.home(name)).unwrap().role().unwrap(), role);
+        assert_eq!(home::open(&house.home(name)).unwrap().role().unwrap(), role);
     }
 
     // Each code is good once; nobody is let in by the second try, by whichever admin.
-    let (arrival, offer) = Arrival::by_code(arriving(&house, "late", Kind::Viewer)).await.unwrap();
+    let (arrival, offer) = by_code(&house, "late", Kind::Viewer).await.unwrap();
     let first = async {
-        let mut meeting = LetIn::by_code(&mut ada, &offer, Terms::unlimited(Role::Viewer, "late")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, &offer, Terms::unlimited(Role::Viewer, "late")).unwrap();
         meeting.meet().await.unwrap();
-        meeting.invite().await.unwrap().sign().await.unwrap()
+        invite(meeting, &mut ada).await.unwrap().sign(&mut ada).await.unwrap()
     };
     let (invited, home) = tokio::join!(first, arrival.listed());
     home.unwrap();
-    let mut bob = Home::open(&house.home("bob")).unwrap();
+    let mut bob = home::open(&house.home("bob")).unwrap();
     assert_eq!(version(&mut bob).await, invited.list_version);
-    let mut again = LetIn::by_code(&mut bob, &offer, Terms::unlimited(Role::Viewer, "again")).unwrap();
+    let mut again = LetIn::by_code(&bob, &offer, Terms::unlimited(Role::Viewer, "again")).unwrap();
     let error = again.meet().await.unwrap_err();
     assert_eq!(error, LetInError::Enrolment(AdminError::Used));
     assert!(said(&error).contains("good once"));
@@ -117,19 +137,19 @@ async fn a_camera_a_guest_and_an_admin_come_in_by_qr_code() {
 async fn six_digits_decide_where_nothing_can_be_scanned() {
     let house = House::open().await;
     house.found("ada").await;
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let before = version(&mut ada).await;
 
     // Three times other digits than the new device shows: nobody is let in.
-    let (mut arrival, number) = Arrival::by_number(arriving(&house, "bob", Kind::Viewer)).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+    let (mut arrival, number) = by_number(&house, "bob", Kind::Viewer).await.unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
     let (met, digits) = tokio::join!(meeting.meet(), arrival.digits());
     assert_eq!(met.unwrap(), Met::AskDigits);
     let wrong = if digits.unwrap().are("000000") { "000001" } else { "000000" };
     for left in [2, 1, 0] {
         assert_eq!(meeting.type_digits(wrong), Typed::Wrong { left });
     }
-    let error = meeting.invite().await.unwrap_err();
+    let error = invite(meeting, &mut ada).await.unwrap_err();
     assert_eq!(error, LetInError::Enrolment(AdminError::DigitsDiffer));
     assert!(said(&error).contains("in between"));
     assert_eq!(said(&arrival.digits_fit(false).await.unwrap_err()), said(&NewDeviceError::DigitsDiffer));
@@ -138,12 +158,12 @@ async fn six_digits_decide_where_nothing_can_be_scanned() {
     assert_eq!(version(&mut ada).await, before);
 
     // The right ones, and a yes at the new device.
-    let (mut arrival, number) = Arrival::by_number(arriving(&house, "bob", Kind::Viewer)).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+    let (mut arrival, number) = by_number(&house, "bob", Kind::Viewer).await.unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "bob")).unwrap();
     let (met, digits) = tokio::join!(meeting.meet(), arrival.digits());
     met.unwrap();
     assert_eq!(meeting.type_digits(&digits.unwrap().to_string()), Typed::Right);
-    let adding = async { meeting.invite().await.unwrap().sign().await.unwrap() };
+    let adding = async { invite(meeting, &mut ada).await.unwrap().sign(&mut ada).await.unwrap() };
     let arriving_too = async {
         arrival.digits_fit(true).await.unwrap();
         arrival.listed().await.unwrap()
@@ -154,12 +174,12 @@ async fn six_digits_decide_where_nothing_can_be_scanned() {
     assert_eq!(home.role().unwrap(), Role::Viewer);
 
     // A number that was answered is answered to others no more.
-    let (mut arrival, number) = Arrival::by_number(arriving(&house, "eve", Kind::Viewer)).await.unwrap();
-    let mut meeting = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
+    let (mut arrival, number) = by_number(&house, "eve", Kind::Viewer).await.unwrap();
+    let mut meeting = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
     let (met, _) = tokio::join!(meeting.meet(), arrival.digits());
     met.unwrap();
     drop(meeting);
-    let mut second = LetIn::by_number(&mut ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
+    let mut second = LetIn::by_number(&ada, number, Terms::unlimited(Role::Viewer, "eve")).unwrap();
     assert_eq!(second.meet().await.unwrap_err(), LetInError::Enrolment(AdminError::Used));
     house.close().await;
 }
@@ -170,17 +190,17 @@ async fn what_cannot_be_let_in_is_said_at_once_and_changes_nothing() {
     let elsewhere = House::open().await;
     house.found("ada").await;
     house.add("ada", Role::Viewer, "bob").await;
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let before = version(&mut ada).await;
 
-    let (arrival, offer) = Arrival::by_code(arriving(&house, "door", Kind::Camera)).await.unwrap();
+    let (arrival, offer) = by_code(&house, "door", Kind::Camera).await.unwrap();
     let viewer = Terms::unlimited(Role::Viewer, "door");
-    let error = LetIn::by_code(&mut ada, &offer, viewer.clone()).unwrap_err();
+    let error = LetIn::by_code(&ada, &offer, viewer.clone()).unwrap_err();
     let expected = AdminError::Terms(TermsError::WrongKind(Kind::Camera));
     assert_eq!(error, LetInError::Enrolment(expected));
     assert!(said(&error).contains("is a camera"));
-    let mut bob = Home::open(&house.home("bob")).unwrap();
-    let error = LetIn::by_code(&mut bob, &offer, viewer).unwrap_err();
+    let bob = home::open(&house.home("bob")).unwrap();
+    let error = LetIn::by_code(&bob, &offer, viewer).unwrap_err();
     assert_eq!(error, LetInError::List(DevicesError::NotAdmin));
     drop(arrival);
     assert!(!house.home("door").exists(), "nothing is left behind");
@@ -189,9 +209,9 @@ async fn what_cannot_be_let_in_is_said_at_once_and_changes_nothing() {
     let identity = DeviceIdentity::generate().unwrap();
     let now = Moment { uptime: std::time::Duration::ZERO, unix_seconds: None };
     let (_, expired, _) = NewDevice::by_code(&identity, Kind::Viewer, house.url(), now).unwrap();
-    let (_there, foreign) = Arrival::by_code(arriving(&elsewhere, "x", Kind::Viewer)).await.unwrap();
+    let (_there, foreign) = by_code(&elsewhere, "x", Kind::Viewer).await.unwrap();
     for offer in [&expired, &foreign] {
-        let mut meeting = LetIn::by_code(&mut ada, offer, Terms::unlimited(Role::Viewer, "x")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, offer, Terms::unlimited(Role::Viewer, "x")).unwrap();
         let error = meeting.meet().await.unwrap_err();
         let sentence = said(&error);
         match error {
@@ -212,17 +232,15 @@ async fn what_cannot_be_let_in_is_said_at_once_and_changes_nothing() {
 async fn clocks_that_differ_by_minutes_let_nobody_in() {
     let house = House::open().await;
     house.found("ada").await;
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let before = version(&mut ada).await;
-    let config = ArrivalConfig {
-        clock: || machine_clock().map(|now| now - 420),
-        ..arriving(&house, "bob", Kind::Viewer)
-    };
-    let (mut arrival, offer) = Arrival::by_code(config).await.unwrap();
+    let (vault, config) = arriving(&house, "bob", Kind::Viewer);
+    let config = ArrivalConfig { clock: || machine_clock().map(|now| now - 420), ..config };
+    let (mut arrival, offer) = Arrival::by_code(vault, config).await.unwrap();
     let adding = async {
-        let mut meeting = LetIn::by_code(&mut ada, &offer, Terms::unlimited(Role::Viewer, "bob")).unwrap();
+        let mut meeting = LetIn::by_code(&ada, &offer, Terms::unlimited(Role::Viewer, "bob")).unwrap();
         meeting.meet().await.unwrap();
-        meeting.invite().await.unwrap_err()
+        invite(meeting, &mut ada).await.unwrap_err()
     };
     let arriving_too = async { arrival.invited().await.map(drop).unwrap_err() };
     let (at_admin, at_new) = tokio::join!(adding, arriving_too);
@@ -244,9 +262,9 @@ async fn clocks_that_differ_by_minutes_let_nobody_in() {
 async fn a_server_that_shows_another_history_or_entry_is_caught_by_the_new_device() {
     let house = House::open().await;
     house.found("ada").await;
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     for forged_head in [true, false] {
-        let (arrival, offer) = Arrival::by_code(arriving(&house, "bob", Kind::Viewer)).await.unwrap();
+        let (arrival, offer) = by_code(&house, "bob", Kind::Viewer).await.unwrap();
         let dishonest = async {
             // The admin's own words name another list, or another role, than the list that comes.
             let now = || Moment { uptime: std::time::Duration::from_secs(1), unix_seconds: machine_clock() };

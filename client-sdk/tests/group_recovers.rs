@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use house::{House, LIMIT, clip, eventually};
 use latchkey::camera::{Camera, CameraConfig, CameraHandle};
 use latchkey::event::Event;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::observer::{FrameObserver, WireFrame};
 use latchkey::signaling::Signaling;
 use latchkey::source::spec::SourceSpec;
@@ -68,7 +68,7 @@ impl Withheld {
 
 /// Ada removes a device by her own commit; its list is not to be had yet.
 async fn removal_without_list(house: &House, running: &CameraHandle, name: &str) -> Withheld {
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let signaling = ada.signaling();
     ada.refresh(&signaling).await.unwrap();
     let chain = ada.chain();
@@ -139,7 +139,7 @@ async fn a_device_whose_welcome_was_lost_is_put_in_anew() {
     house.add("ada", Role::Viewer, "bob").await;
     let running = camera(&house).await;
     // The Welcome comes, and is gone before Bob has used it.
-    let bob = Home::look(&house.home("bob")).unwrap().signaling();
+    let bob = home::look(&house.home("bob")).unwrap().signaling();
     let mut waiting = Vec::new();
     let began = std::time::Instant::now();
     while waiting.is_empty() {
@@ -173,7 +173,7 @@ async fn nothing_is_sealed_for_a_guest_whose_time_is_over_until_the_guest_is_out
     sees(&house, "bob").await;
     let before = running.stats().epoch;
     {
-        let mut ada = Home::open(&house.home("ada")).unwrap();
+        let mut ada = home::open(&house.home("ada")).unwrap();
         let signaling = ada.signaling();
         ada.refresh(&signaling).await.unwrap();
         let signer = Signer::Device(ada.device());

@@ -7,7 +7,7 @@ mod house;
 use house::{House, LIMIT, clip};
 use latchkey::camera::{Camera, CameraConfig, CameraHandle};
 use latchkey::event::Event;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::source::spec::SourceSpec;
 use latchkey::viewer::{Viewer, ViewerConfig, ViewerHandle};
 use latchkey_api::device_list::Role;
@@ -99,7 +99,7 @@ async fn the_camera_signs_each_epoch_answers_and_knows_who_watches() {
     // Removed: the record of the next epoch names the list without the device.
     house.remove("ada", "eve").await;
     let newest = {
-        let mut ada = Home::open(&house.home("ada")).unwrap();
+        let mut ada = home::open(&house.home("ada")).unwrap();
         let signaling = ada.signaling();
         ada.refresh(&signaling).await.unwrap();
         ada.list().unwrap().version
@@ -155,7 +155,7 @@ async fn a_camera_that_comes_back_goes_on_with_its_records_and_answers() {
 
 /// The admin signs a list that changes nobody, while its own viewer goes on: the camera makes a new epoch for it.
 async fn change_list(house: &House) {
-    let mut ada = Home::look(&house.home("ada")).unwrap();
+    let mut ada = home::look(&house.home("ada")).unwrap();
     let signaling = ada.signaling();
     let _ = ada.refresh(&signaling).await;
     let head = ada.chain().head().unwrap();

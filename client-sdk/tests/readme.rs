@@ -40,7 +40,7 @@ fn sources_below(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_event_of_a_running_camera_or_viewer_is_in_the_readme() {
-    let text = source("src/event.rs");
+    let text = source("household/src/event.rs");
     let body = text.split("pub enum Event {").nth(1).unwrap().split("\n}\n").next().unwrap();
     let variants: Vec<String> = body
         .lines()
@@ -69,7 +69,7 @@ fn every_object_of_the_other_commands_is_in_the_readme_and_none_besides() {
     let named = named_in_readme();
     let missing: Vec<_> = written.difference(&named).collect();
     assert!(missing.is_empty(), "not in the README: {missing:?}");
-    let events = source("src/event.rs");
+    let events = source("household/src/event.rs");
     let gone: Vec<_> = named
         .iter()
         .filter(|name| !written.contains(*name))
@@ -82,7 +82,7 @@ fn every_object_of_the_other_commands_is_in_the_readme_and_none_besides() {
 
 #[test]
 fn every_alarm_is_in_the_readme() {
-    let text = source("src/alarm.rs");
+    let text = source("household/src/alarm.rs");
     let body = text.split("fn code(").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let codes: Vec<&str> = body.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert!(codes.len() >= 13, "{codes:?}");

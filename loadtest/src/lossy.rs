@@ -80,6 +80,8 @@ pub struct Lossy {
 }
 
 struct Shared {
+    /// Where the proxy stands, towards the relay as well: Firefox takes no answer that tells it of a loopback address.
+    host: Ipv4Addr,
     /// Where datagrams go; nothing is taken in before it is known.
     relay: Mutex<Option<SocketAddr>>,
     /// One for each call of [`Lossy::begin`].
@@ -107,10 +109,19 @@ impl Lossy {
     /// # Errors
     /// When no port can be had.
     pub fn start() -> io::Result<Self> {
-        let front = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// As [`start`](Self::start), on another address of this machine: Firefox dials no loopback.
+    ///
+    /// # Errors
+    /// When no port can be had there.
+    pub fn start_on(host: Ipv4Addr) -> io::Result<Self> {
+        let front = std::net::UdpSocket::bind((host, 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
         let shared = Arc::new(Shared {
+            host,
             relay: Mutex::new(None),
             legs: Mutex::new(vec![Leg::new(Weather::fair())]),
             runs: OnceLock::new(),
@@ -288,7 +299,7 @@ impl Flow {
             let legs = shared.legs();
             (legs.len() - 1, legs.last().map_or(Weather::fair(), |leg| leg.weather))
         };
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let socket = UdpSocket::bind((shared.host, 0)).await?;
         socket.connect(relay).await?;
         let seed = weather.seed + 2 * number as u64;
         Ok(Some(Self {

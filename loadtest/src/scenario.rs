@@ -105,6 +105,9 @@ pub struct Viewers {
     pub steps: Vec<u32>,
     /// Every so many frames of a viewer one is opened and read; 1: all of them. All packets are counted in any case.
     pub opens_one_in: u32,
+    /// How far a viewer's player stays behind the fastest frame, so that jitter and repairs do not show; 0: it shows what it
+    /// can as soon as it can.
+    pub player_delay: Span,
 }
 
 /// `[phases]` of each step.
@@ -260,7 +263,7 @@ impl Default for Camera {
 
 impl Default for Viewers {
     fn default() -> Self {
-        Self { count: 1, steps: Vec::new(), opens_one_in: 1 }
+        Self { count: 1, steps: Vec::new(), opens_one_in: 1, player_delay: Span::default() }
     }
 }
 

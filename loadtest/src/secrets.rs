@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use latchkey::home::{Home, HomeError};
+use latchkey::home::{self, HomeError};
 use latchkey::vault::Vault;
 use latchkey_api::device_list::ListChain;
 use latchkey_e2ee::group::{CameraGroup, GroupError, KeyPackages, Member};
@@ -27,7 +27,7 @@ pub enum SecretsError {
 /// # Errors
 /// [`SecretsError`], by variant.
 pub fn add(needles: &mut Needles, dir: &Path, name: &str) -> Result<usize, SecretsError> {
-    let home = Home::look(dir)?;
+    let home = home::look(dir)?;
     needles.add("name of a device", name.as_bytes());
     let (identity, id) = (home.identity().to_bytes(), home.identity().device());
     // The device's id is public; its two private keys follow it.

@@ -70,7 +70,18 @@ impl Scene {
         let frames = Frames::Sealed(self.household.group.frame_keys().unwrap());
         self.joined += 1;
         let id = ViewerId(self.joined);
-        crowd.viewers.join(id, NewViewer { peer, camera: CAMERA, network, opens_one_in, frames, asked });
+        crowd.viewers.join(
+            id,
+            NewViewer {
+                peer,
+                camera: CAMERA,
+                network,
+                opens_one_in,
+                player_delay: Duration::ZERO,
+                frames,
+                asked,
+            },
+        );
         id
     }
 }
@@ -279,7 +290,18 @@ async fn a_server_that_is_not_there_any_more_is_told() {
     let frames = Frames::Sealed(scene.household.group.frame_keys().unwrap());
     let network = Conditions::default();
     let lonely = ViewerId(77);
-    crowd.viewers.join(lonely, NewViewer { peer, camera: CAMERA, network, opens_one_in: 1, frames, asked });
+    crowd.viewers.join(
+        lonely,
+        NewViewer {
+            peer,
+            camera: CAMERA,
+            network,
+            opens_one_in: 1,
+            player_delay: Duration::ZERO,
+            frames,
+            asked,
+        },
+    );
     let deadline = Instant::now() + LIMIT;
     let ended = loop {
         assert!(Instant::now() < deadline, "the end is not told");

@@ -229,7 +229,15 @@ async fn what_a_cameras_network_loses_is_sent_again() {
     let frames = Frames::Sealed(household.group.frame_keys().unwrap());
     let peer = scene.house.join(Way::View, RoomId::new([1; 16]), Codec::Vp8).await;
     let (network, asked) = (Conditions::default(), Instant::now());
-    let viewer = NewViewer { peer, camera: CameraId(1), network, opens_one_in: 1, frames, asked };
+    let viewer = NewViewer {
+        peer,
+        camera: CameraId(1),
+        network,
+        opens_one_in: 1,
+        player_delay: Duration::ZERO,
+        frames,
+        asked,
+    };
     viewers.join(ViewerId(1), viewer);
     let mut window = Window::default();
     while window.viewer.frames_expected < 200 {

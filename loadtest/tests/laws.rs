@@ -42,6 +42,7 @@ fn is_decryption(name: &str) -> bool {
         || name.starts_with("mls-rs")
         || name == "openmls"
         || name == "latchkey-e2ee"
+        || name == "latchkey-household"
         || name == "latchkey"
 }
 
@@ -95,6 +96,99 @@ fn cores_forbid_clocks_by_lint() {
         }
     }
 }
+
+/// Names of every crate that `package` reaches when it is built for a page.
+fn reach_in_a_page(package: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let out = Command::new(cargo)
+        .current_dir(root())
+        .args(["tree", "--locked", "-p", package, "-e", "normal", "--all-features", "--prefix", "none"])
+        .args(["--target", PAGE, "--format", "{p}"])
+        .output()
+        .expect("cargo runs");
+    assert!(out.status.success(), "cargo tree -p {package}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).expect("cargo prints UTF-8");
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_household_stands_between_the_client_and_encryption() {
+    assert!(reach("latchkey").contains("latchkey-household"));
+    let below = reach("latchkey-household");
+    for needed in ["latchkey-e2ee", "latchkey-api", "latchkey-wire"] {
+        assert!(below.contains(needed), "a household rests on {needed}");
+    }
+    for banned in ["latchkey", "webrtc", "rtc", "keyring", "clap", "image", "retina", "h264-reader"] {
+        assert!(!below.contains(banned), "latchkey-household reaches {banned}: media, files and terminal are above it");
+    }
+    let page = reach_in_a_page("latchkey-household");
+    assert!(page.contains("web-sys") && page.contains("latchkey-e2ee"), "cargo tells what a page gets");
+    for banned in ["mio", "socket2", "tokio-tungstenite", "rustls", "aws-lc-rs", "hyper", "wasm-bindgen-test"] {
+        assert!(!page.contains(banned), "latchkey-household brings {banned} into a page");
+    }
+}
+
+#[test]
+fn a_household_asks_no_machine_for_time_files_or_sockets() {
+    let clippy = std::fs::read_to_string(root().join("client-sdk/household/clippy.toml")).expect("it is there");
+    for method in ["std::time::SystemTime::now", "tokio::spawn", "tokio::time::sleep", "std::thread::spawn"] {
+        assert!(clippy.contains(method), "client-sdk/household/clippy.toml allows {method}");
+    }
+    // Each with the one file that may, natively.
+    let machine = [
+        ("std::fs", ""),
+        ("std::thread", ""),
+        ("std::net", ""),
+        ("tokio::fs", ""),
+        ("tokio::time", "clock.rs"),
+        ("SystemTime::now", "clock.rs"),
+        ("tokio::spawn", "task.rs"),
+        ("tokio::net", "signaling/socket/native.rs"),
+    ];
+    let own = Path::new("client-sdk/household/src");
+    let mut looked_at = 0;
+    for (path, text) in sources() {
+        let Ok(within) = path.strip_prefix(own) else { continue };
+        if within.ends_with("tests.rs") {
+            continue;
+        }
+        looked_at += 1;
+        let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (name, place) in machine {
+            let named = shipped.lines().any(|line| line.split("//").next().unwrap_or_default().contains(name));
+            assert!(!named || within == Path::new(place), "{} names {name}, which no page has", path.display());
+        }
+        // A page has no `std::time::Instant`: it is `web_time`'s.
+        let imported = shipped.lines().filter(|line| line.starts_with("use std::time"));
+        for line in imported {
+            assert!(!line.contains("Instant"), "{}: {line}", path.display());
+        }
+        assert!(!shipped.contains("std::time::Instant"), "{}", path.display());
+    }
+    assert!(looked_at > 40, "the walk found the household");
+}
+
+#[test]
+fn a_household_builds_for_a_page_where_there_is_a_compiler_for_it() {
+    let told = Command::new("rustc").args(["--print", "target-libdir", "--target", PAGE]).output();
+    let dir = told.ok().map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim()));
+    if !dir.is_some_and(|dir| dir.is_dir()) {
+        println!("this rustc has no target {PAGE}; `make wasm` builds the household with the one that it finds");
+        return;
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let done = Command::new(cargo)
+        .current_dir(root())
+        .args(["check", "--locked", "--quiet", "-p", "latchkey-household", "--target", PAGE, "--target-dir"])
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("page"))
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+const PAGE: &str = "wasm32-unknown-unknown";
 
 #[test]
 fn one_crypto_back_end() {

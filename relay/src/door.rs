@@ -1,9 +1,11 @@
 //! What the door does, apart from HTTP: lets peers in, passes their wishes to the shard, and shows them out.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_wire::id::{DeviceHandle, RoomId};
+use zeroize::Zeroizing;
 
 use crate::admission::{Admission, Admitted, Refusal};
 use crate::http::problem::{Problem, ProblemCode};
@@ -18,6 +20,7 @@ use crate::sessions::{Known, Running, Session, Sessions};
 use crate::shard::command::{JoinAccepted, JoinRequest, RemoteParams, Role, ShardHandle};
 use crate::shard::session_id::SessionId;
 use crate::transport::fingerprint::Fingerprint;
+use crate::transport::ice::Credentials;
 
 /// The relay's control plane: everything that HTTP handlers, ops port and host ask for.
 pub(crate) struct Door {
@@ -36,6 +39,17 @@ pub(crate) struct Door {
 pub(crate) struct RelayTransport {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) candidates: Candidates,
+}
+
+/// What somebody outside needs to see whether its packets reach the media port. Good for a few answers within half a minute.
+#[derive(Clone)]
+pub struct Probe {
+    /// User fragment for the first half of the STUN user name; any word may be the second.
+    pub ufrag: String,
+    /// Password for message integrity.
+    pub pwd: Zeroizing<String>,
+    /// Where packets should be sent: what the relay's answers name as candidates.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// A peer that was let in.
@@ -187,6 +201,13 @@ impl Door {
     pub(crate) async fn is_live(&self, room: RoomId) -> bool {
         let Some(shard) = self.registry.shard_of(room) else { return false };
         matches!(self.shards[shard].tracks_of(room).await, Ok(Some(_)))
+    }
+
+    /// Credentials for a look, from outside, whether the media port can be reached; and where it should be. `None` when too
+    /// many look just now.
+    pub(crate) async fn open_probe(&self) -> Option<Probe> {
+        let Credentials { ufrag, pwd } = self.shards.first()?.open_probe().await.ok().flatten()?;
+        Some(Probe { ufrag, pwd, addresses: self.transport.candidates.now().to_vec() })
     }
 
     /// Takes nobody new from now on.

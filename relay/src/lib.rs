@@ -29,8 +29,10 @@ pub mod top;
 pub mod transport;
 
 pub use crate::config::arguments::{Arguments, Verb};
+pub use crate::config::limits::SessionLimits;
 pub use crate::config::sources;
 pub use crate::config::sources::ConfigError;
 pub use crate::config::{GrantKey, GrantKeyError, PublicAddress, PublicAddressError, RelayConfig};
-pub use crate::public_address::DiscoveryError;
+pub use crate::door::Probe;
+pub use crate::public_address::{DiscoveryError, machine_addresses};
 pub use crate::relay::{Relay, RelayControl, StartError};

@@ -19,27 +19,61 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
 /// Answers with `routes` on at most `connections` connections at once, and at least one, until `stop` turns true and what was begun
 /// is answered. Who comes when all are taken waits in the system's queue. Each request carries its peer as
 /// [`ConnectInfo<SocketAddr>`]. A connection that brings no headers for 30 s is closed.
 pub async fn serve(listener: TcpListener, routes: Router, connections: usize, stop: watch::Receiver<bool>) {
+    let plainly = move |stream, _| std::future::ready(Some((stream, routes.clone())));
+    serve_over(listener, plainly, connections, stop).await;
+}
+
+/// As [`serve`], for what comes in some wrapping: `open` makes of each TCP connection the stream that HTTP is spoken on and the
+/// routes that answer there, or nothing when it is to be hung up on. It may take 10 s, and holds the connection's place.
+pub async fn serve_over<O, F, S>(
+    listener: TcpListener,
+    open: O,
+    connections: usize,
+    stop: watch::Receiver<bool>,
+) where
+    O: Fn(TcpStream, SocketAddr) -> F,
+    F: Future<Output = Option<(S, Router)>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let mut open = JoinSet::new();
+    let mut talks = JoinSet::new();
     let mut until = pin!(stopped(stop.clone()));
     loop {
         tokio::select! {
             () = &mut until => break,
-            Some(_) = open.join_next() => {}
-            (seated, peer) = accept(&listener, &places) => {
-                open.spawn(converse(seated, peer, routes.clone(), stopped(stop.clone())));
+            Some(_) = talks.join_next() => {}
+            (place, stream, peer) = accept(&listener, &places) => {
+                let opened = open(stream, peer);
+                talks.spawn(welcome(place, opened, peer, stopped(stop.clone())));
             }
         }
     }
     drop(listener);
-    while open.join_next().await.is_some() {}
+    while talks.join_next().await.is_some() {}
+}
+
+/// Waits for the opening of a connection, then converses on it.
+async fn welcome<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    place: OwnedSemaphorePermit,
+    opened: impl Future<Output = Option<(S, Router)>>,
+    peer: SocketAddr,
+    until: impl Future<Output = ()>,
+) {
+    let mut until = pin!(until);
+    let opened = tokio::select! {
+        opened = timeout(OPENING_PATIENCE, opened) => opened.ok().flatten(),
+        () = &mut until => None,
+    };
+    if let Some((stream, routes)) = opened {
+        converse(Seated { stream, _place: place }, peer, routes, until).await;
+    }
 }
 
 /// Returns when `stop` turns true, or nobody is left who could turn it.
@@ -48,11 +82,14 @@ pub async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (Seated, SocketAddr) {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (Seated { stream, _place: place }, peer),
+            Ok((stream, peer)) => return (place, stream, peer),
             Err(error) if is_of_the_peer(&error) => {}
             // Out of file descriptors, most likely; some come back as others hang up.
             Err(error) => {
@@ -64,7 +101,12 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (Seated, Soc
 }
 
 /// One connection: request after request, until either side ends it or it is silent for too long.
-async fn converse(seated: Seated, peer: SocketAddr, routes: Router, until: impl Future<Output = ()>) {
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    seated: Seated<S>,
+    peer: SocketAddr,
+    routes: Router,
+    until: impl Future<Output = ()>,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -86,12 +128,12 @@ async fn converse(seated: Seated, peer: SocketAddr, routes: Router, until: impl 
 }
 
 /// A connection and its place, which is free again when the connection is gone, also as a WebSocket.
-struct Seated {
-    stream: TcpStream,
+struct Seated<S> {
+    stream: S,
     _place: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Seated {
+impl<S: AsyncRead + Unpin> AsyncRead for Seated<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -101,7 +143,7 @@ impl AsyncRead for Seated {
     }
 }
 
-impl AsyncWrite for Seated {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Seated<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -134,6 +176,8 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 /// For the headers of a request, from the end of the one before: who is silent for longer gives its place back.
 const HEADER_PATIENCE: Duration = Duration::from_secs(30);
+/// For what a connection is wrapped in to be taken off, such as a TLS handshake.
+const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest headers of a request, and most bytes of it that are read ahead.
 const MAX_HEADERS: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -144,7 +188,6 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::timeout;
 
     use super::*;
 

@@ -194,6 +194,15 @@ fn reachable(bind: IpAddr, addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAdd
     own
 }
 
+/// The addresses of this machine in all networks it is in, those that packets to the outside leave from first. Without
+/// loopback and link-local ones.
+#[must_use]
+pub fn machine_addresses() -> Vec<IpAddr> {
+    let mut own = own_addresses(Ipv6Addr::UNSPECIFIED.into());
+    own.retain(|address| !address.is_loopback());
+    own
+}
+
 fn source_towards(target: IpAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind((unspecified_like(target), 0)).ok()?;
     socket.connect((target, 9)).ok()?;

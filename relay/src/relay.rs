@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::admission::Admission;
 use crate::admission::crowd::{Crowd, CrowdLimits};
 use crate::config::{GrantKey, GrantKeyError, RelayConfig};
-use crate::door::{Door, RelayTransport};
+use crate::door::{Door, Probe, RelayTransport};
 use crate::http;
 use crate::metrics::DoorCounters;
 use crate::ops;
@@ -285,6 +285,11 @@ impl RelayControl {
         self.door.cut(room, device, issued_before).await
     }
 
+    /// What somebody outside needs to see whether its packets reach the media port; `None` when too many look just now.
+    pub async fn open_probe(&self) -> Option<Probe> {
+        self.door.open_probe().await
+    }
+
     /// As [`Relay::is_live`].
     pub async fn is_live(&self, room: RoomId) -> bool {
         self.door.is_live(room).await
@@ -331,10 +336,9 @@ fn shards_config(config: &RelayConfig, ends: mpsc::UnboundedSender<SessionEnd>) 
         ..ShardsConfig::default()
     };
     shards.limits.sessions_per_shard = config.max_sessions;
-    shards.limits.publisher_packets_per_second = config.max_publisher_packets_per_second;
-    shards.limits.publisher_bytes_per_second = config.max_publisher_bytes_per_second;
-    shards.limits.control_packets_per_second = config.max_control_packets_per_second;
-    shards.limits.control_bytes_per_second = config.max_control_bytes_per_second;
+    config.limits.apply(&mut shards.limits);
+    // Admission counts a room's viewers over all shards; no shard refuses one that was let in.
+    shards.room.subscribers = config.max_viewers_per_room;
     shards
 }
 
@@ -367,3 +371,17 @@ fn grant_verifier(config: &RelayConfig) -> Result<GrantVerifier, StartError> {
 
 const DRAIN_STEP: Duration = Duration::from_millis(100);
 const HTTP_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_room_refuses_viewers_that_the_configuration_allows() {
+        for viewers in [1, 1_000, 50_000] {
+            let config = RelayConfig { max_viewers_per_room: viewers, ..RelayConfig::loopback() };
+            let (ends, _) = mpsc::unbounded_channel();
+            assert_eq!(shards_config(&config, ends).room.subscribers, viewers);
+        }
+    }
+}

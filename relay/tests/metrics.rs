@@ -163,7 +163,7 @@ async fn a_room_on_two_shards_is_told_as_one() {
 
 #[tokio::test]
 async fn a_camera_over_its_limit_is_named() {
-    let house = House::with(|config| config.max_publisher_packets_per_second = 100).await;
+    let house = House::with(|config| config.limits.max_publisher_packets_per_second = 100).await;
     let (mut sealer, _) = household();
     let mut track = Track::new(Codec::Vp8);
     let (mut publisher, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8]).await;

@@ -17,8 +17,11 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    pub(crate) fn new(config: &ServerConfig) -> Self {
-        let url = config.public_url.trim_end_matches('/');
+    /// `name` is the URL that a certificate makes this server's own where the operator said none.
+    pub(crate) fn new(config: &ServerConfig, name: Option<String>) -> Self {
+        let said =
+            if config.public_url.is_empty() { name.unwrap_or_default() } else { config.public_url.clone() };
+        let url = said.trim_end_matches('/');
         Self { public_url: (!url.is_empty()).then(|| url.to_owned()), behind_proxy: config.behind_proxy }
     }
 
@@ -42,13 +45,15 @@ impl Addresses {
     }
 
     /// The URL in front of `/whip` and `/whep`, as the caller can reach it.
-    pub(crate) fn door(&self, headers: &HeaderMap) -> Result<String, NotOurName> {
+    /// `over_tls` says how it came to this server itself.
+    pub(crate) fn door(&self, headers: &HeaderMap, over_tls: bool) -> Result<String, NotOurName> {
         let audience = self.audience(headers)?;
         match &self.public_url {
             Some(url) if audience_of(url) == audience => Ok(url.clone()),
             _ => {
-                let https = self.behind_proxy
-                    && headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https");
+                let forwarded =
+                    || headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https");
+                let https = over_tls || self.behind_proxy && forwarded();
                 Ok(format!("{}://{audience}", if https { "https" } else { "http" }))
             }
         }
@@ -119,13 +124,46 @@ fn is_private(host: &str) -> bool {
         return true;
     }
     match split(host) {
-        (_, Some(IpAddr::V4(address))) => address.is_private() || address.is_link_local(),
-        (_, Some(IpAddr::V6(address))) => address.is_unique_local() || address.is_unicast_link_local(),
-        (name, None) => {
-            !name.contains('.')
-                || [".local", ".lan", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end))
+        (_, Some(address)) => is_home_address(address),
+        (name, None) => is_home_name(name),
+    }
+}
+
+/// Whether a name, in small letters, is one that only networks like a home's know.
+pub(crate) fn is_home_name(name: &str) -> bool {
+    !name.contains('.')
+        || [".local", ".localhost", ".lan", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether an address is one of this machine or of a network like a home's.
+pub(crate) fn is_home_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
     }
+}
+
+/// Whether the name or address in a URL or `Host`, with or without a port, is this machine's own.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    is_loopback(host)
+}
+
+/// Name or address of a URL, without its port; an IPv6 address in brackets.
+pub(crate) fn host_of_url(url: &str) -> Option<&str> {
+    let host = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    let end = if host.starts_with('[') { host.find(']')? + 1 } else { host.find(':').unwrap_or(host.len()) };
+    (end > 0).then(|| &host[..end])
+}
+
+/// What a request dialled, without its port, when that is a name or address of a home network.
+pub(crate) fn home_host(headers: &HeaderMap) -> Option<String> {
+    let host = host(headers).filter(|host| is_private(host))?;
+    Some(match split(&host) {
+        (_, Some(IpAddr::V6(address))) => format!("[{address}]"),
+        (name, _) => name.to_owned(),
+    })
 }
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -137,11 +175,8 @@ mod tests {
     use super::*;
 
     fn addresses(public_url: &str, behind_proxy: bool) -> Addresses {
-        Addresses::new(&ServerConfig {
-            public_url: public_url.into(),
-            behind_proxy,
-            ..ServerConfig::default()
-        })
+        let config = ServerConfig { public_url: public_url.into(), behind_proxy, ..ServerConfig::default() };
+        Addresses::new(&config, None)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -169,10 +204,10 @@ mod tests {
         for host in ["cam.example.org", "Cam.Example.org:443"] {
             let headers = headers(&[("host", host)]);
             assert_eq!(addresses.audience(&headers), Ok("cam.example.org".to_owned()));
-            assert_eq!(addresses.door(&headers), Ok("https://Cam.example.org".to_owned()));
+            assert_eq!(addresses.door(&headers, false), Ok("https://Cam.example.org".to_owned()));
         }
         let here = headers(&[("host", "127.0.0.1:9601")]);
-        assert_eq!(addresses.door(&here), Ok("http://127.0.0.1:9601".to_owned()));
+        assert_eq!(addresses.door(&here, false), Ok("http://127.0.0.1:9601".to_owned()));
         for other in ["evil.example", "192.168.1.9:9601", "cam.example.org:8443"] {
             assert_eq!(addresses.audience(&headers(&[("host", other)])), Err(NotOurName::Other));
         }
@@ -186,10 +221,28 @@ mod tests {
         let peer = "[::ffff:10.0.0.1]:5".parse().unwrap();
         let trusting = addresses("", true);
         assert_eq!(trusting.client(peer, &forwarded), "9.8.7.6".parse::<IpAddr>().unwrap());
-        assert_eq!(trusting.door(&forwarded), Ok("https://nas".to_owned()));
+        assert_eq!(trusting.door(&forwarded, false), Ok("https://nas".to_owned()));
         let wary = addresses("", false);
         assert_eq!(wary.client(peer, &forwarded), "10.0.0.1".parse::<IpAddr>().unwrap());
-        assert_eq!(wary.door(&forwarded), Ok("http://nas".to_owned()));
+        assert_eq!(wary.door(&forwarded, false), Ok("http://nas".to_owned()));
+    }
+
+    #[test]
+    fn what_came_over_tls_goes_on_over_tls() {
+        let home = headers(&[("host", "192.168.1.9:9601")]);
+        assert_eq!(addresses("", false).door(&home, true), Ok("https://192.168.1.9:9601".to_owned()));
+    }
+
+    #[test]
+    fn the_host_of_a_url_has_no_port() {
+        for (url, host) in [
+            ("https://cam.example.org", "cam.example.org"),
+            ("https://cam.example.org:8443/x", "cam.example.org"),
+            ("http://[::1]:9601/", "[::1]"),
+        ] {
+            assert_eq!(host_of_url(url), Some(host));
+        }
+        assert_eq!(host_of_url(""), None);
     }
 
     #[test]

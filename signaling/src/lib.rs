@@ -23,14 +23,19 @@ mod refusal;
 mod relay_side;
 mod server;
 mod store;
+mod tls;
+mod web;
 
 pub use crate::config::arguments::{Arguments, Command};
-pub use crate::config::{Registration, ServerConfig};
+pub use crate::config::{Registration, ServerConfig, Tls};
 pub use crate::grant_key::GrantKeyError;
 pub use crate::http::openapi::document as openapi_document;
 pub use crate::ready_file::ReadyFile;
 pub use crate::relay_side::RelaySide;
-pub use crate::server::{Server, ServerUrls, StartError, make_invite_code};
+pub use crate::server::{Install, Server, ServerUrls, StartError, make_invite_code};
 pub use crate::store::sqlite::{OpenError, SqliteStore};
+pub use crate::tls::reach::{Reach, Trust, devices_for};
+pub use crate::tls::{GivenError, LocalCaError, PrivateFileError, TlsError};
+pub use crate::web::NoWebApp;
 #[cfg(feature = "test-tap")]
 pub use latchkey_relay::shard::Meddler;

@@ -17,6 +17,7 @@ pub(crate) struct Limits {
     devices: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
     messages: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
     exports: Mutex<RateLimiter<(HouseholdId, DeviceId)>>,
+    probes: Mutex<RateLimiter<IpAddr>>,
     rejoins: Mutex<RateLimiter<(DeviceId, GroupId)>>,
 }
 
@@ -30,6 +31,7 @@ impl Limits {
             devices: limiter(rate(config.device_rate, config.device_burst)),
             messages: limiter(rate(config.message_rate, config.message_burst)),
             exports: limiter(EXPORTS),
+            probes: limiter(PROBES),
             rejoins: limiter(REJOINS),
         }
     }
@@ -74,6 +76,11 @@ impl Limits {
         lock(&self.rejoins).take((device, group), now)
     }
 
+    /// A look from outside at the media port.
+    pub(crate) fn probe(&self, client: IpAddr, now: Instant) -> Result<(), TooSoon> {
+        lock(&self.probes).take(client, now)
+    }
+
     /// An export of a household, asked for by a device.
     pub(crate) fn export(
         &self,
@@ -95,6 +102,8 @@ fn lock<K>(limiter: &Mutex<RateLimiter<K>>) -> std::sync::MutexGuard<'_, RateLim
 
 /// Six an hour: each reads all rows of a household.
 const EXPORTS: Rate = Rate { per_second: 6.0 / 3600.0, burst: 3.0 };
+/// Four a minute, for a person who tries one thing after the other.
+const PROBES: Rate = Rate { per_second: 4.0 / 60.0, burst: 6.0 };
 /// Once a minute for each group.
 const REJOINS: Rate = Rate { per_second: 1.0 / 60.0, burst: 1.0 };
 const MAX_KEYS: usize = 100_000;

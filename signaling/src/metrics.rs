@@ -62,7 +62,7 @@ impl Metrics {
         self.seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
-    /// A request was refused by this limit (`address`, `open`, `household`, `device`, `message` or `export`).
+    /// A request was refused by this limit (`address`, `open`, `household`, `device`, `message`, `export` or `probe`).
     pub(crate) fn rate_limited(&self, limit: &'static str) {
         self.rate_limited.with_label_values(&[limit]).inc();
     }

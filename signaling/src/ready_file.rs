@@ -19,6 +19,9 @@ pub struct ReadyFile {
     pub media: String,
     /// Base URL of the private ops port.
     pub ops_url: String,
+    /// Base URL of the page that helps devices trust the household CA, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_url: Option<String>,
     /// Process id of the server.
     pub pid: u32,
 }
@@ -32,6 +35,7 @@ impl ReadyFile {
             door_url: urls.door.clone(),
             media: urls.media.to_string(),
             ops_url: urls.ops.clone(),
+            install_url: urls.install.as_ref().map(|install| format!("http://{}", install.address)),
             pid: std::process::id(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use axum::Router;
 use latchkey_relay::{Relay, RelayControl};
-use latchkey_signaling_core::relay_port::RelayPort;
+use latchkey_signaling_core::relay_port::{MediaProbe, RelayPort};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 
 /// What the server needs of a relay.
@@ -52,5 +52,10 @@ impl RelayPort for InProcess {
 
     async fn is_live(&self, room: RoomId) -> bool {
         self.0.is_live(room).await
+    }
+
+    async fn open_probe(&self) -> Option<MediaProbe> {
+        let probe = self.0.open_probe().await?;
+        Some(MediaProbe { ufrag: probe.ufrag, password: probe.pwd, addresses: probe.addresses })
     }
 }

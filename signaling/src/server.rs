@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::addresses::Addresses;
 use crate::app::App;
 use crate::bus::Bus;
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, Tls};
 use crate::grant_key::{self, GrantKeyError};
 use crate::http;
 use crate::limits::Limits;
@@ -32,6 +32,10 @@ use crate::metrics::Metrics;
 use crate::ops;
 use crate::relay_side::RelaySide;
 use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::tls::handshake::Doorman;
+use crate::tls::reach::{self, Reach, Trust};
+use crate::tls::{Https, TlsError};
+use crate::web::{NoWebApp, WebApp};
 
 /// A running server. Dropping it ends it at once; [`shutdown`](Server::shutdown) ends it in order.
 #[derive(Debug)]
@@ -55,6 +59,21 @@ pub struct ServerUrls {
     pub media: SocketAddr,
     /// Base URL of the private ops port.
     pub ops: String,
+    /// The page that helps devices trust the household CA, where there is one.
+    pub install: Option<Install>,
+    /// Every address to dial, best first, and which devices each works for.
+    pub reach: Vec<Reach>,
+    /// What a browser gets there, or what to do to have it; none where the operator wants none.
+    pub web: Option<String>,
+}
+
+/// Where devices learn to trust the household CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// Address of the page, with the port that was really taken.
+    pub address: SocketAddr,
+    /// SHA-256 of the CA's certificate, to compare with what a device shows.
+    pub fingerprint: String,
 }
 
 /// One line per door.
@@ -63,7 +82,17 @@ impl fmt::Display for ServerUrls {
         writeln!(f, "signaling  {}  (clients dial this)", self.signaling)?;
         writeln!(f, "door       {}/whip and /whep  (publishers and viewers, with a grant)", self.door)?;
         writeln!(f, "media      {}  (UDP)", self.media)?;
-        writeln!(f, "ops        {}/metrics  (private)", self.ops)
+        writeln!(f, "ops        {}/metrics  (private)", self.ops)?;
+        for reach in &self.reach {
+            writeln!(f, "open       {}  (for {})", reach.url, reach.devices)?;
+        }
+        if let Some(install) = &self.install {
+            writeln!(f, "household CA, SHA-256  {}", install.fingerprint)?;
+        }
+        if let Some(web) = &self.web {
+            writeln!(f, "web        {web}")?;
+        }
+        Ok(())
     }
 }
 
@@ -100,6 +129,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operator's: the folder named holds no web app.
+    #[error(transparent)]
+    Web(#[from] NoWebApp),
+    /// The operator's: HTTPS cannot be served as asked for.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The relay did not start.
     #[error(transparent)]
     Relay(#[from] latchkey_relay::StartError),
@@ -205,6 +240,11 @@ impl Server {
     fn serve(&mut self, listener: TcpListener, routes: Router, connections: usize) {
         self.tasks.spawn(port::serve(listener, routes, connections, self.stop.subscribe()));
     }
+
+    fn serve_tls(&mut self, listener: TcpListener, doorman: Doorman, connections: usize) {
+        let open = move |stream, peer| doorman.clone().open(stream, peer);
+        self.tasks.spawn(port::serve_over(listener, open, connections, self.stop.subscribe()));
+    }
 }
 
 /// What can fail before anything runs.
@@ -213,23 +253,32 @@ struct Prepared {
     grants: GrantSigner,
     public: TcpListener,
     private: TcpListener,
+    https: Option<Https>,
+    install: Option<TcpListener>,
+    web: WebApp,
     secret: [u8; 32],
 }
 
 impl Prepared {
     async fn new(config: &ServerConfig) -> Result<Self, StartError> {
+        let web = WebApp::find(&config.web_dir)?;
         make_data_dir(config)?;
         let grants = grant_key::load_or_make(&config.data_dir)?;
         let store = open_store(config).await?;
         let public = listen(config.listen, "signaling").await?;
         let private = listen(config.ops, "the ops port").await?;
+        let https = Https::prepare(config)?;
+        let install = match config.tls {
+            Tls::LocalCa => Some(listen(config.tls_install, "the install page").await?),
+            _ => None,
+        };
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|_| StartError::NoRandomness)?;
-        Ok(Self { store, grants, public, private, secret })
+        Ok(Self { store, grants, public, private, https, install, web, secret })
     }
 
     fn open(self, config: &ServerConfig, relay: RelaySide) -> Result<Server, StartError> {
-        let Self { store, grants, public, private, secret } = self;
+        let Self { store, grants, public, private, https, install, web, secret } = self;
         let policy = Policy {
             relay_audience: RELAY_AUDIENCE.to_owned(),
             longest_session: Duration::from_secs(config.max_session_hours.saturating_mul(3600)),
@@ -243,24 +292,71 @@ impl Prepared {
             bus: Bus::default(),
             relay: relay.port,
             limits: Arc::new(Limits::new(config)),
-            addresses: Arc::new(Addresses::new(config)),
+            addresses: Arc::new(Addresses::new(config, https.as_ref().and_then(Https::name))),
             metrics: Metrics::new(),
             stopping,
         };
         let here = |listener: &TcpListener, address, what| {
             listener.local_addr().map_err(|source| StartError::Listen { address, what, source })
         };
-        let url = format!("http://{}", dialable(here(&public, config.listen, "signaling")?));
+        let open = here(&public, config.listen, "signaling")?;
+        let url = https
+            .as_ref()
+            .map_or_else(|| format!("http://{}", dialable(open)), |https| https.url(config, dialable(open)));
         let ops = format!("http://{}", here(&private, config.ops, "the ops port")?);
-        let urls = ServerUrls { signaling: url.clone(), door: url, media: relay.media, ops };
+        let page = match (https.as_ref().and_then(Https::install_page), install) {
+            (Some(page), Some(listener)) => {
+                let address = here(&listener, config.tls_install, "the install page")?;
+                Some((page, listener, address))
+            }
+            _ => None,
+        };
+        let trust = https.as_ref().map_or(Trust::Plain, Https::trust);
+        let page_port = page.as_ref().map(|(_, _, address)| address.port());
+        let urls = ServerUrls {
+            signaling: url.clone(),
+            web: web.describe(),
+            reach: reach::all(config, &url, open.port(), trust, page_port),
+            door: url,
+            media: relay.media,
+            ops,
+            install: page
+                .as_ref()
+                .map(|(page, _, address)| Install { address: *address, fingerprint: page.fingerprint() }),
+        };
         let drain_time = config.drain_time();
         let mut server = Server { urls, store, relay: None, drain_time, stop, tasks: JoinSet::new() };
-        server.serve(public, http::router(&app, relay.door), config.max_connections);
+        let routes = http::router(&app, relay.door, web, config.web_origin.as_slice().into());
+        match https {
+            Some(https) => {
+                server.serve_tls(public, https.doorman(&routes)?, config.max_connections);
+                https.follow(&mut server.tasks, server.stop.subscribe());
+            }
+            None => {
+                warn_of_plain_http(config);
+                server.serve(public, routes, config.max_connections);
+            }
+        }
+        if let Some((page, listener, address)) = page {
+            server.serve(listener, page.router(open, address), config.max_connections);
+        }
         server.serve(private, ops::router(&app, relay.ops), config.max_connections);
         let until = stopped(server.stop.subscribe());
         server.tasks.spawn(keep_clean(app, until));
         tracing::info!(signaling = %server.urls.signaling, media = %server.urls.media, "server runs");
         Ok(server)
+    }
+}
+
+/// Beyond this machine plain HTTP serves no browser and protects no token.
+fn warn_of_plain_http(config: &ServerConfig) {
+    if !config.listen.ip().is_loopback() && !config.behind_proxy {
+        tracing::warn!(
+            listen = %config.listen,
+            "plain HTTP beyond this machine: browsers on other devices cannot use it, and who is in the network can \
+             meddle with requests. Use --tls local-ca at home, --acme DOMAIN for a domain, --tls-cert and --tls-key for a \
+             certificate of yours, or --behind-proxy where a proxy ends TLS; for this machine alone --listen 127.0.0.1:9601"
+        );
     }
 }
 
@@ -293,6 +389,7 @@ fn relay_config(config: &ServerConfig, key: GrantKey) -> RelayConfig {
         max_viewers_per_room: config.max_viewers_per_room,
         max_sessions_per_device: config.max_sessions_per_device,
         drain_seconds: config.drain_seconds,
+        limits: config.limits.clone(),
         ..RelayConfig::default()
     }
 }

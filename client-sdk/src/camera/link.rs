@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use latchkey_api::id::DeviceId;
 use latchkey_api::session::SessionScope;
+use latchkey_household::backoff::Backoff;
+use latchkey_household::event::Teller;
+use latchkey_household::signaling::Signaling;
+use latchkey_household::story::Step;
 use latchkey_wire::codec::Codec;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::door::relay_door;
-use crate::event::Teller;
-use crate::signaling::Signaling;
-use crate::story::Step;
 use crate::transport::webrtc::Publisher;
 use crate::transport::{LinkEvent, TransportError};
 

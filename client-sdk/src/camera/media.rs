@@ -4,27 +4,27 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use latchkey_household::backoff::Backoff;
+use latchkey_household::camera::SenderKeys;
+use latchkey_household::camera::hold::Hold;
+use latchkey_household::camera::signed_sealer::{Plain, SignedSealer, track_number};
+use latchkey_household::event::{Event, Teller};
+use latchkey_household::observer::{FrameObserver, WireFrame as ObservedFrame};
+use latchkey_household::stats::{CameraStats, RateWindow};
+use latchkey_household::story::Step;
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope::{self, EnvelopeBuilder};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
-use crate::camera::hold::Hold;
-use crate::camera::keeper::SenderKeys;
 use crate::camera::link::{Line, LinkCounters};
-use crate::camera::signed_sealer::{SignedSealer, track_number};
 use crate::camera::{CameraConfig, SharedStats};
-use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
-use crate::observer::{FrameObserver, WireFrame as ObservedFrame};
 use crate::packetizer::{Leg, Packetizer, Start, WireFrame};
 use crate::source::error::SourceError;
 use crate::source::spec::{SourceOptions, SourceSpec};
 use crate::source::{self, Source};
-use crate::stats::{CameraStats, RateWindow};
-use crate::story::Step;
 use crate::transport::OutgoingPacket;
 use crate::transport::webrtc::Publisher;
 
@@ -205,7 +205,8 @@ impl Media {
             return None;
         }
         let captured = SystemTime::now();
-        let sealed = match self.sealer.seal(frame, captured, envelope, sframe) {
+        let plain = Plain { codec: frame.codec, key: frame.key, data: &frame.data };
+        let sealed = match self.sealer.seal(plain, captured, envelope, sframe) {
             Ok(sealed) => sealed?,
             Err(error) => {
                 self.teller.note(format!("a frame could not be sealed: {error}"));

@@ -91,11 +91,12 @@ async fn add(home: &mut Home, shown: Shown, terms: Terms, show: &Show) -> Result
         Met::AskDigits => digits(&mut meeting, show).await?,
     }
     show.doing("waiting for the new device's answer ...");
-    let accepted = meeting.invite().await?;
+    meeting.invite(home).await?;
+    let accepted = meeting.accepted().await?;
     let glance = accepted.digits().to_string();
     show.object(&json!({ "event": "accepted", "name": name, "glance": glance }));
     show.say(&format!("It has accepted; both now show {glance}."));
-    let invited = accepted.sign().await?;
+    let invited = accepted.sign(home).await?;
     show.finish();
     show.object(&json!({
         "event": "joined",
@@ -107,7 +108,7 @@ async fn add(home: &mut Home, shown: Shown, terms: Terms, show: &Show) -> Result
 }
 
 /// Has the digits typed that the new device shows; they are never shown here, so that nobody only nods.
-async fn digits(meeting: &mut LetIn<'_>, show: &Show) -> Result<(), Failure> {
+async fn digits(meeting: &mut LetIn, show: &Show) -> Result<(), Failure> {
     let mut left = latchkey_e2ee::enrol::TRIES;
     loop {
         show.finish();

@@ -1,5 +1,6 @@
 //! `camera`: sends until stopped.
 
+use latchkey_household::event::Event;
 use serde_json::json;
 
 use crate::camera::{Camera, CameraConfig, CameraHandle};
@@ -7,7 +8,6 @@ use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show, nothing};
 use crate::cli::{CameraArgs, SourceTransport, stop_after, told_to_stop};
-use crate::event::Event;
 use crate::source::spec::{Credentials, RtspTransport, SourceOptions, SourceSpec};
 
 pub(super) async fn run(settings: &Settings, args: CameraArgs) -> Result<(), Failure> {

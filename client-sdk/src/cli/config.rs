@@ -15,6 +15,8 @@ use crate::cli::{Global, SourceTransport, VaultLock};
 /// What every command works with.
 #[derive(Debug)]
 pub(super) struct Settings {
+    /// CAs to trust beside the system's.
+    pub(super) ca: Option<PathBuf>,
     pub(super) home: PathBuf,
     /// The flag for it, where it was given.
     home_given: Option<PathBuf>,
@@ -32,6 +34,8 @@ pub(super) struct Settings {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     home: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +68,7 @@ impl Settings {
     /// Fails with a sentence that names the key or file that cannot be used.
     pub(super) fn load(global: &Global) -> Result<Self, Failure> {
         let flags = Written {
+            ca: global.ca.clone(),
             home: global.home.clone(),
             json: global.json.then_some(true),
             log: global.log.clone(),
@@ -85,6 +90,7 @@ impl Settings {
             None => default_home()?,
         };
         Ok(Self {
+            ca: written.ca,
             home,
             home_given: global.home.clone(),
             json: written.json.unwrap_or(false),
@@ -149,6 +155,7 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Written,
         match name {
             // Read where a code is wanted.
             "LATCHKEY_CODE" => {}
+            "LATCHKEY_CA" => written.ca = Some(text()?.into()),
             "LATCHKEY_HOME" => written.home = Some(text()?.into()),
             "LATCHKEY_JSON" => written.json = Some(yes_or_no(name, &text()?)?),
             "LATCHKEY_LOG" => written.log = Some(text()?),
@@ -234,7 +241,8 @@ fn nearest(key: &str, known: &[&str], outside: bool) -> String {
 }
 
 /// Variables that this program reads.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
+    "LATCHKEY_CA",
     "LATCHKEY_CODE",
     "LATCHKEY_CONFIG",
     "LATCHKEY_HOME",
@@ -285,7 +293,7 @@ mod tests {
     #[test]
     fn unknown_keys_wrong_types_and_missing_files_are_named() {
         let sentence = load("sauce = 1\n").unwrap_err().to_string();
-        assert!(sentence.contains("\"sauce\": there are home, json"), "{sentence}");
+        assert!(sentence.contains("\"sauce\": there are ca, home, json"), "{sentence}");
         let sentence = load("hoem = \"x\"\n").unwrap_err().to_string();
         assert!(sentence.contains("\"hoem\": did you mean \"home\"?"), "{sentence}");
         let sentence = load("fps = 25\n").unwrap_err().to_string();

@@ -6,14 +6,14 @@ use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 use latchkey_api::device_list::{DeviceEntry, Role};
+use latchkey_household::notice::{right_names, role_word};
 use serde::Serialize;
 
 use crate::cli::config::Settings;
 use crate::cli::devices::edit::{ChangeArgs, RemoveArgs, RenameArgs};
 use crate::cli::failure::{Failure, plain};
 use crate::cli::moment::written;
-use crate::home::{Home, HomeError};
-use crate::notice::{right_names, role_word, signer_name};
+use crate::home::{self, Home, HomeError};
 
 #[derive(Debug, Args)]
 #[command(
@@ -76,7 +76,7 @@ pub(super) async fn run(settings: &Settings, args: DevicesArgs) -> Result<(), Fa
 
 async fn list(settings: &Settings) -> Result<(), Failure> {
     // Only looks, so that it works beside a running camera or viewer.
-    let mut home = Home::look(&settings.home)?;
+    let mut home = home::look(&settings.home)?;
     let signaling = home.signaling();
     let mut warning = None;
     match home.refresh(&signaling).await {
@@ -161,7 +161,7 @@ impl Line {
             cameras: named.map(|cameras| cameras.iter().map(|camera| home.name_of(*camera)).collect()),
             not_after: entry.not_after,
             added_at: added.map_or(0, |list| list.issued_at),
-            added_by: added.map_or_else(String::new, |list| signer_name(home, list.signer)),
+            added_by: added.map_or_else(String::new, |list| home.names().signer(list.signer)),
             added_in: added.map_or(0, |list| list.version),
             live,
             this_device: entry.device == home.device(),

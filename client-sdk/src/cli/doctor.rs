@@ -1,5 +1,6 @@
 //! `doctor`: goes the whole way as a real client does, and says where it ends, why, and what to do.
 
+mod outside;
 mod report;
 
 use std::collections::HashMap;
@@ -10,6 +11,11 @@ use latchkey_api::device_list::Role;
 use latchkey_api::id::DeviceId;
 use latchkey_api::session::SessionScope;
 use latchkey_e2ee::record::EpochRecord;
+use latchkey_household::clock::unix_seconds;
+use latchkey_household::event::Event;
+use latchkey_household::follower::stored_records;
+use latchkey_household::signaling::Signaling;
+use latchkey_household::story::{Step, StepState};
 use latchkey_wire::codec::Codec;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
@@ -20,17 +26,16 @@ use crate::cli::failure::Failure;
 use crate::cli::moment::written;
 use crate::cli::{DoctorArgs, told_to_stop};
 use crate::door::relay_door;
-use crate::event::Event;
-use crate::follower::stored_records;
-use crate::home::{Home, HomeError};
-use crate::signaling::{Signaling, unix_seconds};
-use crate::story::{Step, StepState};
+use crate::home::{self, Home, HomeError};
 use crate::transport::LinkEvent;
 use crate::transport::webrtc::Publisher;
 use crate::vault::{VaultError, status};
 use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: DoctorArgs) -> Result<(), Failure> {
+    if let Some(address) = &args.from_outside {
+        return outside::run(settings, address, args.patience).await;
+    }
     let mut report = Report::begin(settings.json);
     let outcome = examine(&mut report, settings, args).await;
     let said = report.end();
@@ -99,9 +104,9 @@ async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> 
         report.note(&notice.text);
     }
 
-    match Home::open(&settings.home) {
+    match home::open(&settings.home) {
         Ok(held) => drop(held),
-        Err(HomeError::Vault(VaultError::InUse(_))) => {
+        Err(error) if matches!(VaultError::of(&error), Some(VaultError::InUse(_))) => {
             report.note("this device is running in another process: look at what that one shows, or stop it and run the doctor again; the way of the media is not tried");
             return Ok(());
         }
@@ -116,7 +121,7 @@ async fn examine(report: &mut Report, settings: &Settings, args: DoctorArgs) -> 
 
 /// Reads what is kept of this device and checks that its last known list has it.
 fn this_device(dir: &Path) -> Result<Home, HomeError> {
-    let home = Home::look(dir)?;
+    let home = home::look(dir)?;
     home.entry()?;
     Ok(home)
 }
@@ -151,7 +156,7 @@ async fn record(report: &mut Report, settings: &Settings, camera: DeviceId) {
     let began = Instant::now();
     report.doing("waiting for the camera's signed record ...");
     let head = loop {
-        let kept = Home::look(&settings.home).ok().and_then(|home| stored_records(&home, camera));
+        let kept = home::look(&settings.home).ok().and_then(|home| stored_records(&home, camera));
         let head = kept.as_ref().and_then(|records| records.head()).cloned();
         let is_new = |head: &EpochRecord| unix_seconds().saturating_sub(head.time()) <= RECORD_STALE;
         if head.as_ref().is_some_and(is_new) || began.elapsed() > RECORD_LIMIT {

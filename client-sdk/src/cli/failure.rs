@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::enrol::{AdminError, NewDeviceError, OfferError};
+use latchkey_household::devices::DevicesError;
+use latchkey_household::reach::without_numbers;
+use latchkey_household::signaling::SignalingError;
 
 use crate::camera::CameraError;
-use crate::devices::DevicesError;
 use crate::handover::ResetError;
 use crate::home::HomeError;
 use crate::household::{ArrivalError, CodeError, CreateError, InviteError, JoinError, LetInError};
-use crate::reach::without_numbers;
 use crate::recovery::RecoverError;
-use crate::signaling::SignalingError;
 use crate::sink::SinkError;
 use crate::source::error::SourceError;
 use crate::vault::VaultError;
@@ -73,7 +73,7 @@ impl From<SignalingError> for Failure {
                 "the server does not let this device in: it was removed from the household, or the server is another one; ask an admin for a new invite and join with a new --home",
             );
         }
-        Self::of(&error, matches!(error, SignalingError::BadAddress(_)))
+        Self::of(&error, matches!(error, SignalingError::BadAddress(_) | SignalingError::NoTls(_)))
     }
 }
 
@@ -90,7 +90,7 @@ impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
         let usage = match &error {
             CreateError::Home(home) => home_usage(home),
-            CreateError::Name(_) => true,
+            _ => true,
         };
         Self::of(&error, usage)
     }
@@ -232,7 +232,7 @@ fn vault_usage(error: &VaultError) -> bool {
 
 fn home_usage(error: &HomeError) -> bool {
     match error {
-        HomeError::Vault(vault) => vault_usage(vault),
+        HomeError::Vault(_) => VaultError::of(error).is_none_or(vault_usage),
         HomeError::Signaling(SignalingError::BadAddress(_)) | HomeError::Camera(_) | HomeError::NotListed => {
             true
         }

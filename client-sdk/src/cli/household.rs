@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use latchkey_api::problem::ProblemCode;
+use latchkey_household::signaling::SignalingError;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -16,8 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::invite::print;
 use crate::cli::{HouseholdCommand, household_words, name, told_to_stop};
 use crate::home::HomeError;
-use crate::household::{CreateError, Founding};
-use crate::signaling::SignalingError;
+use crate::household::{CreateError, Founding, fresh};
 
 #[derive(Debug, Args)]
 #[command(
@@ -67,7 +67,7 @@ async fn create(settings: &Settings, args: CreateArgs) -> Result<(), Failure> {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
     })?;
     let invite_code = args.invite_code_file.as_deref().map(read_invite_code).transpose()?;
-    let mut founding = Founding::prepare(&settings.home, &server, &args.name)?;
+    let mut founding = Founding::prepare(fresh(&settings.home)?, &server, &args.name)?;
     if let Some(code) = invite_code {
         founding = founding.with_invite_code(code);
     }

@@ -5,16 +5,16 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use latchkey_api::device_list::{Right, Rights, Role};
 use latchkey_e2ee::enrol::Terms;
+use latchkey_household::clock::unix_seconds;
+use latchkey_household::devices::find_camera;
 use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
 use crate::cli::{moment, name, open_or_look, told_to_stop};
-use crate::devices::find_camera;
 use crate::home::Home;
 use crate::household::Invitation;
-use crate::signaling::unix_seconds;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  latchkey invite --role camera --name \"Front door\"\n  \

@@ -16,8 +16,8 @@ use crate::cli::failure::Failure;
 use crate::cli::join_input::{answer, code};
 use crate::cli::show::{Lines, Show};
 use crate::cli::told_to_stop;
-use crate::home::{Home, HomeError};
-use crate::household::{self, Arrival, ArrivalConfig, InviteCode};
+use crate::home::Home;
+use crate::household::{self, Arrival, ArrivalConfig, InviteCode, fresh};
 use crate::qr::{self, Ink};
 use crate::vault::{Vault, VaultError};
 
@@ -74,13 +74,13 @@ pub(super) async fn run(settings: &Settings, args: JoinArgs) -> Result<(), Failu
     let server = named.ok_or_else(|| {
         Failure::usage("no server is named: give --server URL, like --server https://cam.example.org")
     })?;
-    let config = ArrivalConfig::new(&settings.home, server, kind.into());
+    let config = ArrivalConfig::new(server, kind.into());
     let show = Show::new(settings.json, Lines::Stdout);
     let told = told_to_stop();
     // Dropped while it waits it leaves nothing behind.
     let joining = async {
         match args.sas {
-            true => by_number(config, &show).await,
+            true => by_number(settings, config, &show).await,
             false => by_code(settings, config, args.qr_png.as_deref(), &show).await,
         }
     };
@@ -98,7 +98,7 @@ async fn by_code(
     png: Option<&Path>,
     show: &Show,
 ) -> Result<Home, Failure> {
-    let (mut arrival, offer) = Arrival::by_code(config).await?;
+    let (mut arrival, offer) = Arrival::by_code(fresh(&settings.home)?, config).await?;
     let text = offer.reveal();
     let _picture = png.map(|path| Picture::write(path, &text)).transpose()?;
     let drawn = match !settings.json && std::io::stdout().is_terminal() {
@@ -124,8 +124,8 @@ async fn by_code(
     Ok(arrival.listed().await?)
 }
 
-async fn by_number(config: ArrivalConfig, show: &Show) -> Result<Home, Failure> {
-    let (mut arrival, number) = Arrival::by_number(config).await?;
+async fn by_number(settings: &Settings, config: ArrivalConfig, show: &Show) -> Result<Home, Failure> {
+    let (mut arrival, number) = Arrival::by_number(fresh(&settings.home)?, config).await?;
     let numbered = json!({
         "event": "pairing_number",
         "number": number.to_string(),
@@ -195,7 +195,7 @@ async fn by_invite(settings: &Settings, args: &JoinArgs) -> Result<(), Failure> 
         () = told_to_stop() => {
             show.finish();
             // With a vault there this device has been answered, or was here before.
-            if matches!(Home::look(&settings.home), Err(HomeError::Vault(VaultError::Missing(_)))) {
+            if matches!(Vault::look(&settings.home), Err(VaultError::Missing(_))) {
                 Vault::discard(&settings.home);
             }
             return Err(Failure::other(

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use latchkey_api::problem::ProblemCode;
+use latchkey_household::event::Event;
+use latchkey_household::stats::{CameraStats, ViewerStats};
+use latchkey_household::story::{Step, Story};
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use crate::cli::failure::plain;
-use crate::event::Event;
-use crate::stats::{CameraStats, ViewerStats};
-use crate::story::{Step, Story};
 
 /// Where JSON lines go. Media on standard output moves them to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,6 @@ impl Show {
             }
             Event::SealingStopped { reason } => self.say(&format!("  stopped  {}", plain(reason))),
             Event::SealingGoesOn => self.say("  sealing  goes on"),
-            Event::FirstFrameOpened { .. } => {}
             Event::Stats(stats) => self.figures(&viewer_line(stats)),
             Event::Sending(stats) => self.figures(&camera_line(stats)),
             Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
@@ -120,7 +119,6 @@ impl Show {
             Event::EpochRecord { epoch, list } => {
                 self.say(&format!("   record  epoch {epoch} on device list {list}, signed by the camera"));
             }
-            Event::Answered { .. } => {}
             Event::Watching { devices } => {
                 let names: Vec<_> = devices.iter().map(|watcher| plain(&watcher.name)).collect();
                 let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
@@ -132,6 +130,8 @@ impl Show {
                 }
                 self.say(&format!("    ended  {}", plain(reason)));
             }
+            // What the story and the figures show too.
+            _ => {}
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use image::{ImageFormat, Luma};
 use latchkey_e2ee::safety_number::{Comparison, SafetyNumber};
+use latchkey_household::verify::{Finding, Verdict, verify};
 use qrcode::QrCode;
 use serde_json::json;
 
@@ -14,7 +15,6 @@ use crate::cli::failure::{Failure, plain};
 use crate::cli::open_or_look;
 use crate::home::{Home, HomeError};
 use crate::qr::{self, Ink};
-use crate::verify::{Finding, Verdict, verify};
 
 #[derive(Debug, Args)]
 #[command(

@@ -3,13 +3,14 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
+use latchkey_household::event::Event;
+use latchkey_household::story::Step;
+
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show, nothing};
 use crate::cli::{ViewArgs, stop_after, told_to_stop};
-use crate::event::Event;
 use crate::sink::Target;
-use crate::story::Step;
 use crate::viewer::{Ended, Viewer, ViewerConfig, ViewerHandle};
 
 pub(super) async fn run(settings: &Settings, args: ViewArgs) -> Result<(), Failure> {
@@ -81,7 +82,7 @@ async fn watch(show: &mut Show, viewer: &ViewerHandle, duration: Option<f64>) ->
 fn outcome(
     ended: Option<Ended>,
     wanted: Option<u64>,
-    story: &crate::story::Story,
+    story: &latchkey_household::story::Story,
     opened: u64,
 ) -> Result<(), Failure> {
     match ended {

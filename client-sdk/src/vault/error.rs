@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use latchkey_household::home::HomeError;
+use latchkey_household::vault::{RestError, VaultError as KeptError};
+
 /// Why a vault cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +40,22 @@ pub enum VaultError {
     /// What unlocks it was not there, or was not the right one.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
+}
+
+impl VaultError {
+    /// Returns what is wrong with the folder, where that is why a device cannot be used.
+    pub fn of(error: &HomeError) -> Option<&Self> {
+        match error {
+            HomeError::Vault(KeptError::Rest(error)) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<VaultError> for HomeError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(RestError::new(error).into())
+    }
 }
 
 /// Why the key of a vault could not be had or kept. The vault itself is untouched.

@@ -7,11 +7,11 @@
 //! ```
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use latchkey_household::vault::records::{self, Records};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::vault::header::Header;
-use crate::vault::records::{self, Records};
 
 /// The key of a vault, 256 bits; wiped when dropped.
 ///

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::vault::error::VaultError;
 use crate::vault::header::{Cost, Method, Way};
 use crate::vault::sealed::Sealed;
-use crate::vault::{file_of, read_file, records};
+use crate::vault::{file_of, plain, read_file};
 
 /// What a vault's file says to everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn status(dir: &Path) -> Result<Status, VaultError> {
     let bytes = read_file(dir)?;
     let file = file_of(dir);
     let plain = Status { file: file.clone(), method: None, keyring_user: None, cost: None, key_file: None };
-    if records::is_plain(&bytes) {
+    if plain::is_plain(&bytes) {
         return Ok(plain);
     }
     let sealed = Sealed::parse(&bytes).map_err(|what| VaultError::Damaged { path: file, what })?;

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use latchkey_household::vault::records::{self, Records};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::error::UnlockError;
 use super::header::{Header, VaultId, Way};
-use super::records::{self, Records};
+use super::plain;
 use super::sealed::{Sealed, VaultKey, seal};
 use super::{Asker, Choice, Cost, Method, Passphrase, Unlock, Vault, VaultError, disk, file_of, status};
 
@@ -347,7 +348,7 @@ fn a_plain_file_of_before_is_read_and_encrypted_at_the_next_save() {
     let home = dir.path().join("home");
     fs::create_dir(&home).unwrap();
     let records = Records::from([("identity".to_owned(), secret(b"a private key"))]);
-    let plain = records::encode_plain(&records);
+    let plain = plain::encode_plain(&records);
     fs::write(file_of(&home), &plain).unwrap();
 
     assert_eq!(status(&home).unwrap().method, None);
@@ -420,7 +421,7 @@ proptest! {
             let mut file = [magic.as_slice(), &bytes].concat();
             let digest = <sha2::Sha256 as sha2::Digest>::digest(&file);
             file.extend_from_slice(&digest);
-            let _ = records::decode_plain(&file);
+            let _ = plain::decode(&file);
             if let Ok(sealed) = Sealed::parse(&file) {
                 prop_assert!(sealed.open(&VaultKey::generate()).is_err());
             }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use latchkey_household::vault::Records;
+
 use crate::vault::error::{UnlockError, VaultError};
 use crate::vault::header::{Cost, Header, Method, VaultId, Way};
 use crate::vault::lockbox::Lockbox;
 use crate::vault::passphrase::{Asker, Passphrase};
-use crate::vault::records::Records;
 use crate::vault::sealed::{Sealed, VaultKey};
 use crate::vault::{keyfile, keyring, passphrase};
 

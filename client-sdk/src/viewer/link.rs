@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use latchkey_api::id::DeviceId;
 use latchkey_api::session::SessionScope;
+use latchkey_household::backoff::Backoff;
+use latchkey_household::event::Teller;
+use latchkey_household::signaling::{Signaling, SignalingError};
+use latchkey_household::story::Step;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::door::relay_door;
-use crate::event::Teller;
-use crate::signaling::{Signaling, SignalingError};
-use crate::story::Step;
 use crate::transport::webrtc::{Incoming, Subscriber};
 use crate::transport::{IncomingPacket, LinkEvent, TransportError};
 

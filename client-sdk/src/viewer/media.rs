@@ -1,13 +1,23 @@
 //! The viewer's hot path: packets in, frames put together, opened, handed on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::open::{FrameOpener, Opened};
+use latchkey_household::alarm::Alarm;
+use latchkey_household::event::{Event, Teller};
+use latchkey_household::observer::{FrameObserver, WireFrame};
+use latchkey_household::stats::{RateWindow, ViewerStats};
+use latchkey_household::story::Step;
+use latchkey_household::viewer::failure::{Failure, Unopened, words};
+use latchkey_household::viewer::live::{Judged, Live};
+use latchkey_household::viewer::news::News;
+use latchkey_household::viewer::proof::Proof;
+use latchkey_household::viewer::waiting::{Waiting, WaitingFrame};
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::envelope;
 use latchkey_wire::sframe_header::SframeHeader;
@@ -15,22 +25,12 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::Alarm;
-use crate::event::{Event, Teller};
 use crate::frame::MediaFrame;
 use crate::jitter::Counters;
-use crate::observer::{FrameObserver, WireFrame};
-use crate::stats::{RateWindow, ViewerStats};
-use crate::story::Step;
 use crate::transport::IncomingPacket;
-use crate::viewer::failure::{Failure, Unopened, words};
 use crate::viewer::link::{Arrival, Line, LinkCounters};
-use crate::viewer::live::{Judged, Live};
-use crate::viewer::news::News;
 use crate::viewer::output::Output;
-use crate::viewer::proof::Proof;
 use crate::viewer::track::{MediaKindOrder, Track, add, duration_of};
-use crate::viewer::waiting::{Waiting, WaitingFrame};
 use crate::viewer::{Ended, Ender, OpenedFrame, SharedStats};
 
 /// What the media task is made of.
@@ -44,6 +44,8 @@ pub(super) struct Parts {
     pub(super) teller: Arc<Teller>,
     pub(super) stats: SharedStats,
     pub(super) counters: Arc<LinkCounters>,
+    /// For the keeper: packets that have come.
+    pub(super) packets: Arc<AtomicU64>,
     pub(super) ender: Ender,
 }
 
@@ -405,6 +407,7 @@ impl Media {
         stats.opened_audio = self.opened.1;
         stats.failed.clone_from(&self.failed);
         stats.packets = counted.packets;
+        self.parts.packets.store(counted.packets, Ordering::Relaxed);
         stats.packets_lost = counted.lost;
         stats.frames_incomplete = counted.gaps;
         stats.overflow = self.parts.counters.overflow.load(Ordering::Relaxed) + live;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::household::{self, Invitation, JoinError};
 use latchkey_api::device_list::Role;
 
@@ -69,7 +69,7 @@ async fn a_device_that_is_something_else_damaged_or_held_is_said() {
 
         let held = {
             let _alone = no_child_starts();
-            Home::open(&door).unwrap()
+            home::open(&door).unwrap()
         };
         let sentence = refused(&door, &send);
         assert!(sentence.contains("in use by another latchkey process"), "{sentence}");
@@ -169,7 +169,7 @@ async fn codes_that_are_no_good_leave_nothing_behind() {
 async fn a_code_that_nobody_answers_and_a_server_that_is_gone_are_said() {
     let house = household(&[]).await;
     let alone = no_child_starts_meanwhile().await;
-    let ada = Home::open(&house.home("ada")).unwrap();
+    let ada = home::open(&house.home("ada")).unwrap();
     let invitation = Invitation::new(&ada, Role::Viewer, "Bob").unwrap();
     let code = invitation.code().reveal();
     // As after its ten minutes: no admin looks into the mailbox any more.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use latchkey::vault::Vault;
 use latchkey_api::device_list::Role;
+use latchkey_signaling::ServerConfig;
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
@@ -26,6 +27,20 @@ pub(crate) async fn household(devices: &[(Role, &str)]) -> House {
         house.add("ada", *role, name).await;
     }
     house
+}
+
+/// As [`household`], on a server that speaks HTTPS by a CA of its own; and the CA's file.
+pub(crate) async fn household_over_https(
+    devices: &[(Role, &str)],
+    change: impl FnOnce(&mut ServerConfig),
+) -> (House, PathBuf) {
+    let _alone = FOLDERS.write().await;
+    let (house, ca) = House::open_over_https(change).await;
+    house.found("ada").await;
+    for (role, name) in devices {
+        house.add("ada", *role, name).await;
+    }
+    (house, ca)
 }
 
 /// Keeps children from being started until it is dropped; for threads beside the runtime.

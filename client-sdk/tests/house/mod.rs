@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::household::{self, Invitation};
 use latchkey_api::device_list::{DeviceList, Reason, Role, Signer};
-use latchkey_signaling::{Registration, Server, ServerConfig, make_invite_code};
+use latchkey_signaling::{Registration, Server, ServerConfig, Tls, make_invite_code};
 
 /// A limit for what must happen at all; nothing is judged by its speed.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -52,6 +52,20 @@ impl House {
         let server = Server::start(config).await.unwrap();
         let url = server.urls().signaling.clone();
         Self { server: Some(server), url, media: None, dir }
+    }
+
+    /// A server that speaks HTTPS by a CA of its own, which this process trusts from now on; and the CA's file. `change` may
+    /// say more.
+    pub async fn open_over_https(change: impl FnOnce(&mut ServerConfig)) -> (Self, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig::loopback(dir.path().join("server"));
+        config.tls = Tls::LocalCa;
+        change(&mut config);
+        let server = Server::start(config).await.unwrap();
+        let ca = dir.path().join("server/household-ca/ca.crt");
+        latchkey::trust::trust_also(&ca).unwrap();
+        let url = server.urls().signaling.clone();
+        (Self { server: Some(server), url, media: None, dir }, ca)
     }
 
     /// A server that founds households for a code only, and a code that is good once.
@@ -114,7 +128,7 @@ impl House {
 
     /// `admin` invites a device, which joins under the same name.
     pub async fn add(&self, admin: &str, role: Role, name: &str) {
-        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let mut admin = home::open(&self.home(admin)).unwrap();
         let invitation = Invitation::new(&admin, role, name).unwrap();
         let code = invitation.code().reveal().parse().unwrap();
         let home = self.home(name);
@@ -128,7 +142,7 @@ impl House {
 
     /// `admin` signs the list without the device that is called `name`.
     pub async fn remove(&self, admin: &str, name: &str) {
-        let mut admin = Home::open(&self.home(admin)).unwrap();
+        let mut admin = home::open(&self.home(admin)).unwrap();
         let signaling = admin.signaling();
         admin.refresh(&signaling).await.unwrap();
         let head = admin.chain().head().unwrap();

@@ -1,6 +1,6 @@
 //! `recover`: twelve words make a new device admin; wrong ones change nothing.
 
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::household;
 use latchkey_api::device_list::Role;
 
@@ -46,7 +46,7 @@ async fn admins_stay_when_asked_to() {
     let args = ["recover", "--server", house.url(), "--name", "second", "--keep-admins", "--words-file", "-"];
     let output = run_with(&house.home("new"), &args, phrase.words()).await;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let home = Home::look(&house.home("new")).unwrap();
+    let home = home::look(&house.home("new")).unwrap();
     let admins = home.list().unwrap().devices.iter().filter(|entry| entry.role == Role::Admin).count();
     assert_eq!(admins, 2);
     house.close().await;
@@ -77,7 +77,7 @@ async fn wrong_words_are_said_precisely_and_change_nothing() {
     assert!(refused(&new, &args, "", 2).await.contains("/nowhere/words"));
     let args = ["recover", "--server", house.url(), "--name", "x"];
     assert!(refused(&new, &args, "", 2).await.contains("--words-file"));
-    let mut ada = Home::open(&house.home("ada")).unwrap();
+    let mut ada = home::open(&house.home("ada")).unwrap();
     let signaling = ada.signaling();
     ada.refresh(&signaling).await.unwrap();
     assert_eq!(ada.list().unwrap().version, 1);

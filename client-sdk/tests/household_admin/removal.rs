@@ -2,7 +2,7 @@
 
 use latchkey::camera::{Camera, CameraConfig};
 use latchkey::event::Event;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::source::spec::SourceSpec;
 use latchkey_api::device_list::Role;
 
@@ -11,7 +11,7 @@ use crate::house::{House, LIMIT, clip, eventually};
 
 /// The newest list version that this device has, by the server.
 async fn version(house: &House, name: &str) -> u64 {
-    let mut home = Home::look(&house.home(name)).unwrap();
+    let mut home = home::look(&house.home(name)).unwrap();
     let signaling = home.signaling();
     home.refresh(&signaling).await.unwrap();
     home.list().unwrap().version

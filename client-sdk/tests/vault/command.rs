@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::vault::{Method, Unlock, Vault, status};
 use serde_json::Value;
 
@@ -100,7 +100,7 @@ async fn a_device_without_what_unlocks_it_is_refused_by_every_command_and_loses_
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
         each("chmod 600");
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-        Home::open(&ada).unwrap();
+        home::open(&ada).unwrap();
     })
     .await;
     house.close().await;

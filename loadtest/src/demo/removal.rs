@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::vault::Vault;
 use latchkey_e2ee::group::Member;
 use latchkey_e2ee::kid::Kid;
@@ -181,7 +181,7 @@ impl Removal {
 
 /// What opens frames with the keys that a device's folder holds at this moment.
 fn opener_of(folder: &Path, camera: &Device) -> anyhow::Result<FrameOpener> {
-    let home = Home::look(folder)?;
+    let home = home::look(folder)?;
     let vault = Vault::look(folder)?;
     let member = vault.record(&format!("group/{}", camera.id)).context("the tablet is in no group yet")?;
     let mut opener = FrameOpener::new();

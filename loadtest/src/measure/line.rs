@@ -71,6 +71,9 @@ pub struct RunLine {
     pub content: String,
     /// Every so many frames of a viewer one is opened; 1 is all of them.
     pub opens_one_in: u64,
+    /// How far a viewer's player stays behind the fastest frame, milliseconds.
+    #[serde(default)]
+    pub player_delay_ms: f64,
     /// Network profiles and how many of the viewers meet each, percent.
     pub networks: Vec<(String, f64)>,
     /// Seconds that a step measures.
@@ -161,8 +164,14 @@ pub struct StepLine {
     pub repeated_pct: f64,
     /// Frames opened, percent of those expected.
     pub opened_pct: f64,
-    /// Share of the time in which the picture stood still, percent.
+    /// Share of the time in which the picture stood still at a player as late as [`RunLine::player_delay_ms`], percent.
     pub frozen_pct: f64,
+    /// The same where each frame is shown as soon as it can be, percent.
+    #[serde(default)]
+    pub frozen_at_once_pct: f64,
+    /// Bytes of retransmissions, percent of those of first transmissions.
+    #[serde(default)]
+    pub repair_pct: f64,
     /// All that viewers counted.
     pub viewer: ViewerTally,
     /// All that cameras counted.

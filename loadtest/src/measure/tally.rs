@@ -18,6 +18,15 @@ pub struct ViewerTally {
     pub overtaken: u64,
     /// Numbers that a retransmission filled.
     pub repaired: u64,
+    /// Retransmissions received (RFC 4588), needed or not.
+    #[serde(default)]
+    pub repairs: u64,
+    /// UDP payload bytes of them.
+    #[serde(default)]
+    pub repair_bytes: u64,
+    /// UDP payload bytes of the first transmissions received.
+    #[serde(default)]
+    pub media_bytes: u64,
     /// Datagrams received, of every kind.
     pub datagrams: u64,
     /// UDP payload bytes received.
@@ -37,8 +46,11 @@ pub struct ViewerTally {
     /// Time in which these viewers watched, added up, microseconds.
     pub watched_us: u64,
     /// Of it, time in which the picture stood still (W3C webrtc-stats, freezeCount: a gap above three mean gaps, and above
-    /// the mean and 150 ms), microseconds.
+    /// the mean and 150 ms) at a player that is late by the scenario's `player_delay`, microseconds.
     pub frozen_us: u64,
+    /// The same where each frame is shown as soon as it and all before it are there.
+    #[serde(default)]
+    pub frozen_at_once_us: u64,
     /// Reconnects after a connection was lost.
     pub reconnects: u64,
 }
@@ -99,8 +111,8 @@ macro_rules! adds_up {
 }
 
 adds_up!(
-    ViewerTally: expected, received, lost_first, repeated, overtaken, repaired, datagrams, bytes, frames_expected,
-    frames_opened, frames_refused, opened_by_removed, nacks, plis, watched_us, frozen_us, reconnects
+    ViewerTally: expected, received, lost_first, repeated, overtaken, repaired, repairs, repair_bytes, media_bytes, datagrams, bytes, frames_expected,
+    frames_opened, frames_refused, opened_by_removed, nacks, plis, watched_us, frozen_us, frozen_at_once_us, reconnects
 );
 adds_up!(CameraTally: frames, packets, bytes, late, nacks, plis);
 adds_up!(JoinTally: begun, seen, failed, left);
@@ -135,6 +147,18 @@ impl ViewerTally {
     #[must_use]
     pub fn frozen_pct(&self) -> f64 {
         percent(self.frozen_us, self.watched_us)
+    }
+
+    /// Returns the same where frames are shown as soon as they can be, percent.
+    #[must_use]
+    pub fn frozen_at_once_pct(&self) -> f64 {
+        percent(self.frozen_at_once_us, self.watched_us)
+    }
+
+    /// Returns what retransmissions weighed, percent of what first transmissions did.
+    #[must_use]
+    pub fn repair_pct(&self) -> f64 {
+        percent(self.repair_bytes, self.media_bytes)
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn label(name: &str) -> (&str, &'static str) {
         "p99_ms" => ("Frame latency, p99", "ms"),
         "removal_p99_ms" => ("Removal to next epoch, p99", "ms"),
         "removed" => ("Removals that took effect", ""),
+        "repair_pct" => ("Cost of repair, of the media's bytes", "%"),
         "repeated_pct" => ("Packets that came twice", "%"),
         "us_per_packet" => ("Server CPU per packet", "µs"),
         "viewers_ok" => ("Viewers well served", ""),

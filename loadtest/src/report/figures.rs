@@ -51,10 +51,13 @@ pub(crate) const GROUPS: [Group; 8] = [
             row("came twice, %", |step| Some(percent(step.repeated_pct))),
             row("overtaken, packets", |step| Some(count(step.viewer.overtaken))),
             row("repaired, packets", |step| Some(count(step.viewer.repaired))),
+            row("sent again, packets", |step| Some(count(step.viewer.repairs))),
+            row("cost of repair, % of the media's bytes", |step| Some(percent(step.repair_pct))),
             row("frames opened, %", |step| Some(percent(step.opened_pct))),
             row("frames that did not open", |step| Some(count(step.viewer.frames_refused))),
             row("opened by a removed device", |step| Some(count(step.viewer.opened_by_removed))),
             row("picture stood still, %", |step| Some(percent(step.frozen_pct))),
+            row("picture stood still, shown at once, %", |step| Some(percent(step.frozen_at_once_pct))),
         ],
     },
     Group {

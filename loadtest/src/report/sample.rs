@@ -225,6 +225,7 @@ impl Sample {
             shape: "burst".into(),
             content: SYNTHETIC.into(),
             opens_one_in: 1,
+            player_delay_ms: 0.0,
             networks: self.networks.clone(),
             step_seconds: self.seconds as f64,
             max_loss_pct: None,
@@ -254,6 +255,9 @@ impl Sample {
             received: expected - of(loss),
             lost_first: of(loss * 1.8),
             repaired: of(loss * 0.8),
+            repairs: of(loss * 0.9),
+            repair_bytes: (of(loss * 0.9) as f64 * BYTES) as u64,
+            media_bytes: (expected as f64 * BYTES) as u64,
             datagrams: expected,
             bytes: (expected as f64 * BYTES) as u64,
             frames_expected: frames,
@@ -262,6 +266,7 @@ impl Sample {
             plis: viewers / 10,
             watched_us: (viewers as f64 * seconds * 1e6) as u64,
             frozen_us: (viewers as f64 * seconds * 1e4 * loss) as u64,
+            frozen_at_once_us: (viewers as f64 * seconds * 4e4 * loss) as u64,
             ..ViewerTally::default()
         }
     }
@@ -345,6 +350,8 @@ impl Sample {
             first_loss_pct: tally.first_loss_pct(),
             opened_pct: tally.opened_pct(),
             frozen_pct: tally.frozen_pct(),
+            frozen_at_once_pct: tally.frozen_at_once_pct(),
+            repair_pct: tally.repair_pct(),
             viewer: tally,
             camera: CameraTally {
                 frames: 30 * self.seconds,

@@ -158,12 +158,21 @@ fn word_of(run: &Run<'_>, paint: Paint) -> String {
 }
 
 fn steps_of(run: &Run<'_>, look: Look) -> String {
-    let mut grid = Grid::new(vec![
+    let whole = run.whole.filter(|_| run.steps.is_empty());
+    let steps: Vec<&StepLine> = run.steps.iter().copied().chain(whole).collect();
+    // Where nothing was repaired they say nothing.
+    let repaired = steps.iter().any(|step| step.viewer.repairs > 0);
+    let mut columns = vec![
         number("viewers", 0),
         number("well\nserved", 1),
         number("out\nMbit/s", 6),
         number("lost before\nrepair %", 4),
         number("lost\n%", 0),
+    ];
+    if repaired {
+        columns.extend([number("repair\ncost %", 1), number("stands\nstill %", 1)]);
+    }
+    columns.extend([
         number("opened\n%", 3),
         number("p50\nms", 2),
         number("p99\nms", 0),
@@ -173,18 +182,23 @@ fn steps_of(run: &Run<'_>, look: Look) -> String {
         number("KB per\nviewer", 5),
         number("driver\nCPU %", 0),
     ]);
-    let whole = run.whole.filter(|_| run.steps.is_empty());
-    for step in run.steps.iter().copied().chain(whole) {
+    let mut grid = Grid::new(columns);
+    for &step in &steps {
         let broken = served::broken(run, step);
         let bad = |which: Broken| if broken == Some(which) { Tone::Bad } else { Tone::Bare };
         let driver = if limit::overload(run, step).is_some() { Tone::Bad } else { Tone::Bare };
         let joins = step.first_frame.count;
-        grid.row(vec![
+        let mut row = vec![
             whole_number(step.viewers).into(),
             Cell::new(whole_number(step.viewers_ok), bad(Broken::Viewers)),
             tick(step.mbit_out).into(),
             percent(step.first_loss_pct).into(),
             Cell::new(percent(step.loss_pct), bad(Broken::Loss)),
+        ];
+        if repaired {
+            row.extend([percent(step.repair_pct).into(), percent(step.frozen_pct).into()]);
+        }
+        row.extend([
             percent(step.opened_pct).into(),
             latency(step.frame_latency.count, step.frame_latency.p50_ms).into(),
             Cell::new(latency(step.frame_latency.count, step.frame_latency.p99_ms), bad(Broken::Latency)),
@@ -194,8 +208,9 @@ fn steps_of(run: &Run<'_>, look: Look) -> String {
             server(step, |it| it.kb_per_viewer).into(),
             Cell::new(short(step.driver_cpu_pct), driver),
         ]);
+        grid.row(row);
     }
-    if run.steps.is_empty() && whole.is_none() { String::new() } else { grid.text(look) }
+    if steps.is_empty() { String::new() } else { grid.text(look) }
 }
 
 fn checks_of(run: &Run<'_>, look: Look) -> String {

@@ -206,6 +206,8 @@ impl Account {
             repeated_pct: viewer.repeated_pct(),
             opened_pct: viewer.opened_pct(),
             frozen_pct: viewer.frozen_pct(),
+            frozen_at_once_pct: viewer.frozen_at_once_pct(),
+            repair_pct: viewer.repair_pct(),
             viewer: *viewer,
             camera: *camera,
             joins: window.joins,

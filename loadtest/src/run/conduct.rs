@@ -23,6 +23,7 @@ use crate::run::stage::{Done, Plan, Stage};
 use crate::run::target::{Layout, Stand};
 use crate::run::vigil::Vigil;
 use crate::run::{Order, RunError, Witness};
+use crate::scenario::Viewers as Watching;
 
 pub(crate) fn conduct(
     order: &Order,
@@ -62,7 +63,7 @@ async fn go(
     line.max_p99_ms = plan.bounds().map(|bounds| bounds.p99_ms);
     let threads = order.drivers.unwrap_or_else(|| layout.driver.len().saturating_sub(1)).max(1);
     let viewers = Viewers::start(threads, &layout.driver)?;
-    let opens_one_in = order.scenario.viewers.opens_one_in;
+    let Watching { opens_one_in, player_delay, .. } = order.scenario.viewers;
     let fleets = Fleets::new(Parts {
         cameras,
         viewers,
@@ -72,6 +73,7 @@ async fn go(
         intruders,
         camera_exits: exits,
         opens_one_in,
+        player_delay: player_delay.0,
         frame_time: Duration::from_secs_f64(1.0 / line.fps.max(0.1)),
     });
     let first = stand.watch.sample().await;

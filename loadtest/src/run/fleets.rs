@@ -50,6 +50,7 @@ pub(crate) struct Fleets {
     intruders: Option<Intruders>,
     news: Option<mpsc::UnboundedReceiver<CrewNews>>,
     opens_one_in: u32,
+    player_delay: Duration,
     joining: JoinSet<(ViewerId, Result<Entered, EntranceError>)>,
     removing: JoinSet<(MemberRef, Result<Removal, CrewError>)>,
     parting: JoinSet<()>,
@@ -89,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) intruders: Option<Intruders>,
     pub(crate) camera_exits: Vec<Exit>,
     pub(crate) opens_one_in: u32,
+    /// How far each viewer's player stays behind.
+    pub(crate) player_delay: Duration,
     /// From one frame of a camera to the next.
     pub(crate) frame_time: Duration,
 }
@@ -104,6 +107,7 @@ impl Fleets {
             intruders,
             camera_exits,
             opens_one_in,
+            player_delay,
             frame_time,
         } = parts;
         let news = crew.as_ref().map(Crew::news);
@@ -120,6 +124,7 @@ impl Fleets {
             intruders,
             news,
             opens_one_in,
+            player_delay,
             joining: JoinSet::new(),
             removing: JoinSet::new(),
             parting: JoinSet::new(),
@@ -348,8 +353,15 @@ impl Fleets {
                 self.exits.extend(exit.map(|exit| (id, exit)));
                 let network =
                     part.network.map(|profile| profile.conditions(u64::from(id.0))).unwrap_or_default();
-                let opens_one_in = self.opens_one_in;
-                let new = NewViewer { peer, camera: part.camera, network, opens_one_in, frames, asked };
+                let new = NewViewer {
+                    peer,
+                    camera: part.camera,
+                    network,
+                    opens_one_in: self.opens_one_in,
+                    player_delay: self.player_delay,
+                    frames,
+                    asked,
+                };
                 self.viewers.join(id, new);
             }
             Err(error) => {

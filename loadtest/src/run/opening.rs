@@ -277,6 +277,7 @@ fn describe(
         members: if foreign { 0 } else { u64::from(scenario.households.count * scenario.households.members) },
         content: if foreign { SYNTHETIC.to_owned() } else { clip.unwrap_or_default() },
         opens_one_in: u64::from(scenario.viewers.opens_one_in),
+        player_delay_ms: scenario.viewers.player_delay.0.as_secs_f64() * 1e3,
         networks: scenario.network.iter().map(|given| (given.profile.clone(), given.share.0)).collect(),
         server_cores: numbers(&stand.cores),
         ..work(scenario, &shape, layout)

@@ -76,8 +76,10 @@ assertions! {
     let_in: AtMost = 0.0, |line| line.intruders.let_in as f64;
     /// Requests with a grant that must not open the door, at least, so that intruders are known to have tried.
     bad_grants: AtLeast, |line| line.intruders.bad_grants as f64;
-    /// Share of the time in which the picture stood still, at most, percent.
+    /// Share of the time in which the picture stood still at a player late by `viewers.player_delay`, at most, percent.
     frozen_pct: AtMost, |line| line.frozen_pct;
+    /// Bytes of retransmissions, at most, percent of those of first transmissions.
+    repair_pct: AtMost, |line| line.repair_pct;
     /// Viewers that watched at the end and opened at least 99 % of their frames, at least.
     viewers_ok: AtLeast, |line| line.viewers_ok as f64;
     /// From an admin's word to the camera's next epoch, 99 % of the removals, at most, milliseconds.

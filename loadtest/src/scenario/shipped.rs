@@ -23,6 +23,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "apartment-block",
     "churn",
     "doorbell-evening",
+    "harsh-network",
     "lossy-wifi",
     "one-camera-crowd",
     "revoke-under-load"

@@ -112,6 +112,7 @@ fn numbers(scenario: &Scenario) -> Vec<(&'static str, f64, (f64, f64))> {
         ("households.members", f64::from(households.members), (1.0, 60.0)),
         ("viewers.count", f64::from(viewers.count), (1.0, f64::from(MOST_VIEWERS))),
         ("viewers.opens_one_in", f64::from(viewers.opens_one_in), (1.0, 100_000.0)),
+        ("viewers.player_delay", viewers.player_delay.0.as_secs_f64(), (0.0, 10.0)),
         ("churn.joins_per_s", churn.joins_per_s, (0.0, 1000.0)),
         ("churn.leaves_per_s", churn.leaves_per_s, (0.0, 1000.0)),
         ("removals.per_s", removals.per_s, (0.0, 100.0)),

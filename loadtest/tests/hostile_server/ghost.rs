@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use ed25519_dalek::SigningKey;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey_api::device::ClaimedKeyPackage;
 use latchkey_api::device_list::{DeviceList, ListChain, Reason, Role, Signer};
 use latchkey_api::encoding::ByteString;
@@ -35,7 +35,7 @@ impl Ghost {
     }
 
     fn with(stage: &Stage, identity: DeviceIdentity) -> Self {
-        let home = Home::look(&stage.home("ada")).expect("the admin's folder");
+        let home = home::look(&stage.home("ada")).expect("the admin's folder");
         Self { identity, packages: KeyPackages::new(), chain: home.chain().clone() }
     }
 

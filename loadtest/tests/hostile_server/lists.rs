@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use latchkey::alarm::Alarm;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey_api::device::ClaimKeyPackage;
 use latchkey_api::device_list::{Reason, Role, SignedList};
 use latchkey_api::encoding::ByteString;
@@ -115,7 +115,7 @@ pub fn show_lists(
 
 /// The server shows the lists as they were one version ago.
 pub fn roll_back(stage: &Stage) -> [Lie; 2] {
-    let hidden = Home::look(&stage.home("ada")).expect("the admin's folder").chain().lists().count() as u64;
+    let hidden = home::look(&stage.home("ada")).expect("the admin's folder").chain().lists().count() as u64;
     let lies = ["door", "bob"].map(|name| {
         show_lists(stage, stage.id(name), move |lists| lists.retain(|list| version_of(list) < hidden))
     });
@@ -208,7 +208,7 @@ impl WithoutRemove {
         watching.handle.stop().await;
         let (door, bob) = (stage.id("door"), stage.id("bob"));
         let shown =
-            Home::look(&stage.home("door")).expect("the camera's folder").chain().lists().count() as u64;
+            home::look(&stage.home("door")).expect("the camera's folder").chain().lists().count() as u64;
         let hidden = show_lists(&stage, door, move |lists| lists.retain(|list| version_of(list) <= shown));
         let untold =
             stage.middle.on_event(move |to, event| to != door || !matches!(event, Event::List { .. }));

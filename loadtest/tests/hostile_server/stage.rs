@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use latchkey::alarm::Alarm;
 use latchkey::event::Event;
-use latchkey::home::Home;
+use latchkey::home;
 use latchkey::household::{self, Invitation};
 use latchkey::source::spec::SourceSpec;
 use latchkey::vault::Vault;
@@ -165,7 +165,7 @@ impl Stage {
 
     /// `admin` lets a new device in; both are real clients.
     pub async fn enrol(&self, admin: &str, role: Role, name: &str) -> DeviceId {
-        let mut admin = Home::open(&self.home(admin)).expect("the admin's folder");
+        let mut admin = home::open(&self.home(admin)).expect("the admin's folder");
         let invitation = Invitation::new(&admin, role, name).expect("an invitation");
         let code = invitation.code().reveal().parse().expect("a code reads itself");
         let home = self.home(name);
@@ -182,7 +182,7 @@ impl Stage {
         reason: Reason,
         change: impl FnOnce(DeviceList) -> DeviceList,
     ) -> Vec<u8> {
-        let home = Home::look(&self.home(admin)).expect("the admin's folder");
+        let home = home::look(&self.home(admin)).expect("the admin's folder");
         let head = home.chain().head().expect("a list");
         let list = DeviceList::after(head, Signer::Device(home.device()), seconds(), reason);
         home.identity().sign_list(change(list)).as_bytes().to_vec()
@@ -191,7 +191,7 @@ impl Stage {
     /// `admin` signs and posts the next list.
     pub async fn post(&self, admin: &str, reason: Reason, change: impl FnOnce(DeviceList) -> DeviceList) {
         let list = self.sign(admin, reason, change);
-        let home = Home::look(&self.home(admin)).expect("the admin's folder");
+        let home = home::look(&self.home(admin)).expect("the admin's folder");
         home.signaling().post_list(list).await.expect("the server takes the list");
     }
 
@@ -203,7 +203,7 @@ impl Stage {
 
     /// The id of a device.
     pub fn id(&self, name: &str) -> DeviceId {
-        Home::look(&self.home(name)).expect("the device's folder").device()
+        home::look(&self.home(name)).expect("the device's folder").device()
     }
 
     /// The members of a camera's group, as the camera has saved it.
@@ -217,7 +217,7 @@ impl Stage {
     }
 
     fn group(&self, camera: &str) -> CameraGroup {
-        let home = Home::look(&self.home(camera)).expect("the camera's folder");
+        let home = home::look(&self.home(camera)).expect("the camera's folder");
         let vault = Vault::look(&self.home(camera)).expect("the camera's vault");
         let group = vault.record("camera/group").expect("a camera that has sent has a group");
         CameraGroup::restore(group, home.chain()).expect("the group is readable")
@@ -225,7 +225,7 @@ impl Stage {
 
     /// The keys that a viewer's device holds of a camera's group.
     pub fn keys(&self, viewer: &str, camera: DeviceId) -> EpochKeys {
-        let home = Home::look(&self.home(viewer)).expect("the viewer's folder");
+        let home = home::look(&self.home(viewer)).expect("the viewer's folder");
         let vault = Vault::look(&self.home(viewer)).expect("the viewer's vault");
         let member = vault.record(&format!("group/{camera}")).expect("the viewer is in the group");
         Member::restore(member, home.chain()).and_then(|member| member.frame_keys()).expect("keys")

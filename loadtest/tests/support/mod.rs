@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use latchkey::home::Home as DeviceHome;
+use latchkey::home;
 use latchkey::vault::Vault;
 use latchkey_e2ee::group::CameraGroup;
 use latchkey_e2ee::key_schedule::EpochKeys;
@@ -57,7 +57,7 @@ pub fn bundled(name: &str) -> PathBuf {
 
 /// Keys of a camera's present epoch, from its own vault.
 pub fn epoch_keys(camera: &Path) -> EpochKeys {
-    let home = DeviceHome::look(camera).expect("the device's folder opens");
+    let home = home::look(camera).expect("the device's folder opens");
     let vault = Vault::look(camera).expect("the vault opens");
     let group = vault.record("camera/group").expect("a camera that has sent has a group");
     let group = CameraGroup::restore(group, home.chain()).expect("the group is readable");

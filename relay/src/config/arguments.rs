@@ -130,22 +130,6 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_MAX_SESSIONS_PER_DEVICE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_sessions_per_device: Option<usize>,
-    /// RTP packets a second of one publisher; the rest is dropped, as much again may come at once [default: 5000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_PACKETS_PER_SECOND", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_publisher_packets_per_second: Option<u32>,
-    /// RTP bytes a second of one publisher: 50 Mbit/s by default; the rest is dropped [default: 6250000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_PUBLISHER_BYTES_PER_SECOND", value_name = "BYTES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_publisher_bytes_per_second: Option<u32>,
-    /// STUN, DTLS and RTCP packets a second of one session; the rest is dropped [default: 500]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_PACKETS_PER_SECOND", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_control_packets_per_second: Option<u32>,
-    /// Bytes of them a second [default: 250000]
-    #[arg(long, env = "LATCHKEY_RELAY_MAX_CONTROL_BYTES_PER_SECOND", value_name = "BYTES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_control_bytes_per_second: Option<u32>,
     /// TCP connections at once on each port; who comes after waits [default: 10000]
     #[arg(long, env = "LATCHKEY_RELAY_MAX_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,7 +150,11 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_RELAY_JSON", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     json: Option<bool>,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
+
+crate::limit_flags!(LimitFlags, "LATCHKEY_RELAY_");
 
 impl Arguments {
     /// Reads the arguments of this process. On `--help`, `--version` or a wrong flag it prints and ends the process (code 2
@@ -191,7 +179,9 @@ impl Arguments {
     /// # Errors
     /// See [`ConfigError`].
     pub fn resolve(&self) -> Result<RelayConfig, ConfigError> {
-        self.sources().resolve(&Self::command(), &self.flags)
+        let config: RelayConfig = self.sources().resolve(&Self::command(), &self.flags)?;
+        config.limits.check().map_err(|(key, reason)| self.sources().refuse(key, reason))?;
+        Ok(config)
     }
 
     fn sources(&self) -> Sources<'_> {

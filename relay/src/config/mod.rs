@@ -1,6 +1,7 @@
 //! What the relay can be told: one flat struct, read from flags, environment, a TOML file and defaults.
 
 pub(crate) mod arguments;
+pub(crate) mod limits;
 pub mod sources;
 
 use std::fmt;
@@ -13,14 +14,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::shard::Limits;
+use crate::config::limits::SessionLimits;
 use crate::srtp::SrtpProfile;
 
 /// Everything a relay can be told. The default runs on one machine with free choice of ports left to the
 /// operator; a relay in a test or inside `latchkey-server` fills it in by hand.
 ///
 /// In the file the names are those of the fields; as flags they are `--like-this`, in the environment
-/// `LATCHKEY_RELAY_LIKE_THIS`. `relay.example.toml` lists all of them with their defaults.
+/// `LATCHKEY_RELAY_LIKE_THIS`, also those of the table `[limits]`. `relay.example.toml` lists all of them with their defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
@@ -53,14 +54,6 @@ pub struct RelayConfig {
     pub max_viewers_per_room: usize,
     /// Sessions that one device may hold at once, over all rooms.
     pub max_sessions_per_device: usize,
-    /// RTP packets a second of one publisher, all its tracks together; a second's worth may come at once.
-    pub max_publisher_packets_per_second: u32,
-    /// RTP bytes a second of one publisher; a second's worth may come at once.
-    pub max_publisher_bytes_per_second: u32,
-    /// STUN, DTLS and RTCP packets a second of one session.
-    pub max_control_packets_per_second: u32,
-    /// Bytes of them a second.
-    pub max_control_bytes_per_second: u32,
     /// TCP connections at once on each port, at least one; who comes after waits.
     pub max_connections: usize,
     /// Longest SDP that the door reads, in bytes.
@@ -71,13 +64,14 @@ pub struct RelayConfig {
     pub log: String,
     /// Log one JSON object on each line. Only the binary reads it.
     pub json: bool,
+    /// What one session may send, and how long a packet may be held.
+    pub limits: SessionLimits,
 }
 
 impl Default for RelayConfig {
     fn default() -> Self {
         let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let limits = Limits::default();
         Self {
             bind: SocketAddr::new(everywhere, 9602),
             door: Some(SocketAddr::new(everywhere, 9601)),
@@ -92,15 +86,12 @@ impl Default for RelayConfig {
             max_sessions: 20_000,
             max_viewers_per_room: 1_000,
             max_sessions_per_device: 32,
-            max_publisher_packets_per_second: limits.publisher_packets_per_second,
-            max_publisher_bytes_per_second: limits.publisher_bytes_per_second,
-            max_control_packets_per_second: limits.control_packets_per_second,
-            max_control_bytes_per_second: limits.control_bytes_per_second,
             max_connections: 10_000,
             max_sdp_bytes: 64 * 1024,
             drain_seconds: 10,
             log: "info".to_owned(),
             json: false,
+            limits: SessionLimits::default(),
         }
     }
 }

@@ -138,17 +138,18 @@ impl Section {
         self.value("fmtp", &format!("{payload_type} {}", payload.parameters))
     }
 
-    /// The relay's own SSRCs, and the stream that a player groups its tracks by.
+    /// The relay's own SSRCs, and the stream that a player groups its tracks by. The media's comes before its
+    /// retransmissions': Chromium takes the first one for the media, whatever the group says.
     fn sources(self, kind: &str, active: &Active) -> Self {
         let media = active.ssrcs.media;
-        let mut section = self.value("msid", &format!("{STREAM} {kind}"));
-        if active.rtx.is_some() {
-            let rtx = active.ssrcs.rtx;
-            section = section
-                .value("ssrc-group", &format!("FID {media} {rtx}"))
-                .value("ssrc", &format!("{rtx} cname:{STREAM}"));
-        }
-        section.value("ssrc", &format!("{media} cname:{STREAM}"))
+        let section = self.value("msid", &format!("{STREAM} {kind}"));
+        let Some(rtx) = active.rtx.map(|_| active.ssrcs.rtx) else {
+            return section.value("ssrc", &format!("{media} cname:{STREAM}"));
+        };
+        section
+            .value("ssrc-group", &format!("FID {media} {rtx}"))
+            .value("ssrc", &format!("{media} cname:{STREAM}"))
+            .value("ssrc", &format!("{rtx} cname:{STREAM}"))
     }
 
     fn transport(self, local: &LocalTransport<'_>, with_candidates: bool) -> Self {

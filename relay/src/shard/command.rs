@@ -22,6 +22,7 @@ use crate::shard::end::EndReason;
 use crate::shard::session_id::SessionId;
 use crate::shard::traffic::RoomFigures;
 use crate::transport::fingerprint::Fingerprint;
+use crate::transport::ice::Credentials;
 
 /// One peer asks to publish into, or to view, a room. The grant has already been verified by the caller.
 #[derive(Clone, Debug)]
@@ -241,6 +242,9 @@ pub(crate) enum Command {
     Rooms {
         reply: oneshot::Sender<Vec<RoomFigures>>,
     },
+    OpenProbe {
+        reply: oneshot::Sender<Option<Credentials>>,
+    },
     Drain,
     Stop,
 }
@@ -369,6 +373,15 @@ impl ShardHandle {
     pub async fn rooms(&self) -> Result<Vec<RoomFigures>, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Rooms { reply }, answer).await
+    }
+
+    /// Credentials that answer a STUN check a few times within half a minute; `None` when too many wait already.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`]
+    pub(crate) async fn open_probe(&self) -> Result<Option<Credentials>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::OpenProbe { reply }, answer).await
     }
 
     /// Takes nobody new from now on; present sessions go on.

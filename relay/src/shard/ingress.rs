@@ -166,8 +166,10 @@ impl Worker {
         let (ufrag, _) = message.split_username().ok_or(DropReason::Malformed)?;
         let Some(key) = self.by_ufrag.get(ufrag).copied() else {
             // Only what names another shard goes there, and that one checks it as strictly.
-            let shard =
-                shard_of(ufrag).filter(|shard| *shard != self.index).ok_or(DropReason::UnknownPeer)?;
+            let shard = shard_of(ufrag).ok_or(DropReason::UnknownPeer)?;
+            if shard == self.index {
+                return self.probe(&message, route, now);
+            }
             return self.give_to(shard, bytes, route, received);
         };
         if self.is_taken(&route.remote, key, now) {
@@ -213,6 +215,20 @@ impl Worker {
             Some(exceeded) => Err(self.limited(key, control(exceeded))),
             None => Ok(Some(PacketKind::Transport)),
         }
+    }
+
+    /// A check that names no session: somebody looks whether this port can be reached.
+    fn probe(
+        &mut self,
+        message: &StunMessage<'_>,
+        route: &Route,
+        now: Instant,
+    ) -> Result<Option<PacketKind>, DropReason> {
+        let mut answer = [0; IceLite::ANSWER];
+        let written = self.probes.answer(message, route.remote, &mut answer, now);
+        let written = written.ok_or(DropReason::UnknownPeer)?;
+        self.outbox.transport(route, &answer[..written]);
+        Ok(Some(PacketKind::Transport))
     }
 
     fn dtls(

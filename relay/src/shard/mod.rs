@@ -21,6 +21,7 @@ mod load;
 mod neighbours;
 mod peer;
 mod pool;
+mod probe;
 mod rooms;
 mod session;
 pub mod session_id;

@@ -57,6 +57,11 @@ impl Worker {
             Command::Rooms { reply } => {
                 let _ = reply.send(self.rooms.figures());
             }
+            Command::OpenProbe { reply } => {
+                let credentials = Credentials::random(self.index).ok();
+                let opened = credentials.filter(|new| self.probes.open(new.clone(), now));
+                let _ = reply.send(opened);
+            }
             Command::Drain => self.draining = true,
             Command::Stop => return Flow::Stop,
         }

@@ -17,6 +17,7 @@ use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::load::LoadMeter;
 use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
+use crate::shard::probe::Probes;
 use crate::shard::rooms::Rooms;
 use crate::shard::session_id::SessionId;
 use crate::shard::sink::Outbox;
@@ -67,6 +68,7 @@ pub(super) struct Worker {
     pub(super) ended: HashMap<SessionId, (EndReason, Instant)>,
     /// Devices cut off lately: no grant issued before the first time counts until the second.
     pub(super) cuts: HashMap<(RoomId, DeviceHandle), (SystemTime, Instant)>,
+    pub(super) probes: Probes,
     pub(super) publishers: usize,
     /// Sessions without keys yet.
     pub(super) connecting: usize,
@@ -119,6 +121,7 @@ impl Worker {
             pending: Vec::new(),
             ended: HashMap::new(),
             cuts: HashMap::new(),
+            probes: Probes::default(),
             publishers: 0,
             connecting: 0,
             draining: false,

@@ -4,6 +4,7 @@
 //! it passes [`Gate`], because that parser keeps fragments without a bound. `relay/docs/decisions/0020-dtls.md` says why
 //! this crate, and how the relay's order of SRTP profiles is kept.
 
+mod flight;
 mod gate;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,6 +21,7 @@ use rtc_shared::error::Error;
 
 use crate::srtp::{MasterKey, SrtpProfile, from_keying_material};
 use crate::transport::certificate::{Certificate, CertificateError, fingerprint, provider};
+use crate::transport::dtls::flight::Flight;
 use crate::transport::dtls::gate::{Gate, RANDOM, handshake_type, hello_random};
 use crate::transport::fingerprint::Fingerprint;
 
@@ -42,6 +44,7 @@ pub(crate) struct Dtls {
     hello: Option<Hello>,
     expected: Fingerprint,
     gate: Gate,
+    flight: Flight,
     state: State,
 }
 
@@ -125,6 +128,7 @@ impl Dtls {
             hello: None,
             expected,
             gate: Gate::default(),
+            flight: Flight::default(),
             state: State::Handshaking,
         }
     }
@@ -140,6 +144,7 @@ impl Dtls {
         if !self.gate.admits(datagram, self.state == State::Connected) {
             return Err(DtlsError::Records);
         }
+        self.flight.turn();
         let mut result = self.endpoint.read(now, PEER, None, BytesMut::from(datagram));
         if !self.answered {
             if self.first_flight.len() < FIRST_FLIGHT {
@@ -152,7 +157,11 @@ impl Dtls {
             }
         }
         match result {
-            Ok(events) => self.react(&events),
+            Ok(events) => {
+                let event = self.react(&events);
+                self.watch(now);
+                event
+            }
             Err(error) if self.is_anybodys() => {
                 // Whoever forges the peer's address can send this: it must not cost the peer its session, nor may the peer
                 // get an alert for it. A peer that can do no better runs into the time limit for its handshake.
@@ -170,8 +179,14 @@ impl Dtls {
 
     /// The next datagram to send to the peer.
     pub(crate) fn poll_transmit(&mut self) -> Option<BytesMut> {
+        if let Some(again) = self.flight.poll_again() {
+            return Some(again);
+        }
         let transmit = self.endpoint.poll_transmit()?;
         self.answered = true;
+        if self.state == State::Handshaking {
+            self.flight.said(&transmit.message);
+        }
         self.first_flight = Vec::new();
         if let Some(hello) = &mut self.hello {
             hello.is_verified |= handshake_type(&transmit.message) == Some(SERVER_HELLO);
@@ -181,7 +196,8 @@ impl Dtls {
 
     /// When [`Dtls::handle_timeout`] wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        if self.state == State::Handshaking { self.endpoint.poll_timeout(&PEER) } else { None }
+        let due = [self.endpoint.poll_timeout(&PEER), self.flight.due()].into_iter().flatten().min();
+        due.filter(|_| self.state == State::Handshaking)
     }
 
     /// Repeats a flight that was not answered.
@@ -189,10 +205,22 @@ impl Dtls {
     /// # Errors
     /// [`DtlsError::Handshake`] when it was repeated often enough.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsError> {
+        self.flight.pass_time(now);
+        self.flight.turn();
         self.endpoint.handle_timeout(PEER, now).map_err(|_| {
             self.state = State::Over;
             DtlsError::Handshake
         })
+    }
+
+    /// Sees to it that the last flight is repeated until it is answered.
+    fn watch(&mut self, now: Instant) {
+        if self.state != State::Handshaking {
+            self.flight = Flight::default();
+            return;
+        }
+        let forgotten = self.answered && self.endpoint.poll_timeout(&PEER).is_none();
+        self.flight.watch(forgotten, now);
     }
 
     /// Says `close_notify`; it then lies in [`Dtls::poll_transmit`].
@@ -234,6 +262,7 @@ impl Dtls {
         self.answered = false;
         self.hello = None;
         self.gate = Gate::default();
+        self.flight = Flight::default();
     }
 
     /// Goes on with the next profile, as if the first one had never been tried.

@@ -6,6 +6,17 @@ use utoipa::ToSchema;
 use crate::group::Rejoin;
 use crate::id::{DeviceId, GroupId};
 
+/// The subprotocol (RFC 6455 section 1.9) of a socket that a page opens: there the server says [`Event::Alive`] with each
+/// ping, which a page does not see.
+pub const SOCKET_PROTOCOL: &str = "latchkey";
+
+/// Returns the subprotocol by which a page, which may set no header, brings its token beside [`SOCKET_PROTOCOL`].
+pub fn token_protocol(token: &str) -> String {
+    format!("{TOKEN_PROTOCOL}{token}")
+}
+
+const TOKEN_PROTOCOL: &str = "latchkey.bearer.";
+
 /// One JSON text message of the event socket.
 ///
 /// An event is a hint: the truth is what the routes answer. After every connect the client reads once
@@ -48,6 +59,8 @@ pub enum Event {
     /// The signed list no longer has this device, or its rights changed: the socket closes and every
     /// token of the device is void. A device that is still listed signs in again.
     Removed,
+    /// The server is there: said with each ping to pages only.
+    Alive,
     /// An event of a later version.
     #[serde(other)]
     Unknown,
@@ -76,6 +89,7 @@ mod tests {
                 ),
             ),
             (Event::Removed, r#"{"type":"removed"}"#.to_owned()),
+            (Event::Alive, r#"{"type":"alive"}"#.to_owned()),
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), json);
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);

@@ -17,5 +17,6 @@ pub mod household;
 pub mod id;
 pub mod list;
 pub mod mailbox;
+pub mod probe;
 pub mod problem;
 pub mod session;

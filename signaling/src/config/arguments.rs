@@ -10,7 +10,8 @@ use latchkey_relay::sources::{ConfigError, Sources};
 use latchkey_signaling_core::invites::{MAX_DAYS, MAX_USES};
 use serde::Serialize;
 
-use crate::config::{Registration, ServerConfig};
+use crate::config::{Registration, ServerConfig, Tls};
+use crate::http::cors::is_origin;
 
 /// Signaling server with a blind relay inside: everything a household needs on one machine, and no key to a picture.
 ///
@@ -19,9 +20,15 @@ use crate::config::{Registration, ServerConfig};
 ///   latchkey-server
 ///
 /// Clients dial the TCP port (9601) and send media to the UDP port (9602). Behind a NAT or in a container name what
-/// clients reach: `--public-url https://cam.example.org` and `--public-address 203.0.113.7` (or `stun:HOST:PORT`). TLS
-/// ends in a reverse proxy in front (then add --behind-proxy). With --config FILE the same names, with _ for -, stand in a
-/// TOML file; --print-config shows what results.
+/// clients reach: `--public-url https://cam.example.org` and `--public-address 203.0.113.7` (or `stun:HOST:PORT`). With
+/// --config FILE the same names, with _ for -, stand in a TOML file; --print-config shows what results.
+///
+/// Browsers on other devices need HTTPS. Choose one of four (signaling/docs/https.md):
+///
+///   latchkey-server --tls local-ca                                    at home, without a domain
+///   latchkey-server --listen 0.0.0.0:443 --acme cam.example.org       a domain that leads here
+///   latchkey-server --tls-cert fullchain.pem --tls-key privkey.pem    a certificate that you have
+///   latchkey-server --listen 127.0.0.1:9601 --behind-proxy            TLS ends in a reverse proxy
 #[derive(Debug, Parser)]
 #[command(name = "latchkey-server", version, max_term_width = 100)]
 pub struct Arguments {
@@ -82,10 +89,62 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_PUBLIC_URL", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     public_url: Option<String>,
+    /// Folder of the web app, or "off" (where none is named: "web" beside the binary, or target/web)
+    #[arg(long, env = "LATCHKEY_SERVER_WEB_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_dir: Option<PathBuf>,
+    /// Origin of another host whose pages may use the API, such as https://app.example.org; several with commas
+    #[arg(long, env = "LATCHKEY_SERVER_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    web_origin: Vec<String>,
     /// A reverse proxy stands in front: believe its X-Forwarded-For and X-Forwarded-Proto [default: false]
     #[arg(long, env = "LATCHKEY_SERVER_BEHIND_PROXY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     behind_proxy: Option<bool>,
+    /// Where the certificate for HTTPS comes from: auto (--tls-cert or --acme, else plain HTTP), off, or local-ca, a CA of this
+    /// household for devices at home [default: auto]
+    #[arg(
+        long,
+        env = "LATCHKEY_SERVER_TLS",
+        value_name = "FROM",
+        value_enum,
+        hide_possible_values = true,
+        help_heading = HTTPS
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+    /// Certificate and its chain in PEM; read again when the file changes
+    #[arg(long, env = "LATCHKEY_SERVER_TLS_CERT", value_name = "FILE", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+    /// Its key in PEM
+    #[arg(long, env = "LATCHKEY_SERVER_TLS_KEY", value_name = "FILE", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+    /// With local-ca: more names and addresses that devices at home dial; several with commas
+    #[arg(long, env = "LATCHKEY_SERVER_TLS_NAMES", value_name = "NAME", value_delimiter = ',', help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls_names: Vec<String>,
+    /// With local-ca: TCP address of the page that helps devices trust it, over plain HTTP [default: 0.0.0.0:9603]
+    #[arg(long, env = "LATCHKEY_SERVER_TLS_INSTALL", value_name = "ADDRESS:PORT", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_install: Option<SocketAddr>,
+    /// Domain to get a certificate for by itself, by ACME; its port 443 must lead to --listen. Several with commas
+    #[arg(long, env = "LATCHKEY_SERVER_ACME", value_name = "DOMAIN", value_delimiter = ',', help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acme: Vec<String>,
+    /// Where the CA writes to when something is wrong with the certificate
+    #[arg(long, env = "LATCHKEY_SERVER_ACME_EMAIL", value_name = "ADDRESS", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acme_email: Option<String>,
+    /// Directory of the ACME CA [default: https://acme-v02.api.letsencrypt.org/directory]
+    #[arg(long, env = "LATCHKEY_SERVER_ACME_DIRECTORY", value_name = "URL", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acme_directory: Option<String>,
+    /// Certificate in PEM that the ACME CA's own HTTPS is checked by, for a CA of your own
+    #[arg(long, env = "LATCHKEY_SERVER_ACME_CA", value_name = "FILE", help_heading = HTTPS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acme_ca: Option<PathBuf>,
     /// Media threads; 0 means one for each core [default: 0]
     #[arg(long, env = "LATCHKEY_SERVER_SHARDS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,7 +235,11 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_JSON", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     json: Option<bool>,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
+
+latchkey_relay::limit_flags!(LimitFlags, "LATCHKEY_SERVER_");
 
 impl Arguments {
     /// Reads the arguments of this process. On `--help`, `--version` or a wrong flag it prints and ends the process
@@ -240,9 +303,51 @@ impl Arguments {
         if !(1..=HOURS_OF_A_YEAR).contains(&config.max_session_hours) {
             return wrong("max_session_hours", "write a number from 1 to 8760");
         }
+        if let Err((key, reason)) = config.limits.check() {
+            return wrong(key, reason);
+        }
         let scheme = config.public_url.starts_with("http://") || config.public_url.starts_with("https://");
         if !config.public_url.is_empty() && !scheme {
             return wrong("public_url", "write it with its scheme, like https://cam.example.org");
+        }
+        if !config.web_origin.iter().all(|origin| is_origin(origin)) {
+            return wrong(
+                "web_origin",
+                "write scheme and host in small letters and nothing behind, like https://app.example.org",
+            );
+        }
+        self.check_tls(config)
+    }
+
+    fn check_tls(&self, config: &ServerConfig) -> Result<(), ConfigError> {
+        let wrong = |key: &str, reason: &str| Err(self.sources().refuse(key, reason));
+        let (cert, key) = (!config.tls_cert.as_os_str().is_empty(), !config.tls_key.as_os_str().is_empty());
+        if cert != key {
+            let missing = if cert { "tls_key" } else { "tls_cert" };
+            return wrong(missing, "a certificate and its key come together: name the file of this one, too");
+        }
+        if cert && !config.acme.is_empty() {
+            return wrong("acme", "a certificate is given with tls_cert: leave out one of the two");
+        }
+        if config.tls == Tls::LocalCa && (cert || !config.acme.is_empty()) {
+            return wrong(
+                "tls",
+                "local-ca makes its own certificates: leave out tls_cert and acme, or write auto",
+            );
+        }
+        if config.acme.iter().any(|domain| !is_domain(domain)) {
+            return wrong(
+                "acme",
+                "write a domain name alone, like cam.example.org, without scheme, port or *",
+            );
+        }
+        let https =
+            config.tls == Tls::LocalCa || config.tls == Tls::Auto && (cert || !config.acme.is_empty());
+        if https && config.public_url.starts_with("http://") {
+            return wrong("public_url", "the server speaks HTTPS: write https:// there, or leave it out");
+        }
+        if !config.acme_directory.starts_with("https://") {
+            return wrong("acme_directory", "write the https:// address of the CA's directory");
         }
         Ok(())
     }
@@ -260,11 +365,22 @@ impl ServerConfig {
     }
 }
 
+/// A name with a dot that is not an address: what a public CA can vouch for.
+fn is_domain(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+    };
+    name.contains('.') && name.parse::<std::net::IpAddr>().is_err() && name.split('.').all(label)
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| "write a number above 0".to_owned())
 }
 
+const HTTPS: &str = "HTTPS";
 const MOST_CONNECTIONS: usize = 1_000_000;
 const HOURS_OF_A_YEAR: u64 = 8_760;
 

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use latchkey_relay::PublicAddress;
+use latchkey_relay::{PublicAddress, SessionLimits};
 use latchkey_signaling_core::signaling;
 use serde::{Deserialize, Serialize};
 
 /// Everything a server can be told.
 ///
 /// In the file the names are those of the fields; as flags they are `--like-this`, in the environment
-/// `LATCHKEY_SERVER_LIKE_THIS`. `server.example.toml` lists all of them with their defaults.
+/// `LATCHKEY_SERVER_LIKE_THIS`, also those of the table `[limits]`. `server.example.toml` lists all of them with their defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
@@ -31,8 +31,31 @@ pub struct ServerConfig {
     /// URL under which clients reach the server, such as `https://cam.example.org`. Empty: what they dialled, which
     /// then must be loopback or a name or address of a private network.
     pub public_url: String,
+    /// Folder of the web app. Empty: `web` beside the binary, `target/web`, or none; `off` serves none.
+    pub web_dir: PathBuf,
+    /// Origins of other hosts whose pages may use the API, such as `https://app.example.org`.
+    pub web_origin: Vec<String>,
     /// A reverse proxy stands in front: believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub behind_proxy: bool,
+    /// Where the certificate for HTTPS comes from.
+    pub tls: Tls,
+    /// PEM file with a certificate and its chain, read again when it changes. Empty: none is given.
+    pub tls_cert: PathBuf,
+    /// PEM file with the key of `tls_cert`.
+    pub tls_key: PathBuf,
+    /// More names and addresses for the certificates of the household CA; those of this machine are in them anyway.
+    pub tls_names: Vec<String>,
+    /// TCP address of the page, over plain HTTP, that helps devices trust the household CA. Only with it. Port 0 takes
+    /// a free one.
+    pub tls_install: SocketAddr,
+    /// Domains to get a certificate for by ACME (RFC 8555). Empty: none.
+    pub acme: Vec<String>,
+    /// Where the ACME CA writes to when something is wrong; may be empty.
+    pub acme_email: String,
+    /// Directory URL of the ACME CA.
+    pub acme_directory: String,
+    /// PEM file with the certificate that the ACME CA's own HTTPS is checked by. Empty: what this system trusts.
+    pub acme_ca: PathBuf,
     /// Media threads. 0: one for each core.
     pub shards: usize,
     /// Viewers that one camera may have at once.
@@ -75,6 +98,8 @@ pub struct ServerConfig {
     pub log: String,
     /// Log one JSON object on each line. Only the binary reads it.
     pub json: bool,
+    /// What one session of the relay may send, and how long a packet may be held.
+    pub limits: SessionLimits,
 }
 
 /// Who may register a household.
@@ -85,6 +110,18 @@ pub enum Registration {
     Open,
     /// Who brings a code that `latchkey-server invite-code` printed.
     Invite,
+}
+
+/// Where the certificate for HTTPS comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// From `tls_cert` or `acme` where one of them is given; without them plain HTTP.
+    Auto,
+    /// Plain HTTP, whatever else is given.
+    Off,
+    /// From a CA of this household, made once by the server; devices learn to trust it on the install page.
+    LocalCa,
 }
 
 impl From<Registration> for signaling::Registration {
@@ -107,7 +144,18 @@ impl Default for ServerConfig {
             ops: SocketAddr::new(here, 9600),
             public_address: Vec::new(),
             public_url: String::new(),
+            web_dir: PathBuf::new(),
+            web_origin: Vec::new(),
             behind_proxy: false,
+            tls: Tls::Auto,
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            tls_names: Vec::new(),
+            tls_install: SocketAddr::new(everywhere, 9603),
+            acme: Vec::new(),
+            acme_email: String::new(),
+            acme_directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+            acme_ca: PathBuf::new(),
             shards: 0,
             max_viewers_per_room: 1_000,
             max_sessions_per_device: 32,
@@ -129,12 +177,14 @@ impl Default for ServerConfig {
             drain_seconds: 2,
             log: "info".to_owned(),
             json: false,
+            limits: SessionLimits::default(),
         }
     }
 }
 
 impl ServerConfig {
-    /// A server for tests and demos: everything on loopback, every port a free one, one shard, data in `data_dir`.
+    /// A server for tests and demos: everything on loopback, every port a free one, one shard, data in `data_dir`, and
+    /// no web app.
     #[must_use]
     pub fn loopback(data_dir: impl Into<PathBuf>) -> Self {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -143,6 +193,8 @@ impl ServerConfig {
             listen: any_port,
             media: any_port,
             ops: any_port,
+            tls_install: any_port,
+            web_dir: PathBuf::from("off"),
             shards: 1,
             ..Self::default()
         }
@@ -164,7 +216,9 @@ mod tests {
     fn the_example_file_says_the_defaults() {
         let text = include_str!("../../server.example.toml");
         assert_eq!(toml::from_str::<ServerConfig>(text).unwrap(), ServerConfig::default());
-        for key in toml::from_str::<toml::Table>(&ServerConfig::default().to_toml()).unwrap().keys() {
+        let defaults: toml::Table = toml::from_str(&ServerConfig::default().to_toml()).unwrap();
+        let limits = defaults["limits"].as_table().unwrap();
+        for key in defaults.keys().filter(|key| *key != "limits").chain(limits.keys()) {
             assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is missing");
         }
     }

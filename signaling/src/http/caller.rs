@@ -70,9 +70,25 @@ impl FromRequestParts<App> for DeviceOrRoot {
     }
 }
 
+/// The token of the `Authorization` header; without one that of `Sec-WebSocket-Protocol`, because a browser lets no page
+/// set another header of a WebSocket.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN).then_some(token.trim())
+    let token = match headers.get(header::AUTHORIZATION) {
+        Some(value) => {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?
+        }
+        None => {
+            let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+            offered.split(',').find_map(|name| name.trim().strip_prefix(BEARER_PROTOCOL))?
+        }
+    };
+    (token.len() <= MAX_TOKEN).then_some(token)
 }
+
+/// Subprotocol of the event socket (RFC 6455 section 1.9).
+pub(crate) const EVENTS_PROTOCOL: &str = "latchkey";
+/// A page offers it beside [`EVENTS_PROTOCOL`], with the token behind; it is never answered with.
+const BEARER_PROTOCOL: &str = "latchkey.bearer.";
 
 const MAX_TOKEN: usize = 200;

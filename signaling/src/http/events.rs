@@ -16,10 +16,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::app::App;
 use crate::bus::Subscription;
-use crate::http::caller::SignedIn;
+use crate::http::caller::{EVENTS_PROTOCOL, SignedIn};
 use crate::refusal::Refusal;
 
-/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header).
+/// Opens the event socket of the calling device (WebSocket; the token in the `Authorization` header, or from a page in
+/// `Sec-WebSocket-Protocol: latchkey, latchkey.bearer.<token>`).
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", security(("device" = [])),
     responses(
@@ -36,12 +37,15 @@ pub(crate) async fn connect(
     let upgrade =
         upgrade.map_err(|_| Refusal::new(ProblemCode::BadRequest, "this route opens a WebSocket"))?;
     let upgrade = upgrade.max_message_size(MAX_INCOMING).max_frame_size(MAX_INCOMING);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket)))
+    let upgrade = upgrade.protocols([EVENTS_PROTOCOL]);
+    // A page sees no pings.
+    let sign_of_life = upgrade.selected_protocol().map(|_| Event::Alive);
+    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket, sign_of_life)))
 }
 
-async fn serve(app: App, caller: Caller, mut socket: WebSocket) {
+async fn serve(app: App, caller: Caller, mut socket: WebSocket, sign_of_life: Option<Event>) {
     let mut subscription = app.bus.subscribe(caller.household_id(), caller.device());
-    let close = converse(&app, &caller, &mut subscription, &mut socket).await;
+    let close = converse(&app, &caller, &mut subscription, &mut socket, sign_of_life).await;
     drop(subscription);
     if let Some((code, reason)) = close {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -55,6 +59,7 @@ async fn converse(
     caller: &Caller,
     subscription: &mut Subscription,
     socket: &mut WebSocket,
+    sign_of_life: Option<Event>,
 ) -> Option<(u16, &'static str)> {
     let stop = stopped(app.stopping.clone());
     tokio::pin!(stop);
@@ -82,6 +87,9 @@ async fn converse(
                     return Some((close_code::POLICY, "removed"));
                 }
                 send(socket, Message::Ping(Bytes::new())).await?;
+                if let Some(alive) = &sign_of_life {
+                    send(socket, text(alive)).await?;
+                }
             }
             // A guest's time may have been prolonged since; its list says until when.
             () = &mut entry_ends => match app.signaling.renewed(caller, SystemTime::now()).await {

@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod body;
 mod caller;
+pub(crate) mod cors;
 mod events;
 mod export;
 mod groups;
@@ -12,19 +13,24 @@ mod key_packages;
 mod mailboxes;
 mod observe;
 pub(crate) mod openapi;
+mod probes;
 mod sessions;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware;
 use axum::routing::{delete, get, post};
 use latchkey_api::problem::ProblemCode;
 
 use crate::app::App;
+use crate::http::cors::WebOrigins;
 use crate::refusal::Refusal;
+use crate::web::WebApp;
 
-/// All public routes, the relay's `door` among them.
-pub(crate) fn router(app: &App, door: Router) -> Router {
+/// All public routes, the relay's `door` and the web app among them; pages of `origins` may use the API, too.
+pub(crate) fn router(app: &App, door: Router, web: WebApp, origins: WebOrigins) -> Router {
     let small = Router::new()
         .route("/v1/households/self/deletion", post(households::delete))
         .route("/v1/auth/challenge", post(auth::challenge))
@@ -41,6 +47,8 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
         .route("/v1/cameras", get(sessions::cameras))
         .route("/v1/events", get(events::connect))
         .route("/v1/mailboxes/{id}", get(mailboxes::read).post(mailboxes::write))
+        .route("/v1/probes", post(probes::open))
+        .route("/v1/probes/socket", get(probes::socket))
         .route("/v1/openapi.json", get(openapi::serve))
         .route("/livez", get(live))
         .layer(DefaultBodyLimit::max(MAX_BODY));
@@ -52,6 +60,7 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
     let commits = Router::new()
         .route("/v1/groups/{group}/commits", post(groups::post_commit))
         .layer(DefaultBodyLimit::max(MAX_COMMIT_BODY));
+    let addresses = Arc::clone(&app.addresses);
     small
         .merge(whole)
         .merge(commits)
@@ -63,10 +72,9 @@ pub(crate) fn router(app: &App, door: Router) -> Router {
         })
         .with_state(app.clone())
         .merge(door)
-        .fallback(async || {
-            Refusal::new(ProblemCode::NotFound, "there is no such route: see /v1/openapi.json")
-        })
+        .fallback(move |request: Request| async move { web.answer(&addresses, request).await })
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .layer(middleware::from_fn_with_state(origins, cors::cors))
 }
 
 /// Says that the server answers.

@@ -1,14 +1,16 @@
 //! The OpenAPI document, gathered from the routes and types themselves.
 
 use axum::Json;
-use latchkey_api::{audit, auth, device, event, export, group, household, list, mailbox, problem, session};
+use latchkey_api::{
+    audit, auth, device, event, export, group, household, list, mailbox, probe, problem, session,
+};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::http::{
     __path_live, audit as audit_routes, auth as auth_routes, events, export as export_routes, groups,
-    households, key_packages, mailboxes, sessions,
+    households, key_packages, mailboxes, probes, sessions,
 };
 
 /// Serves the document.
@@ -52,6 +54,8 @@ pub fn document() -> Document {
         events::connect,
         mailboxes::write,
         mailboxes::read,
+        probes::open,
+        probes::socket,
         live,
     ),
     components(schemas(
@@ -64,7 +68,7 @@ pub fn document() -> Document {
         group::PostCursor, group::CursorKept, group::Rejoin, group::GroupMessage, group::MessageKind, group::Welcomes, group::PendingWelcome,
         session::OpenSession, session::SessionScope, session::SessionOpened, session::RelayDoor,
         session::CameraStatus, event::Event, mailbox::PostMail, mailbox::MailAccepted, mailbox::Mailbox,
-        mailbox::Mail, problem::Problem, problem::ProblemCode,
+        mailbox::Mail, probe::Probe, problem::Problem, problem::ProblemCode,
     )),
     modifiers(&BearerToken),
 )]

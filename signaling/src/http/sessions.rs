@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use latchkey_api::problem::Problem;
 use latchkey_api::session::{CameraStatus, OpenSession, RelayDoor, SessionOpened, SessionScope};
 use latchkey_signaling_core::clock::unix_seconds;
@@ -13,6 +13,7 @@ use crate::app::{App, random, to_the_end};
 use crate::http::body::Body;
 use crate::http::caller::SignedIn;
 use crate::refusal::Refusal;
+use crate::tls::handshake::OverTls;
 
 /// Asks for leave to publish or view a camera: a grant, and the door to take it to.
 #[utoipa::path(
@@ -26,10 +27,11 @@ use crate::refusal::Refusal;
 pub(crate) async fn open(
     State(app): State<App>,
     SignedIn(caller): SignedIn,
+    over_tls: Option<Extension<OverTls>>,
     headers: HeaderMap,
     Body(request): Body<OpenSession>,
 ) -> Result<(StatusCode, Json<SessionOpened>), Refusal> {
-    let door = app.addresses.door(&headers)?;
+    let door = app.addresses.door(&headers, over_tls.is_some())?;
     let token_id = random()?;
     let granted = to_the_end(async move {
         let OpenSession { camera, scope } = request;

@@ -179,6 +179,8 @@ async fn the_openapi_document_names_every_route_and_its_types() {
         "get /v1/events",
         "post /v1/mailboxes/{id}",
         "get /v1/mailboxes/{id}",
+        "post /v1/probes",
+        "get /v1/probes/socket",
         "get /livez",
     ];
     let mut routes: Vec<&str> = routes.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! The server over real HTTP on loopback: every rule, asked as a client would.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests print what they saw")]
 
+mod acme;
 mod audit;
 mod client;
 mod data;
@@ -8,6 +9,7 @@ mod errors;
 mod events;
 mod groups;
 mod home;
+mod https;
 mod invites;
 mod key_packages;
 mod limits;
@@ -21,3 +23,4 @@ mod running;
 mod sessions;
 mod sign_in;
 mod survival;
+mod web;

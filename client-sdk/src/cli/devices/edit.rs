@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use latchkey_api::device_list::{Right, Rights};
+use latchkey_household::clock::unix_seconds;
+use latchkey_household::devices::pending::{Outcome, wait_for_cameras};
+use latchkey_household::devices::{self, Change, Signed};
 use serde_json::json;
 
 use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::show::{Lines, Show};
 use crate::cli::{moment, open_or_look};
-use crate::devices::pending::{Outcome, wait_for_cameras};
-use crate::devices::{self, Change, Signed};
-use crate::signaling::unix_seconds;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  latchkey devices remove \"Bob's phone\"\n\n\
@@ -88,7 +88,8 @@ pub(super) async fn remove(settings: &Settings, args: RemoveArgs) -> Result<(), 
         return Ok(());
     }
     show.doing("removal pending: waiting for the cameras to change their keys ...");
-    let outcome = wait_for_cameras(&mut home, &signaling, &before, device, args.wait).await;
+    let home = home.shared();
+    let outcome = wait_for_cameras(&home, &signaling, &before, device, args.wait, |_| {}).await;
     show.finish();
     report(&show, &outcome);
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use latchkey_household::story::Step;
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Failure, plain};
 use crate::cli::show::{Lines, Show, what_to_do};
-use crate::story::Step;
 
 /// One line of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use clap::Args;
 use latchkey_api::id::HouseholdId;
 use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::identity::HouseholdRoot;
+use latchkey_household::signaling::{RootSession, Server};
 use serde_json::json;
 
 use crate::cli::config::Settings;
@@ -14,9 +15,8 @@ use crate::cli::failure::Failure;
 use crate::cli::join_input::answer;
 use crate::cli::recover::words;
 use crate::cli::show::{Lines, Show};
-use crate::home::Home;
+use crate::home;
 use crate::recovery::RecoverError;
-use crate::signaling::{RootSession, Server};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  latchkey household delete\n  \
@@ -65,7 +65,7 @@ pub(in crate::cli) async fn run(settings: &Settings, args: DeleteArgs) -> Result
 }
 
 async fn by_admin(settings: &Settings, args: &DeleteArgs, show: &Show) -> Result<HouseholdId, Failure> {
-    let mut home = Home::look(&settings.home)?;
+    let mut home = home::look(&settings.home)?;
     let signaling = home.signaling();
     home.refresh(&signaling).await?;
     let household = home.household();

@@ -10,7 +10,7 @@ use crate::cli::config::Settings;
 use crate::cli::failure::Failure;
 use crate::cli::household_words::write_private;
 use crate::cli::show::{Lines, Show};
-use crate::home::Home;
+use crate::home;
 
 #[derive(Debug, Args)]
 #[command(
@@ -26,7 +26,7 @@ pub(in crate::cli) struct ExportArgs {
 
 pub(in crate::cli) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Failure> {
     // Only looks, so that it works beside a running viewer.
-    let home = Home::look(&settings.home)?;
+    let home = home::look(&settings.home)?;
     let show = Show::new(settings.json, Lines::Stdout);
     show.doing("reading what the server has ...");
     let export = home.signaling().export().await;

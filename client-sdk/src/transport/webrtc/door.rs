@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use latchkey_household::reach::{host_of, network_reason};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use serde::Deserialize;
 use url::Url;
 
-use crate::reach::{host_of, network_reason};
 use crate::transport::{RelayDoor, TransportError};
 
 /// What the relay gave back for an offer.

@@ -13,9 +13,10 @@ use crate::fleet::network::Conditions;
 /// |---|---|---|---|---|---|
 /// | `fair` | none | none | none | | |
 /// | `wifi` | 5 ms | 5 ms | 0.3 %, each on its own | 100, 40 Mbit/s | 400 kB |
-/// | `lossy-wifi` | 20 ms | 30 ms (never below none) | 5 %, each on its own | 50, 20 Mbit/s | 400 kB |
+/// | `lossy-wifi` | 20 ms | 50 ms (never below none) | 5 %, each on its own | 50, 20 Mbit/s | 400 kB |
 /// | `cellular` | 60 ms | 40 ms | 1 % in bursts of 4 | 12, 5 Mbit/s | 300 kB |
-/// | `burst-loss` | 10 ms | 2 ms | 2 % in bursts of 5 (Gilbert-Elliott) | | |
+/// | `burst-loss` | 20 ms | 50 ms (never below none) | 2 % in bursts of 5 (Gilbert-Elliott) | | |
+/// | `harsh-wifi` | 40 ms | 50 ms (never below none) | 10 %, each on its own | 20, 10 Mbit/s | 400 kB |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// A network without faults.
@@ -26,13 +27,16 @@ pub enum Profile {
     LossyWifi,
     /// A phone on the road.
     Cellular,
-    /// Little delay, and losses that come together.
+    /// Losses that come together.
     BurstLoss,
+    /// Worse than anybody should have to watch over.
+    HarshWifi,
 }
 
 impl Profile {
     /// Every profile, the best first.
-    pub const ALL: [Self; 5] = [Self::Fair, Self::Wifi, Self::LossyWifi, Self::Cellular, Self::BurstLoss];
+    pub const ALL: [Self; 6] =
+        [Self::Fair, Self::Wifi, Self::LossyWifi, Self::Cellular, Self::BurstLoss, Self::HarshWifi];
 
     /// Returns its name, as scenarios have it.
     #[must_use]
@@ -43,6 +47,7 @@ impl Profile {
             Self::LossyWifi => "lossy-wifi",
             Self::Cellular => "cellular",
             Self::BurstLoss => "burst-loss",
+            Self::HarshWifi => "harsh-wifi",
         }
     }
 
@@ -61,9 +66,10 @@ impl Profile {
         let (config, rates) = match self {
             Self::Fair => return Conditions::default(),
             Self::Wifi => (delayed(5, 5).loss(random(0.003)), Some((100, 40, 400))),
-            Self::LossyWifi => (delayed(20, 30).loss(random(0.05)), Some((50, 20, 400))),
+            Self::LossyWifi => (delayed(20, 50).loss(random(0.05)), Some((50, 20, 400))),
             Self::Cellular => (delayed(60, 40).loss(bursts(0.01, 4.0)), Some((12, 5, 300))),
-            Self::BurstLoss => (delayed(10, 2).loss(bursts(0.02, 5.0)), None),
+            Self::BurstLoss => (delayed(20, 50).loss(bursts(0.02, 5.0)), None),
+            Self::HarshWifi => (delayed(40, 50).loss(random(0.1)), Some((20, 10, 400))),
         };
         let (down, up) = match rates {
             Some((down, up, queue)) => (way(config, down, queue), way(config, up, queue)),

@@ -37,6 +37,7 @@ fn profiles_lose_what_they_say() {
         (Profile::LossyWifi, 0.05, 1.05),
         (Profile::Cellular, 0.01, 4.0),
         (Profile::BurstLoss, 0.02, 5.0),
+        (Profile::HarshWifi, 0.1, 1.11),
     ] {
         let (came, delay) = through(profile.conditions(7));
         let lost = came.iter().filter(|came| !**came).count();

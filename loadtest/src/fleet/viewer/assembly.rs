@@ -150,6 +150,7 @@ impl Assembly {
         let place = Complete {
             first: partial.first.unwrap_or_default(),
             last: partial.last.unwrap_or_default(),
+            timestamp: partial.timestamp,
             key: key && partial.first.is_some(),
         };
         Whole { timestamp: partial.timestamp, pieces: partial.pieces, place }

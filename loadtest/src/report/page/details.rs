@@ -120,11 +120,13 @@ fn shape_of(run: &Run<'_>) -> Vec<(&'static str, String)> {
         networks.push_str(", the others with nothing added");
     }
     let steps: Vec<String> = run.steps.iter().map(|step| count(step.viewers)).collect();
-    let each = if it.opens_one_in > 1 {
-        format!(", one frame in {} opened", it.opens_one_in)
-    } else {
-        String::new()
-    };
+    let mut each = String::new();
+    if it.opens_one_in > 1 {
+        each.push_str(&format!(", one frame in {} opened", it.opens_one_in));
+    }
+    if it.player_delay_ms > 0.0 {
+        each.push_str(&format!(", players {} ms behind", short(it.player_delay_ms)));
+    }
     let content = if it.content == SYNTHETIC { "made-up pictures" } else { it.content.as_str() };
     let sealed = if it.sealed { "sealed end to end" } else { "not sealed end to end" };
     vec![

@@ -21,6 +21,18 @@ fn with_file(text: &str, words: &[&str]) -> Result<RelayConfig, ConfigError> {
     arguments(&[&["--config", path], words].concat()).resolve()
 }
 
+/// Every key with its value; those of tables stand beside the others, as their flags do.
+fn flat(text: &str) -> toml::Table {
+    let mut keys = toml::Table::new();
+    for (key, value) in toml::from_str::<toml::Table>(text).unwrap() {
+        match value {
+            toml::Value::Table(more) => keys.extend(more),
+            value => drop(keys.insert(key, value)),
+        }
+    }
+    keys
+}
+
 #[test]
 fn without_anything_the_defaults_hold() {
     assert_eq!(arguments(&[]).resolve(), Ok(RelayConfig::default()));
@@ -43,11 +55,7 @@ fn the_file_beats_the_defaults_and_flags_beat_the_file() {
 
 #[test]
 fn every_field_has_a_flag_and_a_variable() {
-    let fields: BTreeSet<String> = toml::from_str::<toml::Table>(&RelayConfig::default().to_toml())
-        .unwrap()
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
+    let fields: BTreeSet<String> = flat(&RelayConfig::default().to_toml()).keys().cloned().collect();
     let command = Arguments::command();
     let variables: BTreeSet<String> = command
         .get_arguments()
@@ -59,7 +67,7 @@ fn every_field_has_a_flag_and_a_variable() {
 
 #[test]
 fn help_names_the_true_defaults() {
-    let defaults: toml::Table = toml::from_str(&RelayConfig::default().to_toml()).unwrap();
+    let defaults = flat(&RelayConfig::default().to_toml());
     let command = Arguments::command();
     for arg in command.get_arguments() {
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -91,6 +99,9 @@ fn a_wrong_value_is_refused_by_its_key() {
         ("door = \"9601\"\n", "door"),
         ("grant_keys = [\"nokey\"]\n", "grant_keys"),
         ("srtp_profiles = [\"aes\"]\n", "srtp_profiles"),
+        ("[limits]\nmax_control_packets_per_second = 0\n", "limits.max_control_packets_per_second"),
+        ("[limits]\nlongest_hold_us = 30000\n", "limits.longest_hold_us"),
+        ("[limits]\nlongest_hold_us = \"long\"\n", "limits.longest_hold_us"),
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
@@ -126,9 +137,7 @@ fn the_example_lists_every_key_and_equals_the_defaults() {
     let example = include_str!("../../../relay.example.toml");
     let config = with_file(example, &[]).unwrap();
     assert_eq!(config, RelayConfig::default());
-    let keys = |text: &str| {
-        toml::from_str::<toml::Table>(text).unwrap().into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>()
-    };
+    let keys = |text: &str| flat(text).keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(keys(example), keys(&RelayConfig::default().to_toml()));
 }
 
@@ -140,4 +149,15 @@ fn what_is_printed_is_read_again() {
     )
     .unwrap();
     assert_eq!(with_file(&config.to_toml(), &[]), Ok(config));
+}
+
+#[test]
+fn limits_come_from_the_file_and_flags_beat_it() {
+    let text = "[limits]\nlongest_hold_us = 0\nmax_publisher_packets_per_second = 9000\n";
+    let config = with_file(text, &["--longest-hold-us", "5000"]).unwrap();
+    assert_eq!(config.limits.longest_hold_us, 5000);
+    assert_eq!(config.limits.max_publisher_packets_per_second, 9000);
+    assert_eq!(config.limits.max_control_bytes_per_second, 250_000, "the default");
+    let said = with_file("[limits]\nlongest_hold = 2\n", &[]).unwrap_err().to_string();
+    assert!(said.contains("unknown key \"longest_hold\"") && said.contains("\"longest_hold_us\"?"), "{said}");
 }

@@ -180,6 +180,8 @@ fn an_answer_says_all_that_a_client_needs() {
     let legs = negotiation.legs(&offer);
     let (media, rtx) = (legs[0].local_ssrc, legs[0].local_rtx_ssrc);
     assert!(answer.contains(&format!("a=ssrc-group:FID {media} {rtx}\r\n")));
+    let place = |ssrc: u32| answer.find(&format!("a=ssrc:{ssrc} ")).unwrap();
+    assert!(place(media) < place(rtx), "Chromium takes the first one for the media");
     let publisher = parse(WEBRTC_RS_PUBLISHER);
     let answer = written(&publisher, &negotiate::publisher(&publisher).unwrap());
     assert!(

@@ -132,6 +132,43 @@ fn a_lost_last_flight_comes_again() {
     assert!(matches!(closed, Ok(Some(DtlsEvent::Closed))), "and the connection goes on");
 }
 
+/// Whatever the client repeats meanwhile, a lost flight of the server's comes again until it is answered.
+#[test]
+fn a_lost_first_flight_comes_again_although_the_client_repeats_its_hello() {
+    let start = Instant::now();
+    let own = Certificate::generate().unwrap();
+    let identity = Identity::new(&Certificate::generate().unwrap(), &BOTH).unwrap();
+    let mut server = Dtls::new(identity, own.fingerprint());
+    let mut client = client(&own, start);
+    server.receive(start, &client.poll_transmit().unwrap().message).unwrap();
+    deliver(&mut server, &mut client, start);
+    let hello = client.poll_transmit().expect("the hello with the cookie").message;
+    server.receive(start, &hello).unwrap();
+    assert!(std::iter::from_fn(|| server.poll_transmit()).count() > 0, "lost");
+    let mut now = start + FLIGHT_INTERVAL / 2;
+    for round in 0..3 {
+        client.handle_timeout(PEER, start + 4 * (round + 1) * FLIGHT_INTERVAL).unwrap();
+        let repeated = client.poll_transmit().expect("the client repeats its hello").message;
+        assert!(matches!(server.receive(now, &repeated), Ok(None)));
+        now = server.poll_timeout().expect("the server waits for no one else").max(now);
+        server.handle_timeout(now).unwrap();
+        assert!(
+            round == 2 || std::iter::from_fn(|| server.poll_transmit()).count() > 0,
+            "lost, round {round}"
+        );
+    }
+    for _ in 0..20 {
+        deliver(&mut server, &mut client, now);
+        while let Some(transmit) = client.poll_transmit() {
+            if let Some(DtlsEvent::Connected(_)) = server.receive(now, &transmit.message).unwrap() {
+                assert_eq!(server.poll_timeout(), None);
+                return;
+            }
+        }
+    }
+    panic!("the handshake comes to no end");
+}
+
 #[test]
 fn close_notify_is_said_and_heard() {
     let (_, mut client, mut server) = shake(&BOTH, &[GCM], None);

@@ -17,6 +17,18 @@ fn with_file(text: &str, words: &[&str]) -> Result<ServerConfig, ConfigError> {
     arguments(&[&["--config", path], words].concat()).resolve()
 }
 
+/// Every key with its value; those of tables stand beside the others, as their flags do.
+fn flat(text: &str) -> toml::Table {
+    let mut keys = toml::Table::new();
+    for (key, value) in toml::from_str::<toml::Table>(text).unwrap() {
+        match value {
+            toml::Value::Table(more) => keys.extend(more),
+            value => drop(keys.insert(key, value)),
+        }
+    }
+    keys
+}
+
 #[test]
 fn the_file_beats_the_defaults_and_flags_beat_the_file() {
     assert_eq!(arguments(&[]).resolve(), Ok(ServerConfig::default()));
@@ -32,7 +44,7 @@ fn the_file_beats_the_defaults_and_flags_beat_the_file() {
 
 #[test]
 fn every_field_has_a_flag_and_a_variable() {
-    let defaults: toml::Table = toml::from_str(&ServerConfig::default().to_toml()).unwrap();
+    let defaults = flat(&ServerConfig::default().to_toml());
     let fields: BTreeSet<String> = defaults.keys().cloned().collect();
     let command = Arguments::command();
     let variables: BTreeSet<String> = command
@@ -45,7 +57,7 @@ fn every_field_has_a_flag_and_a_variable() {
 
 #[test]
 fn help_names_the_true_defaults() {
-    let defaults: toml::Table = toml::from_str(&ServerConfig::default().to_toml()).unwrap();
+    let defaults = flat(&ServerConfig::default().to_toml());
     let command = Arguments::command();
     for arg in command.get_arguments() {
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -91,6 +103,9 @@ fn a_wrong_value_is_refused_by_its_key_in_one_sentence() {
         ("max_session_hours = 9000\n", "max_session_hours"),
         ("max_connections = 0\n", "max_connections"),
         ("max_sessions_per_device = 0\n", "max_sessions_per_device"),
+        ("[limits]\nmax_control_packets_per_second = 0\n", "limits.max_control_packets_per_second"),
+        ("[limits]\nlongest_hold_us = 30000\n", "limits.longest_hold_us"),
+        ("[limits]\nlongest_hold_us = \"long\"\n", "limits.longest_hold_us"),
         ("shards = \n", "syntax"),
     ] {
         let said = with_file(text, &[]).unwrap_err();
@@ -102,4 +117,15 @@ fn a_wrong_value_is_refused_by_its_key_in_one_sentence() {
     }
     let said = arguments(&["--config", "/nonexistent/server.toml"]).resolve().unwrap_err().to_string();
     assert!(said.starts_with("cannot read the configuration /nonexistent/server.toml"), "{said}");
+}
+
+#[test]
+fn limits_come_from_the_file_and_flags_beat_it() {
+    let text = "[limits]\nlongest_hold_us = 0\nmax_publisher_packets_per_second = 9000\n";
+    let config = with_file(text, &["--longest-hold-us", "5000"]).unwrap();
+    assert_eq!(config.limits.longest_hold_us, 5000);
+    assert_eq!(config.limits.max_publisher_packets_per_second, 9000);
+    assert_eq!(config.limits.max_control_bytes_per_second, 250_000, "the default");
+    let said = with_file("[limits]\nlongest_hold = 2\n", &[]).unwrap_err().to_string();
+    assert!(said.contains("unknown key \"longest_hold\"") && said.contains("\"longest_hold_us\"?"), "{said}");
 }

@@ -1,0 +1,3 @@
+/** What Vite adds to the language. */
+
+/// <reference types="vite/client" />

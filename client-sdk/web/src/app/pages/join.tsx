@@ -1,0 +1,284 @@
+/** Joins a household: by an admin's invite, or by showing this device to an admin. */
+
+import { useEffect, useState } from 'preact/hooks';
+
+import { Button, Choose, Copy, Field, Form, Wrong } from '../parts/controls.tsx';
+import { Icon } from '../parts/icons.tsx';
+import { Notice } from '../parts/notices.tsx';
+import { PageHead } from '../parts/page.tsx';
+import { QrCode } from '../parts/qr.tsx';
+import { Scan, canScan } from '../parts/scan.tsx';
+import { inviteIn } from '../route.ts';
+import { defaultServer } from '../server.ts';
+import type { ArrivalStage, Household, Kind } from '../../sdk/index.ts';
+import { sentence, useAction, useWatched } from '../watched.ts';
+
+type Way = 'invite' | 'code' | 'number';
+
+/** Joins a household. */
+export function JoinPage({ household, onDone }: { household: Household; onDone: () => void }) {
+  const [way, setWay] = useState<Way>();
+  const [kind, setKind] = useState<Kind>('viewer');
+  const leave = (): void => setWay(undefined);
+  if (way === 'invite') return <ByInvite household={household} onDone={onDone} onBack={leave} />;
+  if (way) return <ByShowing {...{ household, kind, onDone }} by={way} onBack={leave} />;
+  return (
+    <>
+      <PageHead title={words.title} />
+      <Choose
+        label={words.kind}
+        value={kind}
+        options={[
+          ['viewer', words.viewer],
+          ['camera', words.camera],
+        ]}
+        onChoose={setKind}
+      />
+      <ul class="choices">
+        {WAYS.map(([to, icon]) => (
+          <li key={to}>
+            <button type="button" onClick={() => setWay(to)}>
+              <Icon name={icon} size={28} />
+              <strong>{words[to].name}</strong>
+              <span class="soft">{words[to].what}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      <div class="line">
+        <a class="button quiet" href="#/">
+          {words.cancel}
+        </a>
+      </div>
+    </>
+  );
+}
+
+function ByInvite(props: { household: Household; onDone: () => void; onBack: () => void }) {
+  const { household, onDone, onBack } = props;
+  const [code, setCode] = useState('');
+  const [scanning, setScanning] = useState(false);
+  const action = useAction();
+  const join = (text: string): void => {
+    setScanning(false);
+    setCode(text);
+    action.run(async () => {
+      await household.join(codeOf(text));
+      onDone();
+    });
+  };
+  return (
+    <>
+      <PageHead title={words.invite.name} />
+      {scanning && <Scan onFound={join} />}
+      <Form
+        action={action}
+        say={action.busy ? words.waiting : words.join}
+        cancel={() => {
+          void household.cancel();
+          onBack();
+        }}
+        onSubmit={() => (code.trim() === '' ? action.refuse(words.noCode) : join(code))}
+      >
+        <Field label={words.codeLabel} value={code} onInput={setCode} hint={words.codeHint} long />
+        {canScan() && !scanning && !action.busy && (
+          <div class="line">
+            <Button kind="quiet" icon="scan" onPress={() => setScanning(true)}>
+              {words.scan}
+            </Button>
+          </div>
+        )}
+      </Form>
+    </>
+  );
+}
+
+function ByShowing(props: {
+  household: Household;
+  kind: Kind;
+  by: 'code' | 'number';
+  onDone: () => void;
+  onBack: () => void;
+}) {
+  const { household, kind, by, onDone, onBack } = props;
+  const [server, setServer] = useState(defaultServer);
+  const [shown, setShown] = useState<string>();
+  const action = useAction();
+  const { arrival } = useWatched(household);
+  useEffect(() => {
+    if (arrival?.is !== 'listed') return;
+    household.refresh().then(onDone, onDone);
+  }, [arrival, household, onDone]);
+
+  const leave = (): void => {
+    void household.cancel();
+    onBack();
+  };
+  if (shown === undefined) {
+    const show = (): void =>
+      action.run(async () => setShown(await household.arrive(server.trim(), kind, by)));
+    return (
+      <>
+        <PageHead title={words[by].name} />
+        <Form action={action} say={words.show} cancel={onBack} onSubmit={show}>
+          <Field
+            label={words.server}
+            value={server}
+            onInput={setServer}
+            hint={words.serverHint}
+            input={{ type: 'url', autocomplete: 'off', spellcheck: false }}
+          />
+        </Form>
+      </>
+    );
+  }
+  return (
+    <>
+      <PageHead title={words[by].name} />
+      {arrival === undefined && <Shown by={by} shown={shown} />}
+      {arrival && <Stage household={household} stage={arrival} />}
+      <div class="line">
+        <Button kind="quiet" onPress={leave}>
+          {arrival?.is === 'failed' ? words.backWord : words.cancel}
+        </Button>
+      </div>
+    </>
+  );
+}
+
+function Shown({ by, shown }: { by: 'code' | 'number'; shown: string }) {
+  return (
+    <div class="stack">
+      <p>{words[by].tell}</p>
+      {by === 'code' ? (
+        <>
+          <QrCode text={shown} label={words.qr} />
+          <p class="code">{shown}</p>
+          <div class="line">
+            <Copy text={shown} say={words.copy} />
+          </div>
+        </>
+      ) : (
+        <p class="number">{shown}</p>
+      )}
+      <p class="line soft" role="status">
+        <span class="spinner" aria-hidden="true" />
+        {words.waits}
+      </p>
+    </div>
+  );
+}
+
+function Stage({ household, stage }: { household: Household; stage: ArrivalStage }) {
+  const action = useAction();
+  const [answered, setAnswered] = useState(false);
+  const answer = (fit: boolean): void =>
+    action.run(async () => {
+      await household.digitsFit(fit);
+      setAnswered(true);
+    });
+  switch (stage.is) {
+    case 'digits':
+      return (
+        <div class="stack">
+          <p>{words.digits}</p>
+          <p class="number" role="status">
+            {spaced(stage.digits)}
+          </p>
+          {answered ? (
+            <p class="soft">{words.answered}</p>
+          ) : (
+            <>
+              <p>{words.fit}</p>
+              <Wrong action={action} />
+              <div class="line">
+                <Button busy={action.busy} onPress={() => answer(true)}>
+                  {words.yes}
+                </Button>
+                <Button kind="quiet" disabled={action.busy} onPress={() => answer(false)}>
+                  {words.no}
+                </Button>
+              </div>
+            </>
+          )}
+        </div>
+      );
+    case 'invited':
+      return (
+        <div class="stack">
+          <p role="status">{words.invited(stage.name)}</p>
+          <p class="number">{spaced(stage.glance)}</p>
+          <p class="soft">{words.glance}</p>
+        </div>
+      );
+    case 'listed':
+      return <p role="status">{words.listed}</p>;
+    case 'failed':
+      return (
+        <div role="alert">
+          <Notice kind="alarm">{sentence(stage.reason)}</Notice>
+        </div>
+      );
+  }
+}
+
+/** Returns the code of a link, or the code itself. */
+function codeOf(text: string): string {
+  const trimmed = text.trim();
+  const hash = trimmed.indexOf('#');
+  return hash < 0 ? trimmed : (inviteIn(trimmed.slice(hash)) ?? trimmed);
+}
+
+/** Returns digits in groups of three. */
+export function spaced(digits: string): string {
+  return digits.replace(/(\d{3})(?=\d)/g, '$1 ');
+}
+
+const WAYS = [
+  ['invite', 'key'],
+  ['code', 'scan'],
+  ['number', 'numbers'],
+] as const;
+
+const words = {
+  title: 'Join a household',
+  kind: 'This device will',
+  viewer: 'Watch cameras',
+  camera: 'Be a camera',
+  cancel: 'Cancel',
+  backWord: 'Back',
+  server: 'Server of the household',
+  serverHint: 'The admin’s settings page shows it.',
+  show: 'Show it',
+  waits: 'Waiting for the admin …',
+  qr: 'QR code with which an admin lets this device in',
+  copy: 'Copy the code',
+  invite: {
+    name: 'I have an invite',
+    what: 'A QR code or link that an admin’s device shows.',
+  },
+  code: {
+    name: 'Show a QR code here',
+    what: 'An admin scans it.',
+    tell: 'On an admin’s device: Devices, Add, “It shows a code”. Whoever sees this code can let this device in; it is good once, for ten minutes.',
+  },
+  number: {
+    name: 'Compare six digits',
+    what: 'Two screens, no camera needed.',
+    tell: 'On an admin’s device: Devices, Add, “It shows a number”. Type this number there:',
+  },
+  codeLabel: 'Invite link or code',
+  scan: 'Scan with this camera',
+  codeHint: 'Paste the link or the code that begins with latchkey1-.',
+  noCode: 'Paste the invite first.',
+  join: 'Join',
+  waiting: 'Waiting for the admin',
+  digits: 'Type these six digits on the admin’s device:',
+  fit: 'Did the admin’s device say that they are right?',
+  yes: 'Yes, they are right',
+  no: 'No',
+  answered: 'Waiting for the admin …',
+  invited: (name: string) => `An admin lets this device in as “${name}”. Both screens show:`,
+  glance: 'Waiting until the admin has added this device …',
+  listed: 'This device is in the household.',
+};

@@ -1,0 +1,73 @@
+//! A bad network between clients and a relay, with words that change it.
+//!
+//! | word | what it does |
+//! |---|---|
+//! | `{"to": "127.0.0.1:5000"}` | names the relay's media socket |
+//! | `{"loss": 0.1, "delayMs": 25, "seed": 7}` | is the weather of all clients first heard of from now on; told: `{"event":"weather","number":n}` |
+//! | `{"report": n}` | told: `{"event":"report", ...}` |
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::ensure;
+use latchkey_loadtest::lossy::{Counts, Lossy, Weather};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use str0m_netem::{NetemConfig, Probability, RandomLoss};
+
+use crate::{Words, tell};
+
+/// Where to stand.
+#[derive(Deserialize)]
+pub(crate) struct Order {
+    /// Address of this machine that clients dial.
+    bind: Ipv4Addr,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Word {
+    To {
+        to: SocketAddr,
+    },
+    Weather {
+        loss: f32,
+        #[serde(default, rename = "delayMs")]
+        delay_ms: u64,
+        #[serde(default)]
+        seed: u64,
+    },
+    Report {
+        report: usize,
+    },
+}
+
+/// Carries datagrams until the input ends. Tells its `address` first.
+pub(crate) async fn run(order: &Order, mut words: Words) -> anyhow::Result<()> {
+    let lossy = Lossy::start_on(order.bind)?;
+    tell(&json!({ "event": "address", "address": lossy.address().to_string() }));
+    while let Some(word) = words.next_line().await? {
+        match serde_json::from_str(&word)? {
+            Word::To { to } => {
+                lossy.forward_to(to);
+                tell(&json!({ "event": "to" }));
+            }
+            Word::Weather { loss, delay_ms, seed } => {
+                ensure!((0.0..=1.0).contains(&loss), "loss is a share from 0 to 1");
+                let path = NetemConfig::new().latency(Duration::from_millis(delay_ms));
+                let path = path.loss(RandomLoss::new(Probability::new(loss)));
+                let number = lossy.begin(Weather::both_ways(path, seed));
+                tell(&json!({ "event": "weather", "number": number }));
+            }
+            Word::Report { report } => {
+                let report = lossy.report(report);
+                tell(&json!({ "event": "report", "up": counts(report.up), "down": counts(report.down) }));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn counts(counts: Counts) -> Value {
+    json!({ "datagrams": counts.datagrams, "lost": counts.lost, "media": counts.media, "mediaLost": counts.media_lost })
+}
