@@ -12,8 +12,10 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
 };
 
+use latchkey_relay_core::bandwidth::ESTIMATE_BOUNDS;
+
 use crate::admission::Refusal;
-use crate::metrics::family::{counter, counter_of, gauge, histogram, labelled};
+use crate::metrics::family::{counter, counter_of, gauge, histogram, histogram_of, labelled};
 use crate::shard::command::{Role, ShardHandle};
 use crate::shard::counters::{
     Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, Limited, PacketKind, Tally,
@@ -215,6 +217,64 @@ fn of_shards(tally: &Tally) -> Vec<MetricFamily> {
             vec![WEBRTC],
             &JOIN_BOUNDS,
             (tally.key_frame_wait(), tally.key_frame_wait_sum()),
+        ),
+        histogram_of(
+            "relay_viewer_estimate_bytes_per_second",
+            "Bytes per second that viewers' paths are believed to carry, each viewer's once a second.",
+            vec![WEBRTC],
+            ESTIMATE_BOUNDS.iter().map(|bound| *bound as f64 / 8.0),
+            (tally.estimates(), tally.estimates_sum() as f64 / 8.0),
+        ),
+        counter(
+            "relay_transport_feedback_total",
+            "Feedback about all packets of a session (transport-cc): from viewers (in), to publishers (out).",
+            vec![
+                (vec![("dir", "in")], tally.event(Event::TransportFeedbackIn)),
+                (vec![("dir", "out")], tally.event(Event::TransportFeedbackOut)),
+            ],
+        ),
+        counter(
+            "relay_paced_packets_total",
+            "Packets that went out spread, because their viewer's path is slower than a burst.",
+            event(Event::PacedPackets),
+        ),
+        counter(
+            "relay_skips_total",
+            "Times that a viewer too far behind its path went on at a newer key frame.",
+            event(Event::Skips),
+        ),
+        counter(
+            "relay_probes_total",
+            "Bursts of packets sent again to see whether a viewer's path carries more.",
+            event(Event::Probes),
+        ),
+        counter(
+            "relay_layer_switches_total",
+            "Times that a viewer's video went to another layer, by direction.",
+            vec![
+                (vec![("direction", "up")], tally.event(Event::LayersUp)),
+                (vec![("direction", "down")], tally.event(Event::LayersDown)),
+            ],
+        ),
+        gauge(
+            "relay_layer_viewers",
+            "Video legs by the layer they get, 0 for the smallest; 3 stands for all above.",
+            vec![
+                (vec![("layer", "0")], now(Gauge::Layer0)),
+                (vec![("layer", "1")], now(Gauge::Layer1)),
+                (vec![("layer", "2")], now(Gauge::Layer2)),
+                (vec![("layer", "3")], now(Gauge::LayersAbove)),
+            ],
+        ),
+        gauge(
+            "relay_key_frames_only_viewers",
+            "Video legs that get key frames only, because their path carries no layer.",
+            vec![(vec![], now(Gauge::KeyFramesOnly))],
+        ),
+        gauge(
+            "relay_paused_layers",
+            "Layers that their publisher was asked to pause, because nobody watches them.",
+            vec![(vec![], now(Gauge::PausedLayers))],
         ),
         gauge("relay_rooms", "Rooms with a publisher.", vec![(vec![], now(Gauge::Rooms))]),
         gauge("relay_viewers", "Viewing sessions.", vec![(vec![WEBRTC], now(Gauge::Viewers))]),

@@ -35,6 +35,32 @@ pub enum Event {
         /// [`hand_again`](crate::room::Room::hand_again).
         missing: MissingPackets,
     },
+    /// Nobody watches a simulcast layer: ask the publisher to pause it, by RTCP PAUSE (RFC 7728 section 8.2) about `ssrc`.
+    PauseWanted {
+        /// Which track.
+        track: TrackId,
+        /// The publisher's media SSRC.
+        ssrc: u32,
+        /// Names the pause.
+        pause_id: u16,
+    },
+    /// Somebody is to watch it again: RTCP RESUME (RFC 7728 section 8.3) about `ssrc`.
+    ResumeWanted {
+        /// Which track.
+        track: TrackId,
+        /// The publisher's media SSRC.
+        ssrc: u32,
+        /// Names the pause that is over.
+        pause_id: u16,
+    },
+    /// In a branch: whether somebody here watches a track has changed. Tell the home, for
+    /// [`set_watched_elsewhere`](crate::room::Room::set_watched_elsewhere).
+    WatchChanged {
+        /// Which track.
+        track: TrackId,
+        /// Somebody does.
+        watched: bool,
+    },
     /// Tell the publisher how its packets arrive: RTCP receiver report, about once a second per track.
     Reception {
         /// Which track.

@@ -34,6 +34,11 @@ impl GopCache {
         self.newest.map(|newest| newest.position)
     }
 
+    /// When the newest key frame began.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.newest.map(|newest| newest.at)
+    }
+
     /// Returns where a viewer may start now: the newest key frame, when it is no older than `age` and still in the history.
     pub(crate) fn start(&self, history: &History, now: Instant, age: Duration) -> Option<u64> {
         let newest = self.newest?;

@@ -1,5 +1,6 @@
 //! One leg's RTP header: fixed fields and an extension block with the ids of that leg, padded so that trains are even.
 
+use latchkey_wire::dependency_descriptor::{Mandatory, rewrite_frame_number};
 use latchkey_wire::extension::{self, ExtensionKind, ExtensionMap, PlayoutDelay};
 use latchkey_wire::rtp::RtpHeader;
 
@@ -44,6 +45,7 @@ pub(crate) struct LegExtensions {
     capture_time: Option<u8>,
     dependency_descriptor: Option<u8>,
     playout_delay: Option<u8>,
+    transport_cc: Option<u8>,
 }
 
 /// Lengths of the longest values in a train; what its blocks are padded for.
@@ -73,7 +75,13 @@ impl LegExtensions {
             capture_time: map.id(ExtensionKind::AbsCaptureTime),
             dependency_descriptor: map.id(ExtensionKind::DependencyDescriptor),
             playout_delay: map.id(ExtensionKind::PlayoutDelay),
+            transport_cc: map.id(ExtensionKind::TransportCc),
         }
+    }
+
+    /// Whether packets carry a transport-wide number.
+    pub(crate) fn has_number(&self) -> bool {
+        self.transport_cc.is_some()
     }
 
     /// Bytes of the extension block that holds the widest packet of a train; 0 when this leg carries none.
@@ -83,24 +91,42 @@ impl LegExtensions {
         let parts =
             Parts { dependency_descriptor: &zeros[..widest.descriptor], capture_time: capture, payload: &[] };
         let mut elements = EMPTY_ELEMENTS;
-        match self.fill(&mut elements, &parts, playout_delay.then_some(&[0; 3])) {
+        match self.fill(&mut elements, &parts, (playout_delay.then_some(&[0; 3]), Some(&[0; 2]))) {
             0 => 0,
             count => extension::block_len(&elements[..count]),
         }
     }
 
-    /// Writes the header of one packet, its block padded to `block_len`, and returns the header's length.
+    /// Writes the header of one packet, its frame number moved on by `frame_number`, its block padded to `block_len`, and
+    /// returns the header's length.
     #[inline]
     pub(crate) fn write(
         &self,
         header: &RtpHeader,
         parts: &Parts<'_>,
-        playout_delay: Option<PlayoutDelay>,
+        (playout_delay, number): (Option<PlayoutDelay>, Option<u16>),
+        (frame_number, block_len, out): (u16, usize, &mut [u8; MAX_HEADER]),
+    ) -> usize {
+        if frame_number == 0 {
+            return self.write_as_it_is(header, parts, (playout_delay, number), (block_len, out));
+        }
+        let mut descriptor = [0; MAX_DESCRIPTOR];
+        let parts = &renumbered(parts, frame_number, &mut descriptor);
+        self.write_as_it_is(header, parts, (playout_delay, number), (block_len, out))
+    }
+
+    #[inline]
+    fn write_as_it_is(
+        &self,
+        header: &RtpHeader,
+        parts: &Parts<'_>,
+        (playout_delay, number): (Option<PlayoutDelay>, Option<u16>),
         (block_len, out): (usize, &mut [u8; MAX_HEADER]),
     ) -> usize {
         let delay = playout_delay.map(PlayoutDelay::to_bytes);
+        let number = number.map(u16::to_be_bytes);
         let mut elements = EMPTY_ELEMENTS;
-        let count = self.fill(&mut elements, parts, delay.as_ref());
+        let count = self.fill(&mut elements, parts, (delay.as_ref(), number.as_ref()));
         let rest = header.write(count > 0, out).expect("the buffer holds a fixed header");
         let block = match count {
             0 => 0,
@@ -116,7 +142,7 @@ impl LegExtensions {
         &'a self,
         elements: &mut Elements<'a>,
         parts: &Parts<'a>,
-        delay: Option<&'a [u8; 3]>,
+        (delay, number): (Option<&'a [u8; 3]>, Option<&'a [u8; 2]>),
     ) -> usize {
         let mut count = 0;
         let mut add = |id: Option<u8>, value: &'a [u8]| {
@@ -131,7 +157,21 @@ impl LegExtensions {
         add(self.capture_time, parts.capture_time);
         add(self.dependency_descriptor, parts.dependency_descriptor);
         add(self.playout_delay, delay.map_or(&[], |delay| delay));
+        add(self.transport_cc, number.map_or(&[], |number| number));
         count
+    }
+}
+
+/// Moves the frame number of a descriptor on, for a leg that went over from another layer.
+fn renumbered<'a>(parts: &Parts<'a>, by: u16, descriptor: &'a mut [u8; MAX_DESCRIPTOR]) -> Parts<'a> {
+    let len = parts.dependency_descriptor.len();
+    match Mandatory::read(parts.dependency_descriptor) {
+        Ok(read) if len <= MAX_DESCRIPTOR => {
+            descriptor[..len].copy_from_slice(parts.dependency_descriptor);
+            rewrite_frame_number(&mut descriptor[..len], read.frame_number.wrapping_add(by));
+            Parts { dependency_descriptor: &descriptor[..len], ..*parts }
+        }
+        _ => *parts,
     }
 }
 
@@ -143,15 +183,16 @@ pub(crate) fn set_padding(header: &mut [u8; MAX_HEADER]) {
 /// One byte of padding, counting itself (RFC 3550 5.1).
 pub(crate) const PADDING: &[u8] = &[1];
 
-/// Longest header this module writes: fixed part, block head, mid, capture time, largest descriptor, playout delay.
+/// Longest header this module writes: fixed part, block head, mid, capture time, largest descriptor, playout delay,
+/// transport-wide number.
 pub(crate) const MAX_HEADER: usize = 160;
 /// Longest dependency descriptor that is passed on; nine spatial and temporal layers take 50 bytes.
 pub(crate) const MAX_DESCRIPTOR: usize = 96;
 /// Longest descriptor that the other packets of a train are widened to: a single layer's is at most 13 bytes.
 const WIDEST_DESCRIPTOR: usize = 16;
 
-type Elements<'a> = [(u8, &'a [u8]); 4];
-const EMPTY_ELEMENTS: Elements<'static> = [(0, &[]); 4];
+type Elements<'a> = [(u8, &'a [u8]); 5];
+const EMPTY_ELEMENTS: Elements<'static> = [(0, &[]); 5];
 
 #[cfg(test)]
 mod tests {
@@ -175,6 +216,7 @@ mod tests {
             (ExtensionKind::Mid, 4),
             (ExtensionKind::DependencyDescriptor, 12),
             (ExtensionKind::AbsCaptureTime, 2),
+            (ExtensionKind::TransportCc, 5),
         ]);
         let leg = LegExtensions::new(&map, Mid::new("1").unwrap());
         let key = Parts { dependency_descriptor: &[9; 13], capture_time: &[8; 8], payload: b"" };
@@ -184,13 +226,16 @@ mod tests {
         widest.include(&plain);
         let block = leg.block_len(widest, false);
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &key, None, (block, &mut out));
+        let len = leg.write(&HEADER, &key, (None, Some(7)), (0, block, &mut out));
         let view = RtpView::parse(&out[..len]).unwrap();
         assert_eq!(view.extension().unwrap().find(12), Some(&[9; 13][..]));
-        assert_eq!(leg.write(&HEADER, &plain, None, (block, &mut out)), len);
+        assert_eq!(leg.write(&HEADER, &plain, (None, Some(8)), (0, block, &mut out)), len);
         let view = RtpView::parse(&out[..len]).unwrap();
         assert_eq!(view.header(), HEADER);
-        assert_eq!(view.extension().unwrap().iter().collect::<Vec<_>>(), [(4, &b"1"[..]), (12, &[9; 3][..])]);
+        assert_eq!(
+            view.extension().unwrap().iter().collect::<Vec<_>>(),
+            [(4, &b"1"[..]), (12, &[9; 3][..]), (5, &[0, 8][..])]
+        );
     }
 
     #[test]
@@ -201,7 +246,7 @@ mod tests {
         widest.include(&parts);
         assert_eq!(leg.block_len(widest, true), 0);
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &parts, Some(PlayoutDelay::NONE), (0, &mut out));
+        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (0, 0, &mut out));
         assert_eq!(len, 12);
         assert!(RtpView::parse(&out[..len]).unwrap().extension().is_none());
     }
@@ -213,14 +258,15 @@ mod tests {
             ExtensionKind::AbsCaptureTime,
             ExtensionKind::DependencyDescriptor,
             ExtensionKind::PlayoutDelay,
+            ExtensionKind::TransportCc,
         ];
         let map = map(&kinds.map(|kind| (kind, 200 + kind as u8)));
         let leg = LegExtensions::new(&map, Mid::new("0123456789abcdef").unwrap());
         let parts =
             Parts { dependency_descriptor: &[9; MAX_DESCRIPTOR], capture_time: &[8; 16], payload: b"" };
         let mut out = [0; MAX_HEADER];
-        let len = leg.write(&HEADER, &parts, Some(PlayoutDelay::NONE), (64, &mut out));
-        assert!(RtpView::parse(&out[..len]).unwrap().extension().unwrap().iter().count() == 4);
+        let len = leg.write(&HEADER, &parts, (Some(PlayoutDelay::NONE), Some(9)), (0, 64, &mut out));
+        assert!(RtpView::parse(&out[..len]).unwrap().extension().unwrap().iter().count() == 5);
     }
 
     #[test]

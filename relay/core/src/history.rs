@@ -8,6 +8,8 @@
 //!
 //! Nothing is ever freed: newer packets overwrite older ones, and a slot knows whether its bytes are still there.
 
+use latchkey_wire::dependency_descriptor::LayerSet;
+
 /// Packets of one track by position, bounded in packets and bytes.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -26,6 +28,45 @@ pub(crate) struct Facts {
     pub(crate) marker: bool,
     /// First packet of a key frame.
     pub(crate) starts_key_frame: bool,
+    /// What its dependency descriptor says of layers; for a packet without one that it belongs to all of them.
+    pub(crate) layers: LayerFacts,
+}
+
+impl Facts {
+    const NONE: Self =
+        Self { timestamp: 0, marker: false, starts_key_frame: false, layers: LayerFacts::WITHOUT_LAYERS };
+}
+
+/// What a packet is to the layers of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerFacts {
+    /// Viewers of these layers need it.
+    pub(crate) needed_by: LayerSet,
+    /// With its frame a viewer may go on to these.
+    pub(crate) switches_to: LayerSet,
+    /// Spatial layer of its frame.
+    pub(crate) spatial: u8,
+    /// Last packet of a frame, though perhaps not of the picture.
+    pub(crate) ends_frame: bool,
+    /// First packet of a frame.
+    pub(crate) starts_frame: bool,
+}
+
+impl LayerFacts {
+    /// Of a packet that says nothing of layers.
+    pub(crate) const WITHOUT_LAYERS: Self = Self {
+        needed_by: LayerSet::ALL,
+        switches_to: LayerSet::NONE,
+        spatial: 0,
+        ends_frame: false,
+        starts_frame: false,
+    };
+}
+
+impl Default for LayerFacts {
+    fn default() -> Self {
+        Self::WITHOUT_LAYERS
+    }
 }
 
 /// The bytes of a packet that legs may send.
@@ -65,12 +106,10 @@ pub(crate) enum StoreError {
 struct Slot {
     position: u64,
     at: u64,
-    timestamp: u32,
+    facts: Facts,
     payload_len: u16,
     descriptor_len: u8,
     capture_len: u8,
-    marker: bool,
-    starts_key_frame: bool,
 }
 
 impl History {
@@ -124,12 +163,10 @@ impl History {
         self.slots[self.index(position)] = Slot {
             position,
             at,
-            timestamp: facts.timestamp,
+            facts,
             payload_len: parts.payload.len() as u16,
             descriptor_len,
             capture_len,
-            marker: facts.marker,
-            starts_key_frame: facts.starts_key_frame,
         };
         Ok(())
     }
@@ -152,9 +189,7 @@ impl History {
         let bytes = &self.arena[start..start + slot.len()];
         let (dependency_descriptor, rest) = bytes.split_at(usize::from(slot.descriptor_len));
         let (capture_time, payload) = rest.split_at(usize::from(slot.capture_len));
-        let facts =
-            Facts { timestamp: slot.timestamp, marker: slot.marker, starts_key_frame: slot.starts_key_frame };
-        Found::Packet(facts, Parts { dependency_descriptor, capture_time, payload })
+        Found::Packet(slot.facts, Parts { dependency_descriptor, capture_time, payload })
     }
 
     /// Says whether a packet is there with its bytes.
@@ -184,12 +219,10 @@ impl Slot {
     const EMPTY: Slot = Slot {
         position: Slot::NONE,
         at: 0,
-        timestamp: 0,
+        facts: Facts::NONE,
         payload_len: 0,
         descriptor_len: 0,
         capture_len: 0,
-        marker: false,
-        starts_key_frame: false,
     };
 
     fn len(&self) -> usize {
@@ -220,7 +253,7 @@ mod tests {
     #[test]
     fn a_packet_comes_back_as_it_was() {
         let mut history = History::new(8, 4096);
-        let facts = Facts { timestamp: 9, marker: true, starts_key_frame: true };
+        let facts = Facts { timestamp: 9, marker: true, starts_key_frame: true, ..Facts::default() };
         let parts = Parts { dependency_descriptor: &[1, 2, 3], capture_time: &[4; 8], payload: b"sealed" };
         history.store(5, facts, parts).unwrap();
         assert_eq!(history.find(5), Found::Packet(facts, parts));

@@ -15,6 +15,7 @@
 //! `history`. For each viewer its `subscription` walks the history: the `selector` keeps or leaves out, the `munger` numbers,
 //! `header` writes the leg's own header, and the payload is shared. Repairs and joining viewers read the same history.
 
+pub mod bandwidth;
 pub mod config;
 pub mod event;
 pub mod id;
@@ -29,21 +30,25 @@ mod gop;
 mod header;
 mod history;
 mod keyframe;
+mod ladder;
 mod munger;
 mod news;
 mod pace;
+mod pacer;
 mod parcel;
+mod pause;
 mod report;
 mod roster;
 mod selector;
 mod timeline;
+mod tracks;
 mod train;
 mod upstream;
 
 pub use config::RoomConfig;
 pub use event::{Event, MissingPackets, StartedFrom};
 pub use header::Mid;
-pub use id::{SubscriberId, TrackId};
+pub use id::{Rid, SubscriberId, TrackId};
 pub use parcel::Parcel;
 pub use rate::{Allowance, Exceeded, Rate, TokenBucket};
 pub use room::{PublishError, Room, Seeding, SubscribeError};

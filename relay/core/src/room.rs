@@ -4,6 +4,9 @@
 //! time, passes what comes through the [`Sink`] on, and carries out its [`Event`]s.
 
 mod branch;
+mod feedback;
+mod layers;
+mod rounds;
 
 use std::time::{Duration, Instant};
 
@@ -20,17 +23,21 @@ use crate::sink::Sink;
 use crate::stats::{DropReason, Stats};
 use crate::subscription::{Subscription, SubscriptionParams};
 use crate::track::{Track, TrackParams};
+use crate::tracks::Tracks;
 use crate::train::Train;
 
 pub use branch::Seeding;
+pub use layers::LayerFigures;
 
 /// A room. See the [crate documentation](crate) for how a shell drives it.
 #[derive(Debug)]
 pub struct Room {
     config: RoomConfig,
-    tracks: Vec<Option<Track>>,
+    tracks: Tracks,
     roster: Roster,
     pace: Pace,
+    /// When those who wait for their pacer are served again.
+    next_paced: Option<Instant>,
     next_tick: Option<Instant>,
     ticks: u64,
     news: News,
@@ -72,29 +79,30 @@ impl Room {
         Self {
             pace: Pace::new(&config),
             config,
-            tracks: Vec::new(),
+            tracks: Tracks::default(),
             roster: Roster::default(),
+            next_paced: None,
             next_tick: None,
             ticks: 0,
             news: News::new(),
         }
     }
 
-    /// Adds a track and returns its name.
+    /// Adds a track and returns its name. Further simulcast layers of a source are tracks that name its first one, in the
+    /// order of the offer.
     ///
     /// # Errors
-    /// [`PublishError::TooManyTracks`]
+    /// [`PublishError::TooManyTracks`], [`PublishError::UnknownTrack`] for a layer of a source that is not there.
     pub fn publish(&mut self, params: TrackParams, now: Instant) -> Result<TrackId, PublishError> {
-        let index = self.tracks.iter().position(Option::is_none).unwrap_or(self.tracks.len());
+        let index = self.tracks.free();
         if index >= self.config.tracks.min(usize::from(u8::MAX)) {
             return Err(PublishError::TooManyTracks);
         }
-        let id = TrackId(index as u8);
-        let track = Some(Track::new(id, params, &self.config));
-        match self.tracks.get_mut(index) {
-            Some(free) => *free = track,
-            None => self.tracks.push(track),
+        if params.first.is_some_and(|first| self.tracks.source(first).is_none()) {
+            return Err(PublishError::UnknownTrack);
         }
+        let id = TrackId(index as u8);
+        self.tracks.insert(Track::new(id, params, &self.config));
         self.next_tick.get_or_insert(now + TICK);
         Ok(id)
     }
@@ -105,7 +113,7 @@ impl Room {
     /// # Errors
     /// [`PublishError::UnknownTrack`], [`PublishError::CodecChanged`]; nothing has changed then.
     pub fn replace(&mut self, track: TrackId, params: TrackParams) -> Result<(), PublishError> {
-        let track = find_mut(&mut self.tracks, track).ok_or(PublishError::UnknownTrack)?;
+        let track = self.tracks.find_mut(track).ok_or(PublishError::UnknownTrack)?;
         if track.params().codec != params.codec {
             return Err(PublishError::CodecChanged);
         }
@@ -115,18 +123,17 @@ impl Room {
 
     /// The publisher of a track went away. The track and its viewers stay, for [`replace`](Self::replace).
     pub fn vacate(&mut self, track: TrackId) {
-        if let Some(track) = find_mut(&mut self.tracks, track) {
+        if let Some(track) = self.tracks.find_mut(track) {
             track.vacate();
         }
     }
 
-    /// Removes a track and every subscription to it.
+    /// Removes a track. With the first track of a source its other layers go, and every subscription to it; who got another
+    /// layer goes on with what is left.
     pub fn unpublish(&mut self, track: TrackId) {
-        if let Some(place) = self.tracks.get_mut(usize::from(track.0)) {
-            *place = None;
-        }
+        self.tracks.remove(track);
         self.roster.remove_track(track);
-        if self.tracks.iter().all(Option::is_none) {
+        if self.tracks.iter().next().is_none() {
             self.next_tick = None;
         }
     }
@@ -143,9 +150,9 @@ impl Room {
         params: &SubscriptionParams,
         now: Instant,
     ) -> Result<(), SubscribeError> {
-        let track = find_mut(&mut self.tracks, track).ok_or(SubscribeError::UnknownTrack)?;
+        let source = self.tracks.source(track).ok_or(SubscribeError::UnknownTrack)?;
         match self.roster.legs(subscriber) {
-            Some(legs) if legs.iter().any(|leg| leg.subscription.track() == track.id()) => {
+            Some(legs) if legs.iter().any(|leg| leg.subscription.source() == source.first()) => {
                 return Err(SubscribeError::AlreadySubscribed);
             }
             None if self.roster.len() >= self.config.subscribers => {
@@ -153,31 +160,34 @@ impl Room {
             }
             _ => {}
         }
-        let subscription = Subscription::new(subscriber, track, params, &self.config);
+        let track = self.tracks.find(track).ok_or(SubscribeError::UnknownTrack)?;
+        let is_video = track.is_video();
+        let mut subscription = Subscription::new(subscriber, track, params, (&self.config, now));
+        subscription.decide(&self.tracks, 0, now);
         let mut from = StartedFrom::Live;
-        if subscription.can_start(track, now, &self.config) {
+        if subscription.can_start(&self.tracks, now, &self.config) {
             self.pace.start(now);
-            if track.is_video() {
+            if is_video {
                 from = StartedFrom::GopCache;
                 self.news.stats.starts_from_cache += 1;
             }
         } else {
             self.news.stats.key_frame_waits += 1;
-            track.want_key_frame(now, &mut self.news);
         }
-        track.set_watchers(track.watchers() + 1);
-        self.roster.add(subscriber, Leg { subscription, from });
+        let waits = from == StartedFrom::Live;
+        if let Some(track) = self.tracks.find_mut(subscription.chosen()) {
+            track.set_watchers(track.watchers() + 1);
+            if waits {
+                track.want_key_frame(now, &mut self.news);
+            }
+        }
+        self.roster.add(subscriber, Leg { subscription, from }, now);
         Ok(())
     }
 
     /// Takes a viewer out, with all its tracks. Unknown viewers are ignored.
     pub fn unsubscribe(&mut self, subscriber: SubscriberId) {
-        let Some(gone) = self.roster.remove(subscriber) else { return };
-        for leg in &gone.legs {
-            if let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) {
-                track.set_watchers(track.watchers() - 1);
-            }
-        }
+        self.roster.remove(subscriber);
     }
 
     /// Takes in one packet of the publisher, opened, at the time it arrived. It is sent with the next
@@ -205,93 +215,29 @@ impl Room {
     pub fn forward<S: Sink>(&mut self, now: Instant, sink: &mut S) {
         let mut chunk = self.pace.begin(now);
         let mut somebody_is_behind = false;
-        for viewer in self.roster.rotate() {
-            let mut train = Train::new(viewer.id, sink, &mut self.news);
+        let Self { roster, tracks, news, config, .. } = self;
+        roster.rotate(|viewer| {
+            let mut train = Train::new((viewer.id, &mut viewer.path), now, sink, news);
             for leg in &mut viewer.legs {
-                let Some(track) = find(&self.tracks, leg.subscription.track()) else { continue };
                 let had_started = leg.subscription.has_started();
-                leg.subscription.forward(track, (now, &self.config), &mut chunk, &mut train);
+                leg.subscription.forward(tracks, (now, config), &mut chunk, &mut train);
                 if leg.subscription.has_started() && !had_started {
                     train.event(Event::ViewingStarted {
                         subscriber: viewer.id,
-                        track: track.id(),
+                        track: leg.subscription.track(),
                         from: leg.from,
                     });
                 }
                 somebody_is_behind |= leg.subscription.is_catching_up();
             }
-            train.end();
+            train.end()
+        });
+        if self.roster.has_held() {
+            self.next_paced.get_or_insert(now + self.config.catch_up_interval);
         }
         let chunk_ends = chunk.is_due() || self.pace.next_due().is_none();
-        self.tracks.iter_mut().flatten().for_each(|track| track.end_batch(chunk_ends));
+        self.tracks.iter_mut().for_each(|track| track.end_batch(chunk_ends));
         self.pace.end(chunk, somebody_is_behind, now);
-    }
-
-    /// Answers a viewer's generic NACK (RFC 4585 6.2.1) about one of its SSRCs with RTX packets.
-    pub fn nack<S: Sink>(
-        &mut self,
-        subscriber: SubscriberId,
-        ssrc: u32,
-        lost: impl IntoIterator<Item = u16>,
-        now: Instant,
-        sink: &mut S,
-    ) {
-        let Some(leg) = self.roster.leg_mut(subscriber, ssrc) else { return };
-        let Some(track) = find(&self.tracks, leg.subscription.track()) else { return };
-        let mut train = Train::new(subscriber, sink, &mut self.news);
-        for sequence in lost {
-            let repaired = leg.subscription.repair(track, sequence, now, &mut train);
-            let stats = train.stats();
-            stats.nacks_received += 1;
-            match repaired {
-                Ok(()) => stats.repairs_sent += 1,
-                Err(reason) => stats.drop(reason),
-            }
-        }
-        train.end();
-    }
-
-    /// A viewer asks for a key frame on one of its SSRCs (PLI or FIR). What is in its GOP cache already, or asked for too
-    /// often, is not passed on; the rest is merged per track.
-    pub fn key_frame_requested(&mut self, subscriber: SubscriberId, ssrc: u32, now: Instant) {
-        let Some(leg) = self.roster.leg_mut(subscriber, ssrc) else { return };
-        let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) else { return };
-        self.news.stats.key_frame_requests_received += 1;
-        if leg.subscription.is_catching_up() {
-            return;
-        }
-        if leg.subscription.take_key_frame_request(now) {
-            track.want_key_frame(now, &mut self.news);
-        } else {
-            self.news.stats.drop(DropReason::KeyFrameDenied);
-        }
-    }
-
-    /// The publisher's sender report about `ssrc`: its NTP time (32.32) and RTP timestamp of one instant.
-    pub fn sender_report(&mut self, ssrc: u32, ntp: u64, rtp_timestamp: u32, now: Instant) {
-        if let Some(track) = self.tracks.iter_mut().flatten().find(|track| track.is_source(ssrc)) {
-            track.sender_report(ntp, rtp_timestamp, now);
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` for an empty room.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let gaps = self.tracks.iter().flatten().filter_map(Track::next_due);
-        gaps.chain(self.pace.next_due()).chain(self.next_tick).min()
-    }
-
-    /// Does what is due: the next chunk for joining viewers, reports, requests to the publisher.
-    pub fn handle_timeout<S: Sink>(&mut self, now: Instant, sink: &mut S) {
-        for track in self.tracks.iter_mut().flatten() {
-            track.ask(now, &mut self.news);
-        }
-        if self.next_tick.is_some_and(|due| due <= now) {
-            self.tick(now, sink);
-            self.next_tick = Some(now + TICK);
-        }
-        if self.pace.begin(now).is_due() {
-            self.forward(now, sink);
-        }
     }
 
     /// Returns the next thing asked of the shell.
@@ -306,22 +252,22 @@ impl Room {
 
     /// What a track's publisher agreed to send; `None` when there is no such track.
     pub fn track(&self, track: TrackId) -> Option<&TrackParams> {
-        find(&self.tracks, track).map(Track::params)
+        self.tracks.find(track).map(Track::params)
     }
 
     /// Names of all tracks, those without a publisher included.
     pub fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
-        self.tracks.iter().flatten().map(Track::id)
+        self.tracks.iter().map(Track::id)
     }
 
     /// Says whether a track's publisher is there; false for an unknown track.
     pub fn is_published(&self, track: TrackId) -> bool {
-        find(&self.tracks, track).is_some_and(|track| !track.is_vacant())
+        self.tracks.find(track).is_some_and(|track| !track.is_vacant())
     }
 
     /// Why a track's publisher was refused, if it was.
     pub fn refusal(&self, track: TrackId) -> Option<Refusal> {
-        find(&self.tracks, track)?.refusal()
+        self.tracks.find(track)?.refusal()
     }
 
     /// Number of viewers.
@@ -331,55 +277,16 @@ impl Room {
 
     /// Nobody publishes and nobody views.
     pub fn is_empty(&self) -> bool {
-        self.roster.len() == 0 && self.tracks.iter().flatten().all(Track::is_vacant)
+        self.roster.len() == 0 && self.tracks.iter().all(Track::is_vacant)
     }
 
     fn ingest_packet(&mut self, packet: &[u8], now: Instant) -> Result<TrackId, DropReason> {
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
-        let (ssrc, payload_type) = (view.ssrc(), view.payload_type());
-        let mut tracks = self.tracks.iter_mut().flatten();
-        let track = tracks.find(|track| track.owns(ssrc, payload_type)).ok_or(DropReason::UnknownTrack)?;
+        let track = self.tracks.owner(&view).ok_or(DropReason::UnknownTrack)?;
         track.ingest(&view, now, &mut self.news)?;
         Ok(track.id())
     }
-
-    /// Ten times a second: reminders for waiting viewers; once a second per leg: reports.
-    fn tick<S: Sink>(&mut self, now: Instant, sink: &mut S) {
-        self.ticks += 1;
-        let turn = self.ticks % TICKS_PER_REPORT;
-        for (index, viewer) in self.roster.iter().enumerate() {
-            let report = index as u64 % TICKS_PER_REPORT == turn;
-            let mut train = Train::new(viewer.id, sink, &mut self.news);
-            for leg in &viewer.legs {
-                let Some(track) = find_mut(&mut self.tracks, leg.subscription.track()) else { continue };
-                if leg.subscription.is_waiting() {
-                    track.want_key_frame(now, train.news());
-                }
-                if let Some(report) = leg.subscription.report(track, now).filter(|_| report) {
-                    train.report(&report);
-                }
-            }
-            train.end();
-        }
-        for track in self.tracks.iter_mut().flatten() {
-            if turn == 0
-                && let Some(report) = track.reception(now)
-            {
-                self.news.event(Event::Reception { track: track.id(), report });
-            }
-        }
-    }
-}
-
-fn find(tracks: &[Option<Track>], id: TrackId) -> Option<&Track> {
-    tracks.get(usize::from(id.0))?.as_ref()
-}
-
-fn find_mut(tracks: &mut [Option<Track>], id: TrackId) -> Option<&mut Track> {
-    tracks.get_mut(usize::from(id.0))?.as_mut()
 }
 
 /// Between two rounds of things that are not urgent.
 const TICK: Duration = Duration::from_millis(100);
-/// Reports go out every so many ticks: once a second.
-const TICKS_PER_REPORT: u64 = 10;

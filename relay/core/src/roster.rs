@@ -1,7 +1,9 @@
 //! The viewers of a room: found by name in constant time, walked from another one each time.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
+use crate::bandwidth::{Estimate, Path};
 use crate::event::StartedFrom;
 use crate::id::{SubscriberId, TrackId};
 use crate::subscription::Subscription;
@@ -13,6 +15,8 @@ pub(crate) struct Roster {
     places: HashMap<SubscriberId, usize>,
     /// Where the next walk begins, as a part of the whole round in 1/2^64, so that nobody is always last.
     turn: u64,
+    /// Viewers for whom something waits until their path has taken what came before.
+    held: Vec<SubscriberId>,
 }
 
 /// One viewer.
@@ -20,6 +24,10 @@ pub(crate) struct Roster {
 pub(crate) struct Viewer {
     pub(crate) id: SubscriberId,
     pub(crate) legs: Vec<Leg>,
+    /// The transport that all legs share.
+    pub(crate) path: Box<Path>,
+    /// It is in the list of those who wait for their pacer.
+    held: bool,
 }
 
 /// One viewer's subscription to one track.
@@ -30,14 +38,33 @@ pub(crate) struct Leg {
     pub(crate) from: StartedFrom,
 }
 
+impl Viewer {
+    /// Tells every leg what the path carries.
+    pub(crate) fn learn(&mut self, estimate: Option<Estimate>) {
+        if let Some(estimate) = estimate {
+            self.legs.iter_mut().for_each(|leg| leg.subscription.on_estimate(&estimate));
+        }
+    }
+
+    /// Whether old packets are to be sent again now to see if the path carries more. When new ones wait, they go instead.
+    pub(crate) fn probes(&mut self, now: Instant) -> bool {
+        let wanted = self.legs.iter().map(|leg| leg.subscription.wanted_bits_per_second()).sum();
+        self.path.wants_probe(wanted, now) && !self.path.begin_probe(now)
+    }
+}
+
 impl Roster {
     /// Gives a viewer one more leg; a viewer not known before is added.
-    pub(crate) fn add(&mut self, id: SubscriberId, leg: Leg) {
+    pub(crate) fn add(&mut self, id: SubscriberId, leg: Leg, now: Instant) {
         let place = *self.places.entry(id).or_insert_with(|| {
-            self.viewers.push(Viewer { id, legs: Vec::with_capacity(LEGS) });
+            let path = Box::new(Path::new(false, now));
+            self.viewers.push(Viewer { id, legs: Vec::with_capacity(LEGS), path, held: false });
+            self.held.reserve(self.viewers.len());
             self.viewers.len() - 1
         });
-        self.viewers[place].legs.push(leg);
+        let viewer = &mut self.viewers[place];
+        viewer.path.add_leg(leg.subscription.has_number());
+        viewer.legs.push(leg);
     }
 
     /// Takes a viewer out.
@@ -53,8 +80,8 @@ impl Roster {
     /// Takes all legs of a track out, and viewers who then have none.
     pub(crate) fn remove_track(&mut self, track: TrackId) {
         for place in (0..self.viewers.len()).rev() {
-            let Viewer { id, legs } = &mut self.viewers[place];
-            legs.retain(|leg| leg.subscription.track() != track);
+            let Viewer { id, legs, .. } = &mut self.viewers[place];
+            legs.retain(|leg| leg.subscription.source() != track);
             if legs.is_empty() {
                 let id = *id;
                 self.remove(id);
@@ -78,20 +105,57 @@ impl Roster {
         self.viewers[place].legs.iter_mut().find(|leg| leg.subscription.ssrc() == ssrc)
     }
 
+    /// Looks a viewer up.
+    pub(crate) fn viewer(&self, id: SubscriberId) -> Option<&Viewer> {
+        self.places.get(&id).map(|&place| &self.viewers[place])
+    }
+
+    /// Finds a viewer.
+    pub(crate) fn viewer_mut(&mut self, id: SubscriberId) -> Option<&mut Viewer> {
+        self.places.get(&id).map(|&place| &mut self.viewers[place])
+    }
+
+    /// Somebody waits for a pacer.
+    pub(crate) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Serves those who wait for their pacer, in turn; `serve` says whether one still waits.
+    pub(crate) fn serve_held(&mut self, mut serve: impl FnMut(&mut Viewer) -> bool) {
+        let mut held = std::mem::take(&mut self.held);
+        held.retain(|id| {
+            let Some(viewer) = self.viewer_mut(*id) else { return false };
+            viewer.held = serve(viewer);
+            viewer.held
+        });
+        self.held = held;
+    }
+
     /// Walks all viewers, beginning with another one each time.
     ///
     /// The beginnings are spread evenly however the walks repeat: if a frame takes two walks, beginning one further each time
     /// would let the same of two viewers see every frame's end last.
-    pub(crate) fn rotate(&mut self) -> impl Iterator<Item = &mut Viewer> {
+    /// `serve` says of each whether something waits for its pacer.
+    pub(crate) fn rotate(&mut self, mut serve: impl FnMut(&mut Viewer) -> bool) {
         self.turn = self.turn.wrapping_add(GOLDEN);
         let first = ((u128::from(self.turn) * self.viewers.len() as u128) >> 64) as usize;
         let (before, from_first) = self.viewers.split_at_mut(first);
-        from_first.iter_mut().chain(before)
+        for viewer in from_first.iter_mut().chain(before) {
+            if serve(viewer) && !viewer.held {
+                viewer.held = true;
+                self.held.push(viewer.id);
+            }
+        }
     }
 
     /// Walks all viewers in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Viewer> {
         self.viewers.iter()
+    }
+
+    /// Walks all viewers in no particular order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Viewer> {
+        self.viewers.iter_mut()
     }
 }
 
@@ -102,17 +166,23 @@ const LEGS: usize = 2;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
 
     /// Mean places of the viewers in the walks that `counts` picks, in parts of the last place.
     fn mean_places(viewers: u64, walks: usize, counts: impl Fn(usize) -> bool) -> Vec<f64> {
         let mut roster = Roster::default();
         for id in 0..viewers {
-            roster.viewers.push(Viewer { id: SubscriberId(id), legs: Vec::new() });
+            let path = Box::new(Path::new(false, Instant::now()));
+            roster.viewers.push(Viewer { id: SubscriberId(id), legs: Vec::new(), path, held: false });
         }
         let (mut sums, mut counted) = (vec![0.0; viewers as usize], 0);
         for walk in 0..walks {
-            let order: Vec<_> = roster.rotate().map(|viewer| viewer.id).collect();
+            let mut order = Vec::new();
+            roster.rotate(|viewer| {
+                order.push(viewer.id);
+                false
+            });
             assert_eq!(order.len(), viewers as usize);
             if counts(walk) {
                 counted += 1;

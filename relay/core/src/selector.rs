@@ -1,36 +1,371 @@
-//! Which packets of a track a leg gets, and where it starts: at a key frame, or for audio at the next packet.
+//! Which layer a leg is to get: as much as the viewer wishes and its path carries, and in doubt key frames rather than nothing.
 //!
-//! There is one layer, so once started everything with a payload is kept. Choosing among layers belongs here and nowhere
-//! else: a leg asks about every packet in order, and what is left out leaves no gap.
+//! ```text
+//!                         the estimate is below what is sent: at once
+//! all of the source ──▶ a smaller picture ──▶ fewer frames of the smallest ──▶ key frames only
+//!                   ◀──                   ◀──                             ◀──
+//!      one rung at a time: when the estimate has room to spare, or when the path shows no limit; each after a wait that
+//!      doubles when the rung could not be kept
+//! ```
 
 use std::time::{Duration, Instant};
 
-use crate::history::Parts;
-use crate::track::Track;
+use latchkey_wire::dependency_descriptor::Layer;
+
+use crate::bandwidth::Estimate;
+use crate::id::TrackId;
+use crate::ladder::Ladder;
+
+/// What a leg is to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Aim {
+    /// Of which simulcast layer.
+    pub(crate) track: TrackId,
+    pub(crate) keep: Keep,
+}
+
+/// Which frames of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// What this layer needs.
+    Layer(Layer),
+    /// Key frames.
+    KeyFrames,
+}
 
 /// Decides for one leg.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Selector;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selector {
+    /// Bits a second that the viewer wants at most.
+    wish: u64,
+    path: Path,
+    aim: Aim,
+    /// Not before then a rung up.
+    up_after: Option<Instant>,
+    /// How long the next wait is.
+    wait: Duration,
+    /// When it last went up.
+    went_up: Option<Instant>,
+}
 
-/// What to do with a packet.
+/// What is known of the viewer's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
-    /// Send it.
-    Keep,
-    /// Leave it out; the numbers close over it.
-    LeaveOut,
+enum Path {
+    /// Nothing: it gives no feedback.
+    Unknown,
+    /// So many bits a second are left for this leg.
+    Carries(u64),
+    /// It held nothing up of what was sent; so many bits a second are sure.
+    Clear(u64),
 }
 
 impl Selector {
-    /// Returns the position where a leg that has sent nothing beyond `cursor` may start now, if there is one.
-    pub(crate) fn start(&self, track: &Track, cursor: u64, now: Instant, gop_age: Duration) -> Option<u64> {
-        let start = if track.is_video() { track.gop_start(now, gop_age)? } else { track.live_from()? };
-        (start >= cursor).then_some(start)
+    /// Wants everything that a source has within `wish` bits a second.
+    pub(crate) fn new(track: TrackId, wish: Option<u64>) -> Self {
+        Self {
+            wish: wish.unwrap_or(u64::MAX),
+            path: Path::Unknown,
+            aim: Aim { track, keep: Keep::Layer(Layer::TOP) },
+            up_after: None,
+            wait: SHORTEST_WAIT,
+            went_up: None,
+        }
     }
 
-    /// Decides about one packet.
-    #[inline]
-    pub(crate) fn choose(&self, parts: &Parts<'_>) -> Choice {
-        if parts.payload.is_empty() { Choice::LeaveOut } else { Choice::Keep }
+    /// What the leg is to send.
+    pub(crate) fn aim(&self) -> Aim {
+        self.aim
+    }
+
+    /// Takes an estimate of the viewer's path.
+    pub(crate) fn take_estimate(&mut self, estimate: &Estimate) {
+        let bits = estimate.bits_per_second;
+        self.path = if estimate.limited_by_source { Path::Clear(bits) } else { Path::Carries(bits) };
+    }
+
+    /// Decides anew. The viewer's other legs take `others` bits a second. `is_settled`: what was aimed at is being sent, so
+    /// that the estimate speaks of it.
+    pub(crate) fn decide(&mut self, ladder: &Ladder, others: u64, is_settled: bool, now: Instant) {
+        let rungs = ladder.rungs();
+        let highest = self.highest(ladder);
+        let at = self.place(ladder);
+        let path = match self.path {
+            Path::Unknown => Path::Unknown,
+            Path::Carries(bits) => Path::Carries(bits.saturating_sub(others)),
+            Path::Clear(bits) => Path::Clear(bits.saturating_sub(others)),
+        };
+        let (place, temporal) = match path {
+            Path::Unknown => (highest, self.temporal_within(ladder, highest)),
+            Path::Carries(bits) => {
+                let fits = rungs[..=highest].iter().rposition(|rung| rung.full() <= bits.min(self.wish));
+                match fits {
+                    Some(place) => (place, Some(rungs[place].temporal)),
+                    None => (0, rungs[0].fitting(bits).min(self.temporal_within(ladder, 0))),
+                }
+            }
+            Path::Clear(bits) => {
+                let sure = rungs[..=highest].iter().rposition(|rung| rung.full() <= bits).unwrap_or(0);
+                let next =
+                    if self.aim.keep == Keep::KeyFrames || !self.is_full(ladder, at) { at } else { at + 1 };
+                let place = next.max(sure).min(highest);
+                (place, self.temporal_within(ladder, place))
+            }
+        };
+        let wanted = (place, temporal);
+        let present = (at, self.temporal(ladder, at));
+        if wanted < present {
+            self.go_down(now);
+        } else if wanted > present && !self.may_go_up(ladder, path, wanted, is_settled, now) {
+            // What is aimed at may have another name by now: a new publisher has other layers.
+            return self.set(ladder, at, present.1);
+        } else if wanted == present {
+            self.rest(now);
+        }
+        self.set(ladder, wanted.0, wanted.1);
+    }
+
+    /// Bits a second that the path must carry for the next rung up; 0 at the highest that the viewer wishes.
+    pub(crate) fn wanted(&self, ladder: &Ladder) -> u64 {
+        let at = self.place(ladder);
+        let next = if self.is_full(ladder, at) { at + 1 } else { at };
+        let rung = ladder.rungs()[..=self.highest(ladder)].get(next);
+        rung.map_or(0, |rung| (rung.full() as f64 * ROOM_TO_SPARE) as u64 + 1)
+    }
+
+    /// The highest rung within the viewer's wish.
+    fn highest(&self, ladder: &Ladder) -> usize {
+        ladder.rungs().iter().rposition(|rung| rung.full() <= self.wish).unwrap_or(0)
+    }
+
+    fn set(&mut self, ladder: &Ladder, place: usize, temporal: Option<u8>) {
+        let rung = &ladder.rungs()[place];
+        let largest = ladder.place(rung.track, u8::MAX) == Some(place);
+        let spatial = if largest { Layer::TOP.spatial } else { rung.spatial };
+        let keep = match temporal {
+            None => Keep::KeyFrames,
+            // All there is, also when the source gets more layers.
+            Some(temporal) if temporal >= rung.temporal => Keep::Layer(Layer { spatial, ..Layer::TOP }),
+            Some(temporal) => Keep::Layer(Layer { spatial, temporal }),
+        };
+        self.aim = Aim { track: rung.track, keep };
+    }
+
+    fn place(&self, ladder: &Ladder) -> usize {
+        let spatial = match self.aim.keep {
+            Keep::Layer(layer) => layer.spatial,
+            Keep::KeyFrames => 0,
+        };
+        ladder.place(self.aim.track, spatial).unwrap_or(0)
+    }
+
+    /// The temporal layer aimed at; `None` for key frames only.
+    fn temporal(&self, ladder: &Ladder, at: usize) -> Option<u8> {
+        match self.aim.keep {
+            Keep::Layer(layer) => Some(layer.temporal.min(ladder.rungs()[at].temporal)),
+            Keep::KeyFrames => None,
+        }
+    }
+
+    fn is_full(&self, ladder: &Ladder, at: usize) -> bool {
+        self.temporal(ladder, at) == Some(ladder.rungs()[at].temporal)
+    }
+
+    /// The temporal layer that the viewer's wish leaves; a wish is no reason for less than the base layer.
+    fn temporal_within(&self, ladder: &Ladder, place: usize) -> Option<u8> {
+        Some(ladder.rungs()[place].fitting(self.wish).unwrap_or(0))
+    }
+
+    fn may_go_up(
+        &mut self,
+        ladder: &Ladder,
+        path: Path,
+        (place, temporal): (usize, Option<u8>),
+        is_settled: bool,
+        now: Instant,
+    ) -> bool {
+        if path == Path::Unknown {
+            return true;
+        }
+        let rung = &ladder.rungs()[place];
+        let needs = rung.bits_per_second[usize::from(temporal.unwrap_or(0))];
+        if let Path::Carries(bits) = path
+            && (bits as f64) < needs as f64 * ROOM_TO_SPARE
+        {
+            return false;
+        }
+        let after = *self.up_after.get_or_insert(now + self.wait);
+        if !is_settled || now < after {
+            return false;
+        }
+        self.went_up = Some(now);
+        self.up_after = Some(now + self.wait);
+        true
+    }
+
+    fn go_down(&mut self, now: Instant) {
+        if self.went_up.take().is_some_and(|up| now.saturating_duration_since(up) < KEPT) {
+            self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        }
+        self.up_after = Some(now + self.wait);
+    }
+
+    /// What was reached is kept: after a while it counts as such, and the next wait is short again.
+    fn rest(&mut self, now: Instant) {
+        if self.went_up.is_some_and(|up| now.saturating_duration_since(up) >= KEPT) {
+            (self.went_up, self.wait) = (None, SHORTEST_WAIT);
+        }
+    }
+}
+
+/// An estimate must be so much above what a rung takes before a leg goes up to it.
+const ROOM_TO_SPARE: f64 = 1.15;
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A rung left sooner than this was too high.
+const KEPT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ladder::Rung;
+
+    /// Three simulcast layers of two temporal ones, in kilobits a second.
+    fn ladder() -> Ladder {
+        let rung = |track: u8, base: u64, full: u64| Rung {
+            track: TrackId(track),
+            spatial: 0,
+            bits_per_second: std::array::from_fn(|layer| if layer == 0 { base } else { full } * 1000),
+            temporal: 1,
+        };
+        Ladder::with(&[rung(0, 90, 150), rung(1, 300, 500), rung(2, 900, 1500)])
+    }
+
+    struct World {
+        ladder: Ladder,
+        selector: Selector,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(wish: Option<u64>) -> Self {
+            Self { ladder: ladder(), selector: Selector::new(TrackId(0), wish), now: Instant::now() }
+        }
+
+        /// One second with an estimate of so many kilobits a second.
+        fn second(&mut self, kilobits: u64, limited_by_source: bool) -> Aim {
+            let bits_per_second = kilobits * 1000;
+            for _ in 0..10 {
+                self.now += Duration::from_millis(100);
+                self.selector.take_estimate(&Estimate { bits_per_second, limited_by_source, at: self.now });
+                self.selector.decide(&self.ladder, 0, true, self.now);
+            }
+            self.selector.aim()
+        }
+
+        fn track(&self) -> u8 {
+            self.selector.aim().track.0
+        }
+    }
+
+    #[test]
+    fn without_feedback_it_is_all_within_the_wish() {
+        for (wish, track, temporal) in
+            [(None, 2, 7), (Some(1500), 2, 7), (Some(1499), 1, 7), (Some(100), 0, 0), (Some(10), 0, 0)]
+        {
+            let mut world = World::new(wish.map(|wish| wish * 1000));
+            world.selector.decide(&world.ladder, 0, false, world.now);
+            let Aim { track: chosen, keep: Keep::Layer(layer) } = world.selector.aim() else {
+                panic!("{wish:?}")
+            };
+            assert_eq!((chosen.0, layer.temporal), (track, temporal), "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn down_at_once_and_up_when_there_is_room() {
+        let mut world = World::new(None);
+        world.selector.decide(&world.ladder, 0, true, world.now);
+        assert_eq!(world.track(), 2);
+        world.selector.take_estimate(&Estimate {
+            bits_per_second: 600_000,
+            limited_by_source: false,
+            at: world.now,
+        });
+        world.selector.decide(&world.ladder, 0, true, world.now);
+        assert_eq!(world.track(), 1, "at once");
+        world.selector.decide(&world.ladder, 200_000, true, world.now);
+        assert_eq!(world.track(), 0, "other legs need their part");
+        world.second(510, false);
+        assert_eq!(world.track(), 0, "fits, but without room to spare");
+        world.second(600, false);
+        world.second(600, false);
+        assert_eq!(world.track(), 1);
+        world.second(120, false);
+        assert_eq!(
+            world.selector.aim(),
+            Aim { track: TrackId(0), keep: Keep::Layer(Layer { temporal: 0, ..Layer::TOP }) }
+        );
+        assert_eq!(world.second(50, false).keep, Keep::KeyFrames);
+        world.second(400, false);
+        assert_eq!(world.second(400, false), Aim { track: TrackId(0), keep: Keep::Layer(Layer::TOP) });
+    }
+
+    #[test]
+    fn a_path_that_shows_no_limit_is_tried_rung_by_rung() {
+        let mut world = World::new(None);
+        world.second(160, false);
+        assert_eq!(world.track(), 0);
+        let mut tracks = Vec::new();
+        for _ in 0..6 {
+            world.second(200, true);
+            tracks.push(world.track());
+        }
+        assert!(tracks.windows(2).all(|pair| pair[0] <= pair[1] && pair[1] - pair[0] <= 1), "{tracks:?}");
+        assert_eq!(tracks.last(), Some(&2));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_tried_ever_more_seldom() {
+        let mut world = World::new(None);
+        world.second(160, false);
+        let mut tries = 0;
+        for _ in 0..300 {
+            let before = world.track();
+            // The small layer passes; the next one overruns the path.
+            let passes = before == 0;
+            world.second(if passes { 160 } else { 300 }, passes);
+            tries += usize::from(world.track() > before);
+        }
+        assert!((3..=12).contains(&tries), "{tries} tries in five minutes");
+    }
+
+    proptest! {
+        /// Whatever the estimates are: never a rung that the path is known not to carry, and no more switches than the waits
+        /// between two ups allow.
+        #[test]
+        fn never_above_the_path_and_never_flapping(seconds in prop::collection::vec((10u64..3000, any::<bool>()), 1..120)) {
+            let mut world = World::new(None);
+            let (mut ups, mut before) = (0, world.second(10_000, false));
+            let count = seconds.len();
+            for (kilobits, limited) in seconds {
+                let aim = world.second(kilobits, limited);
+                if !limited {
+                    let takes = match aim.keep {
+                        Keep::KeyFrames => 0,
+                        Keep::Layer(layer) => {
+                            let rung = world.ladder.rungs()[usize::from(aim.track.0)];
+                            rung.bits_per_second[usize::from(layer.temporal)]
+                        }
+                    };
+                    prop_assert!(takes <= kilobits * 1000);
+                }
+                ups += usize::from(aim.track > before.track);
+                before = aim;
+            }
+            prop_assert!(ups <= count);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Plain counters of a room; the shell takes them about once per loop and adds them to its metrics.
 
+use crate::bandwidth::ESTIMATE_BOUNDS;
+
 /// What happened in a room since the counters were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -31,6 +33,23 @@ pub struct Stats {
     pub starts_from_cache: u64,
     /// Viewers that had to wait for a key frame.
     pub key_frame_waits: u64,
+    /// Packets sent to viewers whose path was too slow for a train, and who got it spread. Part of `packets_out`.
+    pub packets_paced: u64,
+    /// Times that a viewer too far behind went on at a newer key frame.
+    pub skips: u64,
+    /// Feedback packets of viewers about all their packets.
+    pub feedback_received: u64,
+    /// Probes: bursts to see whether a path carries more.
+    pub probes: u64,
+    /// Estimates of viewers' paths, each viewer's once a second: one cell for each of
+    /// [`ESTIMATE_BOUNDS`] and one for what is above.
+    pub estimates: [u64; ESTIMATE_BOUNDS.len() + 1],
+    /// Sum of these, in bits per second.
+    pub estimates_sum: u64,
+    /// Times that a viewer's leg went to a higher layer.
+    pub layers_up: u64,
+    /// Times that one went to a lower layer.
+    pub layers_down: u64,
     drops: [u64; DropReason::ALL.len()],
 }
 
@@ -38,6 +57,12 @@ impl Stats {
     /// How often `reason` applied.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize]
+    }
+
+    pub(crate) fn estimated(&mut self, bits_per_second: u64) {
+        let cell = ESTIMATE_BOUNDS.iter().take_while(|bound| bits_per_second > **bound).count();
+        self.estimates[cell] += 1;
+        self.estimates_sum = self.estimates_sum.saturating_add(bits_per_second);
     }
 
     pub(crate) fn drop(&mut self, reason: DropReason) {

@@ -1,22 +1,29 @@
-//! One viewer's copy of one track: its numbers, its ids, how far it has come.
+//! One viewer's copy of one source: its numbers, its ids, how far it has come.
+
+mod filter;
+mod layers;
+mod repair;
+mod run;
 
 use std::time::{Duration, Instant};
 
 use latchkey_wire::extension::{ExtensionMap, PlayoutDelay};
-use latchkey_wire::rtp::RtpHeader;
 
 use crate::config::RoomConfig;
-use crate::header::{self, LegExtensions, MAX_HEADER, Mid};
-use crate::history::{Facts, Found, Parts};
+use crate::header::{LegExtensions, Mid};
+use crate::history::Found;
 use crate::id::{SubscriberId, TrackId};
-use crate::munger::Munger;
+use crate::munger::{Line, Munger};
 use crate::pace::Chunk;
 use crate::rate::{Rate, TokenBucket};
-use crate::selector::{Choice, Selector};
-use crate::sink::{Outgoing, OutgoingKind, SenderReport, Sink};
-use crate::stats::DropReason;
+use crate::selector::Selector;
+use crate::sink::{OutgoingKind, SenderReport, Sink};
+use crate::subscription::filter::Filter;
 use crate::track::Track;
+use crate::tracks::Tracks;
 use crate::train::Train;
+
+pub(crate) use layers::Level;
 
 /// What the relay agreed with a viewer for one m-line.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,9 @@ pub struct SubscriptionParams {
     pub extensions: ExtensionMap,
     /// Where the leg's numbers begin: random.
     pub origin: Origin,
+    /// Bits a second that the viewer wishes at most; it gets the largest layer that takes no more, and if none does the
+    /// smallest.
+    pub most_bits_per_second: Option<u64>,
 }
 
 /// RTX of one leg.
@@ -59,15 +69,23 @@ pub struct Origin {
 /// One leg of one viewer.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    /// The first track of its source: what the viewer subscribed to.
+    source: TrackId,
+    /// The one whose packets it gets now.
     track: TrackId,
     subscriber: SubscriberId,
     ssrc: u32,
     payload_type: u8,
     kind: OutgoingKind,
     extensions: LegExtensions,
-    timestamp_offset: u32,
     selector: Selector,
+    filter: Filter,
     munger: Munger,
+    /// The source has several simulcast layers.
+    layered: bool,
+    /// See [`wanted_bits_per_second`](Self::wanted_bits_per_second).
+    wanted: u64,
+    noted_level: Option<Level>,
     stage: Stage,
     /// A packet was sent.
     started: bool,
@@ -75,6 +93,18 @@ pub(crate) struct Subscription {
     cursor: u64,
     /// Packets since going live that tell the viewer to keep its usual playout delay again.
     settling: u16,
+    /// Sequence number of the packet sent last.
+    sequence: u16,
+    /// Timestamp on its track's line of the packet looked at last, sent or left out: what is missing before it is no newer.
+    timestamp: u32,
+    /// Frame number sent last, when the source is layered.
+    frame_number: u16,
+    /// When packets were sent last.
+    sent_at: Instant,
+    /// The packet looked at last was its picture's last.
+    picture_ended: bool,
+    /// Since when packets wait for the pacer without a break.
+    held_since: Option<Instant>,
     rtx: Option<Rtx>,
     key_frames: TokenBucket,
     packets: u32,
@@ -103,24 +133,35 @@ impl Subscription {
         subscriber: SubscriberId,
         track: &Track,
         params: &SubscriptionParams,
-        config: &RoomConfig,
+        (config, now): (&RoomConfig, Instant),
     ) -> Self {
         let repairs = f64::from(config.repairs_per_second.max(1));
+        let line = Line { track: track.id(), timestamp: params.origin.timestamp, frame_number: 0 };
         let asked_in = config.key_frame_viewer_interval.as_secs_f64();
         Self {
+            source: track.id(),
             track: track.id(),
             subscriber,
             ssrc: params.ssrc,
             payload_type: params.payload_type,
             kind: if track.is_video() { OutgoingKind::Video } else { OutgoingKind::Audio },
             extensions: LegExtensions::new(&params.extensions, params.mid),
-            timestamp_offset: params.origin.timestamp,
-            selector: Selector,
-            munger: Munger::new(params.origin.sequence),
+            selector: Selector::new(track.id(), params.most_bits_per_second),
+            filter: Filter::new(),
+            munger: Munger::new(params.origin.sequence, line),
+            layered: false,
+            wanted: 0,
+            noted_level: None,
             stage: Stage::Waiting,
             started: false,
             cursor: 0,
             settling: 0,
+            sequence: 0,
+            timestamp: 0,
+            frame_number: 0,
+            sent_at: now,
+            picture_ended: true,
+            held_since: None,
             rtx: params.rtx.map(|rtx| Rtx {
                 params: rtx,
                 next: u64::from(params.origin.rtx_sequence & 0x7FFF),
@@ -132,9 +173,19 @@ impl Subscription {
         }
     }
 
-    /// The track it is of.
+    /// The first track of its source.
+    pub(crate) fn source(&self) -> TrackId {
+        self.source
+    }
+
+    /// The track whose packets it gets now.
     pub(crate) fn track(&self) -> TrackId {
         self.track
+    }
+
+    /// It is of video.
+    pub(crate) fn is_video(&self) -> bool {
+        self.kind == OutgoingKind::Video
     }
 
     /// The leg's media SSRC.
@@ -145,6 +196,11 @@ impl Subscription {
     /// A packet went out on this leg.
     pub(crate) fn has_started(&self) -> bool {
         self.started
+    }
+
+    /// Its packets carry transport-wide numbers.
+    pub(crate) fn has_number(&self) -> bool {
+        self.extensions.has_number()
     }
 
     /// Takes one key-frame request from the viewer's budget; false when it asks too often.
@@ -163,23 +219,24 @@ impl Subscription {
     }
 
     /// Says whether the leg can start now, without waiting for a key frame that is still to come.
-    pub(crate) fn can_start(&self, track: &Track, now: Instant, config: &RoomConfig) -> bool {
-        !track.is_video() || self.selector.start(track, self.cursor, now, config.gop_age).is_some()
+    pub(crate) fn can_start(&self, tracks: &Tracks, now: Instant, config: &RoomConfig) -> bool {
+        !self.is_video() || self.start(tracks, now, config).is_some()
     }
 
     /// Sends what there is for this leg. A leg that catches up takes its part of `chunk`.
     pub(crate) fn forward<S: Sink>(
         &mut self,
-        track: &Track,
+        tracks: &Tracks,
         (now, config): (Instant, &RoomConfig),
         chunk: &mut Chunk,
         train: &mut Train<'_, S>,
     ) {
-        if !self.position_cursor(track, now, config) {
-            return;
-        }
-        for &position in track.late() {
-            self.forward_late(track, position, train);
+        let Some(track) = self.position_cursor(tracks, now, config) else { return };
+        self.forward_all_late(tracks, track, train);
+        self.skip_when_late(track, (now, config), train);
+        if train.is_paced() && self.stage == Stage::CatchingUp {
+            // The pacer says how fast, and costs those who are not behind nothing.
+            self.stage = Stage::Live;
         }
         let until = match self.stage {
             Stage::CatchingUp => {
@@ -188,163 +245,142 @@ impl Subscription {
             }
             _ => track.end(),
         };
-        self.forward_run(track, until, train);
+        self.forward_run(track, until, now, train);
+        let track = self.cross(tracks, track, now, train);
+        self.note_held(track, now);
         if self.stage == Stage::CatchingUp && self.cursor == track.end() {
             self.stage = Stage::Live;
             self.settling = SETTLING_PACKETS;
         }
     }
 
-    /// Repeats the packet that this leg sent as `sequence`, by RTX.
-    ///
-    /// # Errors
-    /// The reason why it cannot or may not.
-    pub(crate) fn repair<S: Sink>(
+    /// Goes on with what waited for the pacer, between two batches.
+    pub(crate) fn forward_held<S: Sink>(
         &mut self,
-        track: &Track,
-        sequence: u16,
-        now: Instant,
+        tracks: &Tracks,
+        (now, config): (Instant, &RoomConfig),
         train: &mut Train<'_, S>,
-    ) -> Result<(), DropReason> {
-        let rtx = self.rtx.as_mut().ok_or(DropReason::RepairDenied)?;
-        let position = self.munger.position(sequence).ok_or(DropReason::RepairGone)?;
-        let Found::Packet(facts, parts) = track.find(position) else { return Err(DropReason::RepairGone) };
-        if parts.payload.is_empty() {
-            return Err(DropReason::RepairGone);
+    ) {
+        if self.stage != Stage::Live {
+            return;
         }
-        if !rtx.budget.take(1.0, now) {
-            return Err(DropReason::RepairDenied);
-        }
-        let index = rtx.next;
-        rtx.next += 1;
-        let header = RtpHeader {
-            marker: facts.marker,
-            payload_type: rtx.params.payload_type,
-            sequence_number: index as u16,
-            timestamp: facts.timestamp.wrapping_add(self.timestamp_offset),
-            ssrc: rtx.params.ssrc,
-        };
-        let mut out = [0; MAX_HEADER];
-        let len = self.extensions.write(&header, &parts, None, (0, &mut out));
-        train.packet(&Outgoing {
-            subscriber: self.subscriber,
-            ssrc: rtx.params.ssrc,
-            index,
-            header: &out[..len],
-            prefix: &sequence.to_be_bytes(),
-            payload: parts.payload,
-            marker: facts.marker,
-            kind: OutgoingKind::Repair,
-        });
-        Ok(())
+        let Some(track) = self.position_cursor(tracks, now, config) else { return };
+        self.skip_when_late(track, (now, config), train);
+        self.forward_run(track, track.end(), now, train);
+        let track = self.cross(tracks, track, now, train);
+        self.note_held(track, now);
     }
 
     /// Makes this leg's sender report; `None` before the first packet, or when the publisher's clock is not known.
-    pub(crate) fn report(&self, track: &Track, now: Instant) -> Option<SenderReport> {
-        let (ntp, timestamp) = track.source_clock(now).filter(|_| self.started)?;
+    pub(crate) fn report(&self, tracks: &Tracks, now: Instant) -> Option<SenderReport> {
+        let line = self.munger.line();
+        let (ntp, timestamp) = tracks.find(line.track)?.source_clock(now).filter(|_| self.started)?;
         Some(SenderReport {
             subscriber: self.subscriber,
             ssrc: self.ssrc,
             ntp,
-            rtp_timestamp: timestamp.wrapping_add(self.timestamp_offset),
+            rtp_timestamp: timestamp.wrapping_add(line.timestamp),
             packets: self.packets,
             octets: self.octets,
         })
     }
 
-    /// Gets a waiting leg going, and one whose publisher restarted on to the new one. False: the leg waits on.
-    fn position_cursor(&mut self, track: &Track, now: Instant, config: &RoomConfig) -> bool {
+    /// Gets a waiting leg going, and one whose publisher restarted on to the new one. `None`: the leg waits on.
+    fn position_cursor<'a>(
+        &mut self,
+        tracks: &'a Tracks,
+        now: Instant,
+        config: &RoomConfig,
+    ) -> Option<&'a Track> {
+        let present = tracks.find(self.track);
+        if present.is_none() {
+            // Its layer was taken away.
+            self.stage = Stage::Waiting;
+        }
         if self.stage == Stage::Waiting {
-            let Some(start) = self.selector.start(track, self.cursor, now, config.gop_age) else {
-                return false;
-            };
+            let (id, start) = self.start(tracks, now, config)?;
+            let track = tracks.find(id)?;
+            self.go_over(id, start, tracks, now);
             self.jump(start, track, config);
-        } else if self.cursor < track.begin() {
+            return Some(track);
+        }
+        let track = present?;
+        if self.cursor < track.begin() {
+            self.filter.restart(self.filter.keep());
             self.jump(track.begin(), track, config);
         }
-        true
+        Some(track)
+    }
+
+    /// Goes over to the layer chosen, if this is the moment.
+    fn cross<'a, S: Sink>(
+        &mut self,
+        tracks: &'a Tracks,
+        track: &'a Track,
+        now: Instant,
+        train: &mut Train<'_, S>,
+    ) -> &'a Track {
+        let Some((id, start)) = self.crossing(tracks, now).filter(|_| self.layered) else { return track };
+        let Some(next) = tracks.find(id) else { return track };
+        self.go_over(id, start, tracks, now);
+        self.cursor = start;
+        self.held_since = None;
+        self.forward_run(next, next.end(), now, train);
+        next
+    }
+
+    /// Sends what came late, also of a layer that was left.
+    fn forward_all_late<S: Sink>(&mut self, tracks: &Tracks, track: &Track, train: &mut Train<'_, S>) {
+        if !self.layered {
+            track.late().iter().for_each(|&position| self.forward_late(track, position, train));
+            return;
+        }
+        let order = tracks.source(self.source).map_or(&[][..], |source| source.order());
+        for track in order.iter().filter_map(|id| tracks.find(*id)) {
+            track.late().iter().for_each(|&position| self.forward_late(track, position, train));
+        }
     }
 
     fn jump(&mut self, position: u64, track: &Track, config: &RoomConfig) {
         self.cursor = position;
+        self.held_since = None;
         let behind = track.end().saturating_sub(position);
         self.stage = if behind > config.catch_up_packets as u64 { Stage::CatchingUp } else { Stage::Live };
     }
 
-    fn forward_run<S: Sink>(&mut self, track: &Track, until: u64, train: &mut Train<'_, S>) {
-        if self.cursor >= until {
-            return;
-        }
-        let widest = track.widest(self.cursor..until);
-        let block_len = self.extensions.block_len(widest, self.playout_delay().is_some());
-        while self.cursor < until {
-            let position = self.cursor;
-            match track.find(position) {
-                Found::Packet(facts, parts) => {
-                    if self.selector.choose(&parts) == Choice::Keep {
-                        let index = self.munger.advance(position);
-                        self.send(index, &facts, &parts, block_len, train);
-                    }
-                }
-                Found::Missing => {
-                    self.munger.advance(position);
-                }
-                Found::Gone => {
-                    self.stage = Stage::Waiting;
-                    return;
-                }
-            }
-            self.cursor += 1;
+    /// Keeps account of how long packets have been waiting for the pacer.
+    fn note_held(&mut self, track: &Track, now: Instant) {
+        if self.cursor >= track.end() {
+            self.held_since = None;
+        } else if self.stage == Stage::Live {
+            self.held_since.get_or_insert(now);
         }
     }
 
-    /// Sends a packet whose turn had passed before it came; one whose turn is still to come has no number yet. Padding fills
-    /// its number, lest the viewer ask for it for ever.
-    fn forward_late<S: Sink>(&mut self, track: &Track, position: u64, train: &mut Train<'_, S>) {
-        let (Some(index), Found::Packet(facts, parts)) = (self.munger.number(position), track.find(position))
-        else {
-            return;
-        };
-        self.send(index, &facts, &parts, 0, train);
-    }
-
-    #[inline]
-    fn send<S: Sink>(
+    /// A leg whose path cannot follow goes on at the newest key frame that it has not reached, between two frames. Without one
+    /// it goes on where it is, so that a key frame larger than the patience gets through all the same.
+    fn skip_when_late<S: Sink>(
         &mut self,
-        index: u64,
-        facts: &Facts,
-        parts: &Parts<'_>,
-        block_len: usize,
+        track: &Track,
+        (now, config): (Instant, &RoomConfig),
         train: &mut Train<'_, S>,
     ) {
-        let header = RtpHeader {
-            marker: facts.marker,
-            payload_type: self.payload_type,
-            sequence_number: index as u16,
-            timestamp: facts.timestamp.wrapping_add(self.timestamp_offset),
-            ssrc: self.ssrc,
-        };
-        let mut out = [0; MAX_HEADER];
-        let len = self.extensions.write(&header, parts, self.playout_delay(), (block_len, &mut out));
-        let mut payload = parts.payload;
-        if payload.is_empty() {
-            header::set_padding(&mut out);
-            payload = header::PADDING;
+        let late = self.held_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
+        if !late || !train.is_paced() {
+            return;
         }
-        self.started = true;
-        self.settling = self.settling.saturating_sub(1);
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload.len() as u32);
-        train.packet(&Outgoing {
-            subscriber: self.subscriber,
-            ssrc: self.ssrc,
-            index,
-            header: &out[..len],
-            prefix: &[],
-            payload,
-            marker: facts.marker,
-            kind: self.kind,
-        });
+        let between = match track.find(self.cursor) {
+            Found::Packet(facts, _) => facts.timestamp != self.timestamp,
+            Found::Missing | Found::Gone => true,
+        };
+        if between
+            && track.is_video()
+            && let Some(start) = track.gop_start(now, config.gop_age).filter(|start| *start > self.cursor)
+        {
+            self.cursor = start;
+            self.held_since = Some(now);
+            train.stats().skips += 1;
+        }
     }
 
     fn playout_delay(&self) -> Option<PlayoutDelay> {
@@ -358,6 +394,10 @@ impl Subscription {
 
 /// Receivers keep the last playout delay they were told, so after the catch-up they are told libwebrtc's own again.
 const USUAL_PLAYOUT_DELAY: PlayoutDelay = PlayoutDelay { min: Duration::ZERO, max: Duration::from_secs(10) };
+/// How long a leg may be behind its pacer before it leaves out what a newer key frame makes needless.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// More than a paced leg sends at a time.
+const MOST_PACED: u64 = 64;
 /// Enough packets that some frame's first one among them arrives.
 const SETTLING_PACKETS: u16 = 256;
 /// Key-frame requests that one viewer may make in a row.

@@ -2,11 +2,14 @@
 
 mod branch;
 mod intake;
+mod layer;
+mod rates;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::dependency_descriptor::Reader;
 use latchkey_wire::extension::ExtensionMap;
 use latchkey_wire::rtcp::ReceptionReport;
 use latchkey_wire::shape::{Refusal, ShapeCheck};
@@ -16,12 +19,14 @@ use crate::event::{Event, MissingPackets};
 use crate::gop::GopCache;
 use crate::header::Widest;
 use crate::history::{Found, History};
-use crate::id::TrackId;
+use crate::id::{Rid, TrackId};
 use crate::keyframe::KeyFrames;
 use crate::news::News;
+use crate::pause::Pause;
 use crate::report::{Reception, SourceClock};
 use crate::timeline::Timeline;
 use crate::track::branch::Outflow;
+use crate::track::rates::Rates;
 use crate::upstream::Missing;
 
 /// What the relay agreed with a publisher for one m-line.
@@ -36,10 +41,18 @@ pub struct TrackParams {
     /// The media SSRC, when the offer named it; otherwise the first packet with the payload type tells it, and a packet with
     /// another one later is a restart.
     pub ssrc: Option<u32>,
+    /// The SSRC of its RTX, when the offer named it.
+    pub rtx_ssrc: Option<u32>,
     /// Extension ids of the m-line.
     pub extensions: ExtensionMap,
     /// The publisher answers generic NACKs.
     pub nack: bool,
+    /// For a further simulcast layer: the first track of its source, which is what viewers subscribe to.
+    pub first: Option<TrackId>,
+    /// The name of a simulcast layer in the RTP stream id extension (RFC 8852); its SSRC is learnt by it.
+    pub rid: Option<Rid>,
+    /// The publisher understands PAUSE and RESUME (RFC 7728).
+    pub pause: bool,
 }
 
 /// One track of a room.
@@ -48,7 +61,11 @@ pub(crate) struct Track {
     id: TrackId,
     params: TrackParams,
     ssrc: Option<u32>,
+    rtx_ssrc: Option<u32>,
     state: State,
+    layers: Reader,
+    rates: Rates,
+    pause: Pause,
     shape: ShapeCheck,
     timeline: Timeline,
     history: History,
@@ -59,6 +76,10 @@ pub(crate) struct Track {
     clock: SourceClock,
     /// Legs on this track.
     watchers: usize,
+    /// A branch has legs on it.
+    watched_elsewhere: bool,
+    /// What the home was told last.
+    watched: bool,
     /// One past the newest position that came, for finding gaps.
     seen: u64,
     /// Where the present publisher's forwarded packets begin.
@@ -109,7 +130,11 @@ impl Track {
             id,
             params,
             ssrc: params.ssrc,
+            rtx_ssrc: params.rtx_ssrc,
             state: State::Holding,
+            layers: Reader::new(),
+            rates: Rates::new(),
+            pause: Pause::new(),
             shape: ShapeCheck::new(params.codec),
             timeline: Timeline::new(clock_rate, history.capacity()),
             history,
@@ -119,6 +144,8 @@ impl Track {
             reception: Reception::new(clock_rate),
             clock: SourceClock::new(clock_rate),
             watchers: 0,
+            watched_elsewhere: false,
+            watched: false,
             seen: 0,
             begin: 0,
             end: 0,
@@ -133,6 +160,7 @@ impl Track {
     pub(crate) fn replace(&mut self, params: TrackParams) {
         self.params = params;
         self.ssrc = params.ssrc;
+        self.rtx_ssrc = params.rtx_ssrc;
         self.timeline.restart();
         self.begin_stretch(self.timeline.end());
     }
@@ -241,16 +269,6 @@ impl Track {
         }
     }
 
-    /// Says whether a packet with these numbers is this track's.
-    pub(crate) fn owns(&self, ssrc: u32, payload_type: u8) -> bool {
-        if self.state == State::Vacant {
-            return false;
-        }
-        let media =
-            payload_type == self.params.payload_type && self.params.ssrc.is_none_or(|told| told == ssrc);
-        media || Some(payload_type) == self.params.rtx_payload_type
-    }
-
     /// Says whether the publisher's sender report is about this track.
     pub(crate) fn is_source(&self, ssrc: u32) -> bool {
         self.ssrc == Some(ssrc) && self.state != State::Vacant
@@ -287,6 +305,19 @@ impl Track {
     pub(crate) fn gop_start(&self, now: Instant, age: Duration) -> Option<u64> {
         let start = self.gop.start(&self.history, now, age)?;
         (self.state == State::Forwarding && start < self.end).then_some(start)
+    }
+
+    /// When the newest key frame began.
+    pub(crate) fn gop_at(&self) -> Option<Instant> {
+        self.gop.at()
+    }
+
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.params.codec.clock_rate()
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// NTP time and timestamp on the track's line at `now`.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
 use latchkey_wire::codec::Codec;
+use latchkey_wire::extension::ExtensionKind;
+use latchkey_wire::rtcp::{self, Request, TransportFeedbackReport};
 use simulation::Camera;
 
 const VIEWERS: u64 = 100;
@@ -21,13 +23,17 @@ fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
     let mut room = Room::new(RoomConfig::default());
     let track = room.publish(camera.params(), now).unwrap();
     for viewer in 0..VIEWERS {
-        room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now).unwrap();
+        let mut leg = simulation::leg(viewer);
+        leg.extensions.insert(ExtensionKind::TransportCc, 13).unwrap();
+        room.subscribe(SubscriberId(viewer), track, &leg, now).unwrap();
     }
     let mut batches: Vec<Vec<Vec<u8>>> = Vec::new();
     let frames = allocation_counter::measure(|| {
         batches = (0..1300).map(|index| camera.frame(index % 60 == 0, 1700).packets).collect();
     });
     assert!(frames.count_total > 0, "the counter counts: the frames were allocated");
+    let (start, mut compound) = (now, Vec::with_capacity(2_000));
+    let mut told = [0u16; VIEWERS as usize];
     let mut run = |batches: &[Vec<Vec<u8>>], counter: &mut Counter| {
         let mut forwarded = 0;
         for (index, batch) in batches.iter().enumerate() {
@@ -44,6 +50,29 @@ fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
                 let lost = (0..batch.len() as u16).filter(|step| step % 20 == viewer as u16 % 20);
                 let lost = lost.map(|step| newest.wrapping_sub(step));
                 room.nack(SubscriberId(viewer), simulation::media_ssrc(viewer), lost, now, counter);
+                // And what came is told, one of twenty as lost.
+                let (sent, told) = (counter.sent[viewer as usize], &mut told[viewer as usize]);
+                let mut deltas = [Some(0); 400];
+                deltas.iter_mut().skip(10).step_by(20).for_each(|delta| *delta = None);
+                let arrival = (now - start).as_millis() as u32;
+                deltas[0] = Some((arrival % 64 * 4) as i16);
+                let count = usize::from(sent.wrapping_sub(*told)).min(400);
+                let report = TransportFeedbackReport {
+                    sender_ssrc: 1,
+                    media_ssrc: 2,
+                    base: *told,
+                    reference: arrival / 64,
+                    number: index as u8,
+                    deltas: &deltas[..count],
+                };
+                compound.clear();
+                rtcp::write_transport_feedback(&report, &mut compound);
+                *told = sent;
+                let _ = rtcp::requests(&compound, |request| {
+                    if let Request::Arrivals(feedback) = request {
+                        room.transport_feedback(SubscriberId(viewer), &feedback, now);
+                    }
+                });
             }
             now += Duration::from_millis(33);
             while room.poll_timeout().is_some_and(|due| due <= now) {
@@ -53,8 +82,8 @@ fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
         }
         forwarded
     };
-    run(&batches[..WARM_UP], &mut Counter::default());
     let (mut counter, mut forwarded) = (Counter::default(), 0);
+    run(&batches[..WARM_UP], &mut counter);
     let info = allocation_counter::measure(|| forwarded = run(&batches[WARM_UP..], &mut counter));
     let allocated = info.count_total;
     println!("{forwarded} in, {} out, {} repairs, {allocated} allocations", counter.media, counter.repairs);
@@ -67,6 +96,8 @@ fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
         counter.media
     );
     assert!(counter.reports > 0);
+    let estimate = room.estimate(SubscriberId(0)).unwrap();
+    println!("{estimate:?}");
     assert_eq!(allocated, 0, "allocations over {forwarded} packets in, {} out", counter.media);
 }
 
@@ -75,11 +106,13 @@ struct Counter {
     repairs: usize,
     reports: usize,
     newest: [u16; VIEWERS as usize],
+    /// Packets so far, modulo 2^16: the next transport-wide number.
+    sent: [u16; VIEWERS as usize],
 }
 
 impl Default for Counter {
     fn default() -> Self {
-        Self { media: 0, repairs: 0, reports: 0, newest: [0; VIEWERS as usize] }
+        Self { media: 0, repairs: 0, reports: 0, newest: [0; VIEWERS as usize], sent: [0; VIEWERS as usize] }
     }
 }
 
@@ -87,6 +120,8 @@ impl Sink for Counter {
     fn begin(&mut self, _: SubscriberId) {}
 
     fn packet(&mut self, packet: &Outgoing<'_>) {
+        let sent = &mut self.sent[packet.subscriber.0 as usize];
+        *sent = sent.wrapping_add(1);
         if packet.prefix.is_empty() {
             self.media += 1;
             self.newest[packet.subscriber.0 as usize] = packet.index as u16;

@@ -46,7 +46,7 @@ fn a_leg_has_its_own_ids_and_values_pass_through() {
 #[test]
 fn what_a_leg_did_not_negotiate_is_stripped() {
     let mut scene = Scene::new(Camera::new(Codec::Vp8, 2));
-    let bare = simulation::extensions(&[(ExtensionKind::Mid, 1), (ExtensionKind::TransportCc, 3)]);
+    let bare = simulation::extensions(&[(ExtensionKind::Mid, 1), (ExtensionKind::AbsSendTime, 3)]);
     subscribe(&mut scene, 1, SubscriptionParams { extensions: bare, ..simulation::leg(1) });
     let none = simulation::extensions(&[]);
     subscribe(&mut scene, 2, SubscriptionParams { extensions: none, ..simulation::leg(2) });

@@ -45,18 +45,30 @@ pub(super) fn histogram(
     bounds: &[Duration],
     (cells, sum): (&[u64], Duration),
 ) -> MetricFamily {
+    let bounds = bounds.iter().map(Duration::as_secs_f64);
+    histogram_of(name, help, labels, bounds, (cells, sum.as_secs_f64()))
+}
+
+/// As [`histogram`], of anything.
+pub(super) fn histogram_of(
+    name: &str,
+    help: &str,
+    labels: Labels,
+    bounds: impl Iterator<Item = f64>,
+    (cells, sum): (&[u64], f64),
+) -> MetricFamily {
     let mut seen = 0;
-    let buckets = bounds.iter().zip(cells).map(|(bound, count)| {
+    let buckets = bounds.zip(cells).map(|(bound, count)| {
         seen += count;
         let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound.as_secs_f64());
+        bucket.set_upper_bound(bound);
         bucket.set_cumulative_count(seen);
         bucket
     });
     let mut value = HistogramValue::default();
     value.set_bucket(buckets.collect());
     value.set_sample_count(cells.iter().sum());
-    value.set_sample_sum(sum.as_secs_f64());
+    value.set_sample_sum(sum);
     let mut metric = labelled(labels);
     metric.set_histogram(value);
     family(name, help, MetricType::HISTOGRAM, vec![metric])

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use latchkey_relay_core::room::LayerFigures;
 use latchkey_wire::id::RoomId;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,24 @@ pub(crate) struct RoomLine {
     /// Packets of the publisher that the room refused.
     pub(crate) refused: u64,
     pub(crate) latency: Vec<u64>,
+    /// Layers of its video, from the least to the most.
+    #[serde(default)]
+    pub(crate) layers: Vec<LayerLine>,
+}
+
+/// One layer of a room's video.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerLine {
+    /// The publisher's name for the simulcast layer.
+    pub(crate) rid: Option<String>,
+    /// Spatial layer within that.
+    pub(crate) spatial: u8,
+    pub(crate) temporal_layers: u8,
+    pub(crate) bits_per_second: u64,
+    pub(crate) viewers: u32,
+    /// Part of the viewers.
+    pub(crate) key_frames_only: u32,
+    pub(crate) paused: bool,
 }
 
 /// So much in one direction.
@@ -119,6 +138,7 @@ impl RoomsAnswer {
                         all.live |= figures.live;
                         all.viewers += figures.viewers;
                         all.traffic.merge(&figures.traffic);
+                        merge_layers(&mut all.layers, &figures.layers);
                         shards.push(shard);
                     }
                     None => drop(rooms.insert(*figures.room.as_bytes(), (figures, vec![shard]))),
@@ -144,6 +164,36 @@ impl RoomLine {
             over_limit: traffic.over_limit,
             refused: traffic.refused,
             latency: traffic.latency.to_vec(),
+            layers: figures.layers.iter().map(LayerLine::new).collect(),
+        }
+    }
+}
+
+impl LayerLine {
+    fn new(figures: &LayerFigures) -> Self {
+        Self {
+            rid: figures.rid.map(|rid| rid.as_str().to_owned()),
+            spatial: figures.spatial,
+            temporal_layers: figures.temporal_layers,
+            bits_per_second: figures.bits_per_second,
+            viewers: figures.legs,
+            key_frames_only: figures.key_frames_only,
+            paused: figures.paused,
+        }
+    }
+}
+
+/// Adds the viewers of another shard; what is measured is the same on both.
+fn merge_layers(all: &mut Vec<LayerFigures>, more: &[LayerFigures]) {
+    for layer in more {
+        let same = |other: &&mut LayerFigures| other.track == layer.track && other.spatial == layer.spatial;
+        match all.iter_mut().find(same) {
+            Some(known) => {
+                known.legs += layer.legs;
+                known.key_frames_only += layer.key_frames_only;
+                known.paused |= layer.paused;
+            }
+            None => all.push(*layer),
         }
     }
 }
@@ -165,6 +215,7 @@ mod tests {
             live,
             viewers,
             traffic: RoomTraffic { packets_out, ..RoomTraffic::default() },
+            layers: Vec::new(),
         };
         let answer = RoomsAnswer::new(vec![
             vec![figures(2, true, 3, 30)],

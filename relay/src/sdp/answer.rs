@@ -96,6 +96,9 @@ impl Section {
                 section = section.value("rtcp-fb", &format!("{payload_type} {name}"));
             }
         }
+        if feedback.pause {
+            section = section.value("rtcp-fb", &format!("{payload_type} ccm pause nowait"));
+        }
         if let Some(rtx) = active.rtx {
             section.0.media_name.formats.push(rtx.to_string());
             section = section
@@ -108,7 +111,20 @@ impl Section {
         if role == Role::View {
             section = section.sources(&media.name, active);
         }
-        section
+        section.layers(active)
+    }
+
+    /// Takes every layer that was offered by name (RFC 8853 section 5.3).
+    fn layers(mut self, active: &Active) -> Self {
+        let rids: Vec<_> = active.layers.iter().filter_map(|layer| layer.rid).collect();
+        if rids.is_empty() {
+            return self;
+        }
+        for rid in &rids {
+            self = self.value("rid", &format!("{} recv", rid.as_str()));
+        }
+        let names: Vec<_> = rids.iter().map(|rid| rid.as_str()).collect();
+        self.value("simulcast", &format!("recv {}", names.join(";")))
     }
 
     fn payload(mut self, payload: &OfferedPayload) -> Self {

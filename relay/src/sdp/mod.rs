@@ -9,3 +9,4 @@ pub(crate) mod candidate;
 pub(crate) mod fragment;
 pub(crate) mod negotiate;
 pub(crate) mod offer;
+pub(crate) mod simulcast;

@@ -6,6 +6,7 @@
 use latchkey_wire::codec::Codec;
 
 use crate::sdp::offer::{Offer, OfferedExtension, OfferedMedia, OfferedPayload};
+use crate::sdp::simulcast::OfferedLayer;
 use crate::shard::command::{ExtensionMap, Feedback, MediaKind, MediaLeg, PublishedTrack, Role};
 
 /// Every m-line of an offer with what the relay makes of it, in the order of the offer.
@@ -37,6 +38,8 @@ pub(crate) struct Active {
     pub(crate) extensions: ExtensionMap,
     pub(crate) feedback: Feedback,
     pub(crate) ssrcs: LocalSsrcs,
+    /// Simulcast layers that the relay takes, in the order of the offer; none for a single stream.
+    pub(crate) layers: Vec<OfferedLayer>,
 }
 
 /// The relay's own SSRCs on one m-line, drawn for this leg alone.
@@ -133,6 +136,8 @@ impl Line {
             local_ssrc: active.map_or(0, |a| a.ssrcs.media),
             local_rtx_ssrc: active.map_or(0, |a| a.ssrcs.rtx),
             feedback: active.map(|a| a.feedback).unwrap_or_default(),
+            layers: active.map(|a| a.layers.clone()).unwrap_or_default(),
+            most_bits_per_second: media.most_bits_per_second,
         }
     }
 }
@@ -147,15 +152,27 @@ impl Active {
     ) -> Result<Self, NegotiationError> {
         let video = media.kind == Some(MediaKind::Video);
         let offered = |wanted: &str| payload.feedback.iter().any(|feedback| feedback == wanted);
-        let (extensions, accepted) = extensions(offer, media, role);
+        let transport_cc = offered("transport-cc");
+        let (extensions, accepted) = extensions(offer, media, (role, transport_cc));
         let feedback = Feedback {
             nack: video && offered("nack"),
             pli: video && offered("nack pli"),
-            // Accepted only once the shards send that feedback: a sender that waits for it in vain stays at its lowest rate.
-            transport_cc: false,
+            // Numbers without feedback are of no use, nor is feedback without numbers.
+            transport_cc: extensions.transport_cc.is_some(),
+            pause: video
+                && role == Role::Publish
+                && payload.feedback.iter().any(|feedback| is_pause(feedback)),
         };
+        // Layers by name are told apart by mid and name in the header only.
+        let told_apart = |layer: &OfferedLayer| {
+            layer.rid.is_none() || (extensions.mid.is_some() && extensions.rid.is_some())
+        };
+        let mut layers = if role == Role::Publish { media.layers.clone() } else { Vec::new() };
+        if !layers.iter().all(told_apart) {
+            layers.clear();
+        }
         let rtx = if feedback.nack { rtx_for(media, payload.payload_type) } else { None };
-        Ok(Self { codec, rtx, accepted, extensions, feedback, ssrcs: LocalSsrcs::draw()?, payload })
+        Ok(Self { codec, rtx, accepted, extensions, feedback, ssrcs: LocalSsrcs::draw()?, layers, payload })
     }
 }
 
@@ -208,7 +225,11 @@ fn rtx_for(media: &OfferedMedia, payload_type: u8) -> Option<u8> {
 }
 
 /// Accepts the extensions that a leg needs; ids above 14 only where two-byte headers may be mixed in.
-fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap, Vec<OfferedExtension>) {
+fn extensions(
+    offer: &Offer,
+    media: &OfferedMedia,
+    (role, transport_cc): (Role, bool),
+) -> (ExtensionMap, Vec<OfferedExtension>) {
     let mut map = ExtensionMap::default();
     let mut accepted: Vec<OfferedExtension> = Vec::new();
     for extension in &media.extensions {
@@ -219,6 +240,9 @@ fn extensions(offer: &Offer, media: &OfferedMedia, role: Role) -> (ExtensionMap,
                 &mut map.dependency_descriptor
             }
             (PLAYOUT_DELAY, Role::View) if media.kind == Some(MediaKind::Video) => &mut map.playout_delay,
+            (RID, Role::Publish) if !media.layers.is_empty() => &mut map.rid,
+            (REPAIRED_RID, Role::Publish) if !media.layers.is_empty() => &mut map.repaired_rid,
+            (TRANSPORT_CC, _) if transport_cc => &mut map.transport_cc,
             _ => continue,
         };
         let id_fits = extension.id <= 14 || offer.extmap_allow_mixed;
@@ -238,8 +262,17 @@ fn means_the_same_everywhere(offer: &Offer, extension: &OfferedExtension) -> boo
     all.filter(|other| other.id == extension.id).all(|other| other.uri == extension.uri)
 }
 
+/// `ccm pause` with any parameters (RFC 7728 section 9).
+fn is_pause(feedback: &str) -> bool {
+    let mut words = feedback.split_ascii_whitespace();
+    words.next() == Some("ccm") && words.next() == Some("pause")
+}
+
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const DEPENDENCY_DESCRIPTOR: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";

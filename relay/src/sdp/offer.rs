@@ -8,6 +8,7 @@ use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 
 use crate::sdp::candidate;
+use crate::sdp::simulcast::{self, OfferedLayer};
 use crate::shard::command::MediaKind;
 use crate::transport::fingerprint::Fingerprint;
 
@@ -49,6 +50,10 @@ pub(crate) struct OfferedMedia {
     pub(crate) extensions: Vec<OfferedExtension>,
     pub(crate) ssrc: Option<u32>,
     pub(crate) rtx_ssrc: Option<u32>,
+    /// Simulcast layers that are sent, in the order of the offer; none for a single stream.
+    pub(crate) layers: Vec<OfferedLayer>,
+    /// Bits a second that the offerer wants to receive at most.
+    pub(crate) most_bits_per_second: Option<u64>,
 }
 
 /// One payload type of an m-line.
@@ -213,6 +218,8 @@ impl OfferedMedia {
                 .collect(),
             ssrc,
             rtx_ssrc,
+            layers: if kind == Some(MediaKind::Video) { simulcast::layers(attributes) } else { Vec::new() },
+            most_bits_per_second: simulcast::bandwidth(description),
         }
     }
 }

@@ -8,10 +8,13 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap as WireMap};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use zeroize::Zeroizing;
 
-use crate::shard::command::{ExtensionMap, Home, JoinAccepted, JoinError, JoinRequest, MediaLeg, Role};
+use crate::shard::command::{
+    ExtensionMap, Home, JoinAccepted, JoinError, JoinRequest, MediaLeg, OfferedLayer, Role,
+};
 use crate::shard::counters::Event;
 use crate::shard::end::EndReason;
 use crate::shard::peer::{Admitted, Leg, Peer};
+use crate::shard::rooms::LiveRoom;
 use crate::shard::session_id::SessionId;
 use crate::shard::worker::Worker;
 use crate::transport::dtls::Dtls;
@@ -133,7 +136,11 @@ impl Worker {
                 }
                 None => None,
             };
-            legs.push(Leg { params, track });
+            let layers = match track {
+                Some(track) => live.publish_layers(track, &params, now)?,
+                None => Vec::new(),
+            };
+            legs.push(Leg { params, track, layers });
         }
         if !changed.is_empty() {
             self.end_viewers_of(place, &changed, now);
@@ -167,7 +174,7 @@ impl Worker {
             if track.is_some() && Mid::new(&params.mid).is_none() {
                 return Err(JoinError::Unusable("a mid longer than 16 bytes"));
             }
-            legs.push(Leg { params, track });
+            legs.push(Leg { params, track, layers: Vec::new() });
         }
         if legs.iter().all(|leg| leg.track.is_none()) {
             return Err(JoinError::NoCommonMedia);
@@ -201,14 +208,52 @@ impl Worker {
     }
 }
 
+/// The leg's track, or its first simulcast layer.
 fn track_params(leg: &MediaLeg, codec: Codec) -> TrackParams {
-    TrackParams {
+    let single = TrackParams {
         codec,
         payload_type: leg.payload_type,
         rtx_payload_type: leg.rtx_payload_type,
         ssrc: leg.remote_ssrc,
+        rtx_ssrc: None,
         extensions: wire_map(&leg.extensions),
         nack: leg.feedback.nack,
+        first: None,
+        rid: None,
+        pause: leg.feedback.pause,
+    };
+    leg.layers.first().map_or(single, |layer| layer_params(single, layer))
+}
+
+fn layer_params(track: TrackParams, layer: &OfferedLayer) -> TrackParams {
+    TrackParams { ssrc: layer.ssrc, rtx_ssrc: layer.rtx_ssrc, rid: layer.rid, ..track }
+}
+
+impl LiveRoom {
+    /// Publishes what a leg has besides its first simulcast layer, in the place of what its predecessor had.
+    fn publish_layers(
+        &mut self,
+        first: TrackId,
+        leg: &MediaLeg,
+        now: Instant,
+    ) -> Result<Vec<TrackId>, JoinError> {
+        let Some(track) = self.room.track(first).copied() else { return Ok(Vec::new()) };
+        let room = &mut self.room;
+        let further = |id: &TrackId| room.track(*id).is_some_and(|params| params.first == Some(first));
+        let mut former: Vec<TrackId> = room.tracks().filter(further).collect();
+        let mut layers = Vec::new();
+        for layer in leg.layers.iter().skip(1) {
+            let params = TrackParams { first: Some(first), ..layer_params(track, layer) };
+            if former.is_empty() {
+                layers.push(room.publish(params, now).map_err(|_| JoinError::Full)?);
+            } else {
+                let id = former.remove(0);
+                room.replace(id, params).map_err(|_| JoinError::Unavailable)?;
+                layers.push(id);
+            }
+        }
+        former.into_iter().for_each(|id| room.unpublish(id));
+        Ok(layers)
     }
 }
 
@@ -226,6 +271,7 @@ pub(super) fn subscription_params(leg: &MediaLeg) -> Option<SubscriptionParams> 
             rtx_sequence: u16::from_be_bytes([random[2], random[3]]),
             timestamp: u32::from_be_bytes([random[4], random[5], random[6], random[7]]),
         },
+        most_bits_per_second: leg.most_bits_per_second,
     })
 }
 
@@ -233,6 +279,8 @@ fn wire_map(map: &ExtensionMap) -> WireMap {
     let mut wire = WireMap::new();
     let entries = [
         (ExtensionKind::Mid, map.mid),
+        (ExtensionKind::Rid, map.rid),
+        (ExtensionKind::RepairedRid, map.repaired_rid),
         (ExtensionKind::AbsCaptureTime, map.abs_capture_time),
         (ExtensionKind::DependencyDescriptor, map.dependency_descriptor),
         (ExtensionKind::TransportCc, map.transport_cc),

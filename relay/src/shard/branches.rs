@@ -3,7 +3,7 @@
 //! ```text
 //! home     forward ─▶ hand_on ─shipment─▶ branch: take_shipment ─▶ forward to its own viewers
 //!          Tracks, Vacated, Over ───────▶ follow, vacate, end its viewers
-//!          hand again, ask the camera ◀── Viewers, Closed, Missing, KeyFrame
+//!          hand again, ask the camera ◀── Viewers, Closed, Missing, KeyFrame, Watched
 //! ```
 
 use std::sync::Arc;
@@ -77,6 +77,11 @@ impl Worker {
                 if let Some((place, live)) = self.home_of(room) {
                     live.room.key_frame_wanted(track, now);
                     self.after_room(place, now);
+                }
+            }
+            Word::Watched(track, watched) => {
+                if let Some((_, live)) = self.home_of(room) {
+                    live.note_watched(shard, track, watched);
                 }
             }
             Word::Tracks(tracks) => {
@@ -161,7 +166,7 @@ impl Worker {
         if branches.is_empty() {
             live.room.begin_handing_on();
         }
-        branches.push(Branch { shard, viewers });
+        branches.push(Branch { shard, viewers, watched: 0 });
         let (tracks, vacant) = (live.outline(), live.publisher.is_none());
         tracing::info!(?room, to = shard, "the room's packets go to another shard, too");
         self.neighbours.say(shard, room, Word::Tracks(tracks));
@@ -177,6 +182,7 @@ impl Worker {
         if let Seat::Home { branches } = &mut live.seat {
             branches.retain(|branch| branch.shard != shard);
         }
+        live.tell_watched();
         self.after_leaving(place);
     }
 
@@ -250,7 +256,8 @@ impl Worker {
     fn follow(&mut self, place: u32, home: usize, tracks: &[(TrackId, TrackParams)], now: Instant) {
         let Some(live) = self.rooms.at(place).filter(|live| live.home() == Some(home)) else { return };
         let goes_on = |id: TrackId, old: &TrackParams| {
-            tracks.iter().any(|(other, new)| *other == id && new.codec == old.codec)
+            let same = |new: &TrackParams| new.codec == old.codec && new.first == old.first;
+            tracks.iter().any(|(other, new)| *other == id && same(new))
         };
         let changed: Vec<_> = live.outline().into_iter().filter(|(id, old)| !goes_on(*id, old)).collect();
         let changed: Vec<_> = changed.into_iter().map(|(id, _)| id).collect();

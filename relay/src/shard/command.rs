@@ -16,6 +16,7 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use tokio::sync::oneshot;
 
 use crate::batch::Waker;
+pub use crate::sdp::simulcast::OfferedLayer;
 use crate::shard::counters::ShardCounters;
 use crate::shard::end::EndReason;
 use crate::shard::session_id::SessionId;
@@ -93,6 +94,10 @@ pub struct MediaLeg {
     pub local_rtx_ssrc: u32,
     /// Negotiated RTCP feedback.
     pub feedback: Feedback,
+    /// Publisher: its simulcast layers in the order of the offer; none for a single stream.
+    pub layers: Vec<OfferedLayer>,
+    /// Viewer: bits a second that it wishes at most.
+    pub most_bits_per_second: Option<u64>,
 }
 
 /// Header extension ids (1..=14 one-byte, up to 255 two-byte) negotiated on one media section.
@@ -100,6 +105,10 @@ pub struct MediaLeg {
 pub struct ExtensionMap {
     /// `urn:ietf:params:rtp-hdrext:sdes:mid`
     pub mid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id`
+    pub rid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id`
+    pub repaired_rid: Option<u8>,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time`
     pub abs_capture_time: Option<u8>,
     /// The AV1 RTP specification's dependency descriptor.
@@ -121,6 +130,8 @@ pub struct Feedback {
     pub pli: bool,
     /// `transport-cc`
     pub transport_cc: bool,
+    /// `ccm pause` (RFC 7728)
+    pub pause: bool,
 }
 
 /// What the caller needs for the SDP answer. Fingerprint and candidates are the same for the whole relay.

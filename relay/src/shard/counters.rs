@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use latchkey_relay_core::bandwidth::ESTIMATE_BOUNDS;
+
 use crate::shard::end::EndReason;
 
 /// Which way a packet went, seen from the relay.
@@ -84,6 +86,20 @@ pub enum Event {
     HandedOn,
     /// Times that packets for other shards had to wait for the next batch, because too many were under way.
     HandOnsPutOff,
+    /// Feedback of viewers about all packets sent to them (transport-cc).
+    TransportFeedbackIn,
+    /// The same, sent to publishers.
+    TransportFeedbackOut,
+    /// Packets that went out spread, because their viewer's path is slower than a burst.
+    PacedPackets,
+    /// Times that a viewer too far behind its path went on at a newer key frame.
+    Skips,
+    /// Bursts sent to see whether a viewer's path carries more.
+    Probes,
+    /// Times that a viewer's video went to a higher layer.
+    LayersUp,
+    /// Times that one went to a lower layer.
+    LayersDown,
 }
 
 /// What is there now.
@@ -99,6 +115,18 @@ pub enum Gauge {
     Connecting,
     /// Processor time of the shard's thread in the last second, in thousandths of a processor. Of one shard: not to be added up.
     LoadPerMille,
+    /// Video legs that get the smallest layer of their source.
+    Layer0,
+    /// The next larger one.
+    Layer1,
+    /// The one above that.
+    Layer2,
+    /// One above these.
+    LayersAbove,
+    /// Video legs that get key frames only, whatever their layer.
+    KeyFramesOnly,
+    /// Layers that their publisher was asked to pause.
+    PausedLayers,
 }
 
 /// What somebody sent too much of.
@@ -149,8 +177,8 @@ const PACKETS: usize = 0;
 const BYTES: usize = PACKETS + 2 * 4;
 const DROPS: usize = BYTES + 2 * 4;
 const EVENTS: usize = DROPS + 7;
-const GAUGES: usize = EVENTS + 16;
-const LIMITED: usize = GAUGES + 5;
+const GAUGES: usize = EVENTS + 23;
+const LIMITED: usize = GAUGES + 11;
 const ENDS: usize = LIMITED + Limited::ALL.len();
 const LATENCY: usize = ENDS + EndReason::ALL.len();
 const LATENCY_SUM_NANOS: usize = LATENCY + FORWARD_LATENCY_BOUNDS.len() + 1;
@@ -158,7 +186,9 @@ const JOIN: usize = LATENCY_SUM_NANOS + 1;
 const JOIN_SUM_NANOS: usize = JOIN + JOIN_BOUNDS.len() + 1;
 const KEY_FRAME: usize = JOIN_SUM_NANOS + 1;
 const KEY_FRAME_SUM_NANOS: usize = KEY_FRAME + JOIN_BOUNDS.len() + 1;
-const CELLS: usize = KEY_FRAME_SUM_NANOS + 1;
+const ESTIMATE: usize = KEY_FRAME_SUM_NANOS + 1;
+const ESTIMATE_SUM: usize = ESTIMATE + ESTIMATE_BOUNDS.len() + 1;
+const CELLS: usize = ESTIMATE_SUM + 1;
 
 /// The shard's own counters, and what a reader gets as a snapshot.
 #[derive(Clone, Debug)]
@@ -215,6 +245,11 @@ impl Tally {
         let bucket = JOIN_BOUNDS.iter().take_while(|bound| after > **bound).count();
         self.cells[KEY_FRAME + bucket] += 1;
         self.cells[KEY_FRAME_SUM_NANOS] += after.as_nanos() as u64;
+    }
+
+    pub(crate) fn estimated(&mut self, cells: &[u64; ESTIMATE_BOUNDS.len() + 1], sum: u64) {
+        self.cells[ESTIMATE..ESTIMATE_SUM].iter_mut().zip(cells).for_each(|(mine, more)| *mine += more);
+        self.cells[ESTIMATE_SUM] = self.cells[ESTIMATE_SUM].wrapping_add(sum);
     }
 
     pub(crate) fn limit(&mut self, what: Limited) {
@@ -281,6 +316,17 @@ impl Tally {
     /// Sum of all waits for a key frame.
     pub fn key_frame_wait_sum(&self) -> Duration {
         Duration::from_nanos(self.cells[KEY_FRAME_SUM_NANOS])
+    }
+
+    /// Estimates of what viewers' paths carry, each viewer's once a second: one cell per bound of [`ESTIMATE_BOUNDS`], then one
+    /// for what is above; not cumulative.
+    pub fn estimates(&self) -> &[u64] {
+        &self.cells[ESTIMATE..ESTIMATE_SUM]
+    }
+
+    /// Sum of them, in bits per second.
+    pub fn estimates_sum(&self) -> u64 {
+        self.cells[ESTIMATE_SUM]
     }
 
     /// Packets dropped because a session sent too much of this. They are part of [`DropReason::RateLimit`].
@@ -421,7 +467,7 @@ mod tests {
             tally.limit(what);
             counted += 1;
         }
-        for event in [Event::NackedPackets, Event::HandOnsPutOff] {
+        for event in [Event::NackedPackets, Event::Probes] {
             tally.add(event, 1);
             counted += 1;
         }
@@ -436,6 +482,10 @@ mod tests {
         tally.key_frame_came(Duration::from_nanos(1));
         tally.key_frame_came(Duration::from_secs(60));
         counted += 6;
+        let mut ends = [0; ESTIMATE_BOUNDS.len() + 1];
+        (ends[0], ends[ESTIMATE_BOUNDS.len()]) = (1, 1);
+        tally.estimated(&ends, 1);
+        counted += 3;
         let ones = tally.cells.iter().filter(|cell| **cell == 1).count();
         assert_eq!(ones, counted, "two counters share a cell");
     }

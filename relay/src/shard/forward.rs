@@ -89,6 +89,10 @@ impl Worker {
                         self.neighbours.say(home, room, Word::Missing(track, missing));
                         continue;
                     }
+                    RoomEvent::WatchChanged { track, watched } => {
+                        self.neighbours.say(home, room, Word::Watched(track, watched));
+                        continue;
+                    }
                     _ => {}
                 }
             }
@@ -104,6 +108,16 @@ impl Worker {
                         rtcp::write_nack(reporter, ssrc, missing.as_slice(), out);
                     });
                     self.outbox.tally.add(Event::NackOut, 1);
+                }
+                RoomEvent::PauseWanted { track, ssrc, pause_id } => {
+                    self.tell(publisher, track, |reporter, _, out| {
+                        rtcp::write_pause(reporter, ssrc, pause_id, out);
+                    });
+                }
+                RoomEvent::ResumeWanted { track, ssrc, pause_id } => {
+                    self.tell(publisher, track, |reporter, _, out| {
+                        rtcp::write_resume(reporter, ssrc, pause_id, out);
+                    });
                 }
                 RoomEvent::Reception { track, report } => {
                     self.tell_plainly(publisher, track, |reporter, cname, out| {
@@ -137,6 +151,15 @@ impl Worker {
             let tally = &mut self.outbox.tally;
             tally.add(Event::NackedPackets, stats.nacks_received);
             tally.add(Event::PliIn, stats.key_frame_requests_received);
+            tally.add(Event::LayersUp, stats.layers_up);
+            tally.add(Event::LayersDown, stats.layers_down);
+            tally.add(Event::TransportFeedbackIn, stats.feedback_received);
+            tally.add(Event::PacedPackets, stats.packets_paced);
+            tally.add(Event::Skips, stats.skips);
+            tally.add(Event::Probes, stats.probes);
+            if stats.estimates_sum > 0 {
+                tally.estimated(&stats.estimates, stats.estimates_sum);
+            }
             live.traffic.took_in(&stats);
         }
         self.arm_room(place);

@@ -16,6 +16,7 @@ use crate::shard::counters::{Direction, DropReason, Event, Limited, PacketKind};
 use crate::shard::end::EndReason;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
+use crate::shard::timers::{Armed, Timer};
 use crate::shard::worker::Worker;
 use crate::srtp::OpenError;
 use crate::transport::dtls::{DtlsError, DtlsEvent};
@@ -83,6 +84,9 @@ impl Worker {
         let taken = peer.media().take(bytes.len(), now);
         debug_assert!(taken.is_ok());
         let packet = &bytes[..len];
+        if let Some(due) = peer.transport_wide.as_mut().and_then(|wide| wide.note(packet, received, now)) {
+            self.timers.arm(Timer::Arrivals(key.index()), due, &mut Armed::default());
+        }
         #[cfg(feature = "test-tap")]
         if let Some(tap) = &self.setup.tap {
             tap(packet);
@@ -298,7 +302,7 @@ impl Worker {
                 }
                 parsed
             }
-            // A viewer's reports are not acted on yet; leaving is said by DTLS or HTTP.
+            // Leaving is said by DTLS or HTTP.
             Role::View => rtcp::requests(&bytes[..len], |request| match request {
                 Request::Packets { media_ssrc, lost } => {
                     live.room.nack(key.subscriber(), media_ssrc, lost, now, &mut sink);
@@ -306,6 +310,16 @@ impl Worker {
                 Request::KeyFrame { media_ssrc } => {
                     live.room.key_frame_requested(key.subscriber(), media_ssrc, now);
                 }
+                Request::Arrivals(feedback) => {
+                    live.room.transport_feedback(key.subscriber(), &feedback, now);
+                }
+                Request::Reception { media_ssrc, fraction_lost } => {
+                    live.room.reception_report(key.subscriber(), media_ssrc, fraction_lost, now);
+                }
+                Request::MostBits { bits_per_second } => {
+                    live.room.receiver_estimate(key.subscriber(), bits_per_second, now);
+                }
+                _ => {}
             }),
         };
         sink.finish();

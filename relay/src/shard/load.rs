@@ -13,12 +13,14 @@ pub(super) struct LoadMeter {
 }
 
 impl LoadMeter {
-    /// Brings the counters up to date when it is time.
+    /// Brings the counters up to date when it is time, and says whether it was.
     #[inline]
-    pub(super) fn sample(&mut self, now: Instant, tally: &mut Tally) {
-        if self.last.is_none_or(|(at, _)| now.saturating_duration_since(at) >= EVERY) {
+    pub(super) fn sample(&mut self, now: Instant, tally: &mut Tally) -> bool {
+        let due = self.last.is_none_or(|(at, _)| now.saturating_duration_since(at) >= EVERY);
+        if due {
             self.note(now, processor_time(), tally);
         }
+        due
     }
 
     fn note(&mut self, now: Instant, used: Duration, tally: &mut Tally) {

@@ -48,6 +48,8 @@ pub(super) enum Word {
     Missing(TrackId, MissingPackets),
     /// Branch: a viewer of mine needs a key frame.
     KeyFrame(TrackId),
+    /// Branch: viewers of mine watch this track now, or none does any more.
+    Watched(TrackId, bool),
     /// Home: this is what the room has now.
     Tracks(Vec<(TrackId, TrackParams)>),
     /// Home: the publisher is gone, and may come back.

@@ -1,10 +1,13 @@
 //! One peer on a shard, and the table of all of them.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use latchkey_relay_core::bandwidth::Arrivals;
 use latchkey_relay_core::{Allowance, Exceeded, SubscriberId, TrackId};
 use latchkey_wire::codec::MediaKind;
 use latchkey_wire::id::DeviceHandle;
+use latchkey_wire::rtcp;
+use latchkey_wire::rtp::RtpView;
 
 use crate::batch::Route;
 use crate::shard::command::{MediaLeg, Role};
@@ -47,6 +50,8 @@ pub(super) struct Peer {
     /// Media went out to this viewer.
     pub(super) viewing: bool,
     pub(super) armed: Armed,
+    /// When a publisher's packets came, if it wants to know.
+    pub(super) transport_wide: Option<TransportWide>,
     media_allowed: Allowance,
     control_allowed: Allowance,
     /// Its own, because anyone who forges the peer's address could use it up.
@@ -55,10 +60,29 @@ pub(super) struct Peer {
     pub(super) over_limit: u64,
 }
 
+/// What a publisher is told about all its packets (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+pub(super) struct TransportWide {
+    /// Id of the header extension with the numbers; one for all sections of a bundle.
+    extension: u8,
+    arrivals: Arrivals,
+    reporter: u32,
+    /// One that the publisher sends with: senders pass over feedback about others.
+    media_ssrc: u32,
+}
+
 /// A media section and the room's track for it.
 pub(super) struct Leg {
     pub(super) params: MediaLeg,
     pub(super) track: Option<TrackId>,
+    /// Publisher: tracks of its further simulcast layers.
+    pub(super) layers: Vec<TrackId>,
+}
+
+impl Leg {
+    /// Its tracks in the room.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.track.into_iter().chain(self.layers.iter().copied())
+    }
 }
 
 /// Keys of one peer. The sealer is the only owner of outgoing RTP, the control sealer of outgoing RTCP.
@@ -72,6 +96,10 @@ pub(super) struct Srtp {
 
 impl Peer {
     pub(super) fn new(admitted: Admitted, limits: &Limits, now: Instant) -> Self {
+        let transport_wide = match admitted.role {
+            Role::Publish => TransportWide::for_legs(&admitted.media),
+            Role::View => None,
+        };
         let control = Allowance::new(limits.control_packets_per_second, limits.control_bytes_per_second);
         Self {
             route: None,
@@ -89,6 +117,7 @@ impl Peer {
             subscribed: false,
             viewing: false,
             armed: Armed::default(),
+            transport_wide,
             media_allowed: Allowance::new(
                 limits.publisher_packets_per_second,
                 limits.publisher_bytes_per_second,
@@ -164,7 +193,51 @@ impl Peer {
 
     /// The SSRC that reports about a track come from.
     pub(super) fn reporter(&self, track: TrackId) -> Option<u32> {
-        self.media.iter().find(|leg| leg.track == Some(track)).map(|leg| leg.params.local_ssrc)
+        self.media
+            .iter()
+            .find(|leg| leg.tracks().any(|of_leg| of_leg == track))
+            .map(|leg| leg.params.local_ssrc)
+    }
+}
+
+impl TransportWide {
+    fn for_legs(legs: &[Leg]) -> Option<Self> {
+        let leg = legs.iter().map(|leg| &leg.params).find(|leg| leg.feedback.transport_cc)?;
+        let (extension, media_ssrc) = (leg.extensions.transport_cc?, leg.remote_ssrc.unwrap_or(0));
+        Some(Self { extension, arrivals: Arrivals::new(), reporter: leg.local_ssrc, media_ssrc })
+    }
+
+    /// Notes an opened packet that came at `received`. Returns when feedback is due, if this packet is the first to tell of.
+    #[inline]
+    pub(super) fn note(
+        &mut self,
+        packet: &[u8],
+        received: Option<SystemTime>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let view = RtpView::parse(packet).ok()?;
+        let number = view.extension()?.find(self.extension)?.first_chunk::<2>()?;
+        let received = received.unwrap_or_else(SystemTime::now);
+        let at = received.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let before = self.arrivals.due();
+        self.arrivals.arrived(u16::from_be_bytes(*number), at, now);
+        self.media_ssrc = view.ssrc();
+        self.arrivals.due().filter(|_| before.is_none())
+    }
+
+    /// When [`write`](Self::write) has something to say.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.arrivals.due()
+    }
+
+    /// Appends one compound packet; false when there is no more to say.
+    pub(super) fn write(&mut self, cname: &str, out: &mut Vec<u8>) -> bool {
+        if self.arrivals.due().is_none() {
+            return false;
+        }
+        // Not everyone takes feedback alone (RFC 5506).
+        rtcp::write_receiver_report(self.reporter, &[], cname, out);
+        self.arrivals.write(self.reporter, self.media_ssrc, out)
     }
 }
 

@@ -8,6 +8,7 @@ use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::id::RoomId;
 
 use crate::shard::command::PublishedTrack;
+use crate::shard::counters::{Gauge, Tally};
 use crate::shard::hold::Hold;
 use crate::shard::peer::PeerKey;
 use crate::shard::timers::Armed;
@@ -54,6 +55,8 @@ pub(super) enum Seat {
 pub(super) struct Branch {
     pub(super) shard: usize,
     pub(super) viewers: usize,
+    /// Tracks that its viewers watch, one bit each.
+    pub(super) watched: u64,
 }
 
 impl LiveRoom {
@@ -90,6 +93,25 @@ impl LiveRoom {
         }
     }
 
+    /// A branch says whether its viewers watch a track.
+    pub(super) fn note_watched(&mut self, shard: usize, track: TrackId, watched: bool) {
+        let Seat::Home { branches } = &mut self.seat else { return };
+        let bit = 1u64.checked_shl(track.0.into()).unwrap_or(0);
+        if let Some(branch) = branches.iter_mut().find(|branch| branch.shard == shard) {
+            branch.watched = if watched { branch.watched | bit } else { branch.watched & !bit };
+        }
+        self.tell_watched();
+    }
+
+    /// Tells the room which tracks viewers on other shards watch.
+    pub(super) fn tell_watched(&mut self) {
+        let watched = self.branches().iter().fold(0, |all, branch| all | branch.watched);
+        for track in self.room.tracks().collect::<Vec<_>>() {
+            let bit = 1u64.checked_shl(track.0.into()).unwrap_or(0);
+            self.room.set_watched_elsewhere(track, watched & bit != 0);
+        }
+    }
+
     /// Somebody publishes, here or elsewhere.
     pub(super) fn is_live(&self) -> bool {
         match self.seat {
@@ -118,7 +140,7 @@ impl LiveRoom {
     pub(super) fn track_of(&self, kind: MediaKind) -> Option<(TrackId, &TrackParams)> {
         self.room.tracks().find_map(|track| {
             let params = self.room.track(track)?;
-            (params.codec.kind() == kind).then_some((track, params))
+            (params.codec.kind() == kind && params.first.is_none()).then_some((track, params))
         })
     }
 
@@ -131,6 +153,7 @@ impl LiveRoom {
     pub(super) fn published(&self) -> Option<Vec<PublishedTrack>> {
         self.publisher?;
         let tracks = self.room.tracks().filter_map(|track| self.room.track(track));
+        let tracks = tracks.filter(|params| params.first.is_none());
         Some(tracks.map(|params| PublishedTrack { kind: params.codec.kind(), codec: params.codec }).collect())
     }
 
@@ -190,8 +213,26 @@ impl Rooms {
             live: live.publisher.is_some(),
             viewers: live.members - usize::from(live.publisher.is_some()),
             traffic: live.traffic.clone(),
+            layers: live.room.layers(),
         });
         figures.collect()
+    }
+
+    /// Counts which layers viewers get, for the gauges.
+    pub(super) fn count_layers(&self, tally: &mut Tally) {
+        let mut legs = [0; 4];
+        let (mut key_frames_only, mut paused) = (0, 0);
+        for live in self.places.iter().flatten() {
+            live.room.count_layers(|figures| {
+                legs[figures.rung.min(3)] += figures.legs as usize;
+                key_frames_only += figures.key_frames_only as usize;
+                paused += usize::from(figures.paused);
+            });
+        }
+        let gauges = [Gauge::Layer0, Gauge::Layer1, Gauge::Layer2, Gauge::LayersAbove];
+        gauges.into_iter().zip(legs).for_each(|(gauge, legs)| tally.set(gauge, legs));
+        tally.set(Gauge::KeyFramesOnly, key_frames_only);
+        tally.set(Gauge::PausedLayers, paused);
     }
 
     #[inline]

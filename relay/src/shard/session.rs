@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::shard::admit::subscription_params;
 use crate::shard::command::{Command, CommandError, JoinAccepted, Role};
+use crate::shard::counters::Event;
 use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
@@ -192,7 +193,7 @@ impl Worker {
             Role::Publish if live.publisher == Some(key) => {
                 live.publisher = None;
                 live.vacant_since = now;
-                peer.media.iter().filter_map(|leg| leg.track).for_each(|track| live.room.vacate(track));
+                peer.media.iter().flat_map(|leg| leg.tracks()).for_each(|track| live.room.vacate(track));
                 self.tell_branches(peer.room, &Word::Vacated);
             }
             Role::Publish => {}
@@ -220,6 +221,24 @@ impl Worker {
             }
         }
         self.arm_peer(key);
+    }
+
+    /// Tells a publisher how its packets came, when it is time.
+    pub(super) fn tell_arrivals(&mut self, key: PeerKey, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
+        let Some(wide) = peer.transport_wide.as_mut().filter(|wide| wide.due().is_some_and(|due| due <= now))
+        else {
+            return;
+        };
+        let cname = &self.setup.cname;
+        let mut more = true;
+        while more {
+            self.outbox.report(route, srtp, |out| {
+                more = wide.write(cname, out);
+            });
+            self.outbox.tally.add(Event::TransportFeedbackOut, u64::from(more));
+        }
     }
 
     pub(super) fn arm_peer(&mut self, key: PeerKey) {

@@ -80,12 +80,14 @@ fn admit_from(
         codec: Some(Codec::Vp8),
         payload_type: 96,
         rtx_payload_type: Some(97),
-        extensions: ExtensionMap { mid: Some(1), ..ExtensionMap::default() },
+        extensions: ExtensionMap { mid: Some(1), transport_cc: Some(NUMBER), ..ExtensionMap::default() },
         remote_ssrc: None,
         remote_rtx_ssrc: None,
         local_ssrc: 1000 + u32::from(seed),
         local_rtx_ssrc: 2000 + u32::from(seed),
-        feedback: Feedback { nack: true, pli: true, transport_cc: false },
+        feedback: Feedback { nack: true, pli: true, transport_cc: true, pause: false },
+        layers: Vec::new(),
+        most_bits_per_second: None,
     };
     let request = JoinRequest {
         room: RoomId::new([room; 16]),
@@ -155,10 +157,12 @@ impl Camera {
         let count = payloads.len();
         let packets = payloads.iter().enumerate().map(|(i, payload)| {
             let index = self.sequence + i as u64;
-            let mut header = vec![0x80, if i + 1 == count { 0xE0 } else { 0x60 }];
+            let mut header = vec![0x90, if i + 1 == count { 0xE0 } else { 0x60 }];
             header.extend((index as u16).to_be_bytes());
             header.extend((self.counter as u32 * 3000).to_be_bytes());
             header.extend(9u32.to_be_bytes());
+            let [high, low] = (index as u16).to_be_bytes();
+            header.extend([0xBE, 0xDE, 0, 1, NUMBER << 4 | 1, high, low, 0]);
             let mut sealed = vec![0; header.len() + payload.len() + self.sealer.overhead()];
             let plain = Plain { header: &header, prefix: &[], payload, ssrc: 9, index };
             self.sealer.seal(&plain, &mut sealed).unwrap();
@@ -277,6 +281,8 @@ fn an_address_in_use_cannot_be_taken_by_another_session() {
             local_ssrc: 1,
             local_rtx_ssrc: 2,
             feedback: Feedback::default(),
+            layers: Vec::new(),
+            most_bits_per_second: None,
         }],
     };
     let check = |worker: &mut Worker, to: &JoinAccepted, from: SocketAddr| {
@@ -326,4 +332,6 @@ fn restart(worker: &mut Worker, accepted: &JoinAccepted) -> JoinAccepted {
     answer.try_recv().unwrap().unwrap()
 }
 
+/// Id of the extension with transport-wide numbers.
+const NUMBER: u8 = 2;
 const FRAME: Duration = Duration::from_micros(33_333);

@@ -11,6 +11,8 @@ pub(super) enum Timer {
     Peer(u32),
     /// The room at this place.
     Room(u32),
+    /// The publisher at this place is to be told how its packets came.
+    Arrivals(u32),
 }
 
 /// Deadlines, earliest first. Entries may be stale: who pops one asks its owner what is really due, and sets it anew.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use latchkey_relay_core::room::LayerFigures;
 use latchkey_relay_core::{DropReason, Stats};
 use latchkey_wire::id::RoomId;
 
@@ -18,6 +19,8 @@ pub struct RoomFigures {
     pub viewers: usize,
     /// Since the room began on this shard.
     pub traffic: RoomTraffic,
+    /// Layers of its video, from the least to the most.
+    pub layers: Vec<LayerFigures>,
 }
 
 /// Counters of a room since it began.

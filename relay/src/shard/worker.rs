@@ -233,6 +233,11 @@ impl Worker {
                         self.peer_due(key, now);
                     }
                 }
+                Timer::Arrivals(index) => {
+                    if let Some(key) = self.peers.at(index) {
+                        self.tell_arrivals(key, now);
+                    }
+                }
                 Timer::Room(place) => {
                     if self.rooms.at(place).is_some_and(|room| room.armed.fired(deadline)) {
                         self.guarded(place, now, |worker| worker.room_due(place, now));
@@ -249,7 +254,9 @@ impl Worker {
 
     pub(super) fn publish(&mut self, now: Instant) {
         let tally = &mut self.outbox.tally;
-        self.load.sample(now, tally);
+        if self.load.sample(now, tally) {
+            self.rooms.count_layers(tally);
+        }
         // A publisher is alone in its room.
         tally.set(Gauge::Rooms, self.publishers);
         tally.set(Gauge::Publishers, self.publishers);

@@ -232,6 +232,7 @@ mod tests {
             over_limit: packets / 2,
             refused: 0,
             latency: latency.to_vec(),
+            layers: Vec::new(),
         }
     }
 

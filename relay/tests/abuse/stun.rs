@@ -123,6 +123,8 @@ fn join(shards: &Shards) -> JoinAccepted {
         local_ssrc: 1,
         local_rtx_ssrc: 2,
         feedback: Feedback::default(),
+        layers: Vec::new(),
+        most_bits_per_second: None,
     };
     let remote = RemoteParams {
         ufrag: UFRAG.to_owned(),

@@ -138,7 +138,9 @@ impl Client {
             remote_rtx_ssrc: publishes.then_some(*rtx),
             local_ssrc: if publishes { 77 } else { *ssrc },
             local_rtx_ssrc: if publishes { 78 } else { *rtx },
-            feedback: Feedback { nack: true, pli: true, transport_cc: false },
+            feedback: Feedback { nack: true, pli: true, transport_cc: false, pause: false },
+            layers: Vec::new(),
+            most_bits_per_second: None,
         };
         let request = JoinRequest {
             room: join.room,

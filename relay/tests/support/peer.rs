@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::grant::Scope;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, Mid};
+use str0m::media::{Direction, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use str0m_netem::{Input as NetemInput, Netem, Output as NetemOutput, WithLen};
 
 use crate::support::{House, LIMIT, ROOM, Session};
 
@@ -22,9 +24,26 @@ pub struct Peer {
     mids: HashMap<MediaKind, Mid>,
     /// What the answer chose for each kind: codec name and payload type.
     pub chosen: HashMap<MediaKind, (Codec, u8)>,
-    sequence: HashMap<MediaKind, u64>,
+    sequence: HashMap<(MediaKind, Option<&'static str>), u64>,
     pub connected: bool,
     pub packets: Vec<Packet>,
+    /// A narrow place between the relay and this client: what comes goes through it.
+    pub bottleneck: Option<Netem<Datagram>>,
+    /// What the client itself believes that its uplink carries, in bits per second.
+    pub estimate: Option<u64>,
+}
+
+/// A datagram on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    bytes: Vec<u8>,
+    source: SocketAddr,
+}
+
+impl WithLen for Datagram {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// One packet that came.
@@ -35,12 +54,37 @@ pub struct Packet {
     pub timestamp: u32,
     pub marker: bool,
     pub payload: Vec<u8>,
+    pub at: Instant,
 }
 
 impl Peer {
     /// Offers `codecs`, joins the house's room and applies the answer.
     pub async fn join(house: &House, scope: Scope, codecs: &[Codec]) -> (Self, Session) {
-        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], scope, codecs);
+        Self::join_from(house, (scope, None), codecs).await
+    }
+
+    /// As [`join`](Self::join), with an estimator of its own uplink that begins at so many bits per second.
+    pub async fn join_from(
+        house: &House,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+    ) -> (Self, Session) {
+        Self::join_as(house, (scope, estimate), codecs, &[]).await
+    }
+
+    /// A publisher whose video comes in layers of these names.
+    pub async fn join_with_layers(house: &House, codec: Codec, rids: &[&str]) -> (Self, Session) {
+        Self::join_as(house, (Scope::Publish, None), &[codec], rids).await
+    }
+
+    async fn join_as(
+        house: &House,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+        rids: &[&str],
+    ) -> (Self, Session) {
+        let (mut peer, offer, pending) =
+            Self::offer(house.relay.candidates()[0], (scope, estimate), codecs, rids);
         let (path, grant) = match scope {
             Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
             _ => (format!("/whep/{ROOM}"), house.view_grant()),
@@ -50,7 +94,12 @@ impl Peer {
         (peer, session)
     }
 
-    fn offer(relay: SocketAddr, scope: Scope, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
+    fn offer(
+        relay: SocketAddr,
+        (scope, estimate): (Scope, Option<u64>),
+        codecs: &[Codec],
+        rids: &[&str],
+    ) -> (Self, String, SdpPendingOffer) {
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let has = |codec| codecs.contains(&codec);
@@ -62,6 +111,7 @@ impl Peer {
             .enable_av1(has(Codec::Av1))
             .enable_opus(has(Codec::Opus), false)
             .set_rtp_mode(true)
+            .enable_bwe(estimate.map(Bitrate::bps))
             .build(Instant::now());
         rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
         let direction = if scope == Scope::Publish { Direction::SendOnly } else { Direction::RecvOnly };
@@ -72,7 +122,10 @@ impl Peer {
             (MediaKind::Audio, str0m::media::MediaKind::Audio),
         ] {
             if codecs.iter().any(|codec| codec.kind() == kind) {
-                mids.insert(kind, api.add_media(media, direction, None, None, None));
+                let layers = rids.iter().map(|rid| SimulcastLayer::new(rid)).collect();
+                let layers = Simulcast { send: layers, recv: Vec::new() };
+                let simulcast = (kind == MediaKind::Video && !rids.is_empty()).then_some(layers);
+                mids.insert(kind, api.add_media(media, direction, None, None, simulcast));
             }
         }
         let (offer, pending) = api.apply().unwrap();
@@ -84,6 +137,8 @@ impl Peer {
             sequence: HashMap::new(),
             connected: false,
             packets: Vec::new(),
+            bottleneck: None,
+            estimate: None,
         };
         (peer, offer.to_sdp_string(), pending)
     }
@@ -100,10 +155,20 @@ impl Peer {
 
     /// Sends the payloads of one frame, the marker on the last.
     pub fn send(&mut self, kind: MediaKind, timestamp: u32, payloads: &[Vec<u8>]) {
+        self.send_layer((kind, None), timestamp, payloads);
+    }
+
+    /// As [`send`](Self::send), on the layer of this name.
+    pub fn send_layer(
+        &mut self,
+        (kind, rid): (MediaKind, Option<&'static str>),
+        timestamp: u32,
+        payloads: &[Vec<u8>],
+    ) {
         let (_, payload_type) = self.chosen[&kind];
         let mid = self.mids[&kind];
         for (index, payload) in payloads.iter().enumerate() {
-            let next = self.sequence.entry(kind).or_insert(1_000);
+            let next = self.sequence.entry((kind, rid)).or_insert(1_000);
             *next += 1;
             let write = RtpWrite::new(
                 payload_type.into(),
@@ -113,7 +178,7 @@ impl Peer {
                 payload.clone(),
             );
             let write = write.marker(index + 1 == payloads.len()).nackable(kind == MediaKind::Video);
-            self.rtc.direct_api().stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+            self.rtc.direct_api().stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap().write_rtp(write);
             // str0m hands written packets out only after a look at the clock.
             self.step();
         }
@@ -123,10 +188,18 @@ impl Peer {
     pub fn step(&mut self) {
         let mut buffer = [0; 2048];
         let destination = self.socket.local_addr().unwrap();
+        // Before the clock is told that it is later.
+        self.let_through(destination);
         self.tick();
         loop {
             match self.socket.recv_from(&mut buffer) {
-                Ok((len, source)) => self.take(&buffer[..len], source, destination),
+                Ok((len, source)) => match &mut self.bottleneck {
+                    None => self.take(&buffer[..len], source, (destination, Instant::now())),
+                    Some(narrow) => {
+                        let datagram = Datagram { bytes: buffer[..len].to_vec(), source };
+                        narrow.handle_input(NetemInput::Packet(Instant::now(), datagram));
+                    }
+                },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // An ICMP answer to an earlier datagram.
                 Err(_) => {}
@@ -135,10 +208,23 @@ impl Peer {
         self.tick();
     }
 
-    fn take(&mut self, bytes: &[u8], source: SocketAddr, destination: SocketAddr) {
+    /// Takes what has passed the narrow place by now, each when it did: a busy machine must not make it look wider.
+    fn let_through(&mut self, destination: SocketAddr) {
+        let Some(mut narrow) = self.bottleneck.take() else { return };
+        let now = Instant::now();
+        while !narrow.is_empty() && narrow.poll_timeout() <= now {
+            let at = narrow.poll_timeout();
+            narrow.handle_input(NetemInput::Timeout(at));
+            while let Some(NetemOutput::Packet(datagram)) = narrow.poll_output() {
+                self.take(&datagram.bytes, datagram.source, (destination, at));
+            }
+        }
+        self.bottleneck = Some(narrow);
+    }
+
+    fn take(&mut self, bytes: &[u8], source: SocketAddr, (destination, at): (SocketAddr, Instant)) {
         let Ok(contents) = bytes.try_into() else { return };
-        let input =
-            Input::Receive(Instant::now(), Receive { proto: Protocol::Udp, source, destination, contents });
+        let input = Input::Receive(at, Receive { proto: Protocol::Udp, source, destination, contents });
         if self.rtc.is_alive() && self.rtc.accepts(&input) {
             let _ = self.rtc.handle_input(input);
             self.drain();
@@ -167,6 +253,9 @@ impl Peer {
     fn note(&mut self, event: Event) {
         match event {
             Event::Connected => self.connected = true,
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                self.estimate = Some(estimate.as_u64());
+            }
             Event::RtpPacket(packet) => {
                 let payload_type = *packet.header.payload_type;
                 let kind =
@@ -177,6 +266,7 @@ impl Peer {
                     timestamp: packet.header.timestamp,
                     marker: packet.header.marker,
                     payload: packet.payload.to_vec(),
+                    at: Instant::now(),
                 });
             }
             _ => {}

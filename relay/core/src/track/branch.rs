@@ -106,6 +106,8 @@ impl Track {
     /// The publisher is another one, with the same codec.
     pub(crate) fn renew(&mut self, params: TrackParams) {
         self.params = params;
+        // The home may have forgotten.
+        self.watched = false;
     }
 
     pub(crate) fn take_head(&mut self, head: &Head, now: Instant) {
@@ -116,6 +118,7 @@ impl Track {
             self.state = State::Forwarding;
             self.batch.late.clear();
             self.missing.clear();
+            self.rates.restart();
             self.gop.clear();
             self.key_frames.restart();
         }
@@ -131,6 +134,7 @@ impl Track {
             // It was repaired, or seeded, and came all the same.
             return;
         }
+        self.rates.took(parts.payload.len() + RTP_HEADER, facts.layers.needed_by, now);
         self.batch.widest.include(&parts);
         if position < self.end {
             self.missing.arrived(position);
@@ -145,3 +149,6 @@ impl Track {
         self.end = position + 1;
     }
 }
+
+/// Bytes of a usual header with its extensions.
+const RTP_HEADER: usize = 28;

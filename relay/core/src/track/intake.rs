@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use latchkey_wire::dependency_descriptor::{self, Mandatory};
+use latchkey_wire::dependency_descriptor::{self, Mandatory, Reader};
 use latchkey_wire::extension::{AbsCaptureTime, ExtensionKind};
 use latchkey_wire::payload;
 use latchkey_wire::rtp::RtpView;
@@ -10,8 +10,9 @@ use latchkey_wire::shape::{ShapeCheck, Verdict};
 
 use crate::event::Event;
 use crate::header::MAX_DESCRIPTOR;
-use crate::history::{Facts, Parts, StoreError};
+use crate::history::{Facts, LayerFacts, Parts, StoreError};
 use crate::news::News;
+use crate::pause::Pause;
 use crate::stats::DropReason;
 use crate::timeline::Place;
 use crate::track::{MOST_LATE, State, Track};
@@ -59,6 +60,9 @@ impl Track {
     pub(super) fn begin_stretch(&mut self, position: u64) {
         self.state = State::Holding;
         self.shape = ShapeCheck::new(self.params.codec);
+        self.layers = Reader::new();
+        self.rates.restart();
+        self.pause = Pause::new();
         self.gop.clear();
         self.key_frames.restart();
         self.missing.clear();
@@ -117,6 +121,7 @@ impl Track {
             }
         }
         let starts_key_frame = self.starts_key_frame(&parts);
+        let layers = self.layers_of(parts.dependency_descriptor);
         if let Ok(mandatory) = Mandatory::read(parts.dependency_descriptor) {
             let descriptor = &mut descriptor[..parts.dependency_descriptor.len()];
             dependency_descriptor::rewrite_frame_number(
@@ -127,8 +132,9 @@ impl Track {
         } else {
             parts.dependency_descriptor = &[];
         }
-        let facts = Facts { timestamp: place.timestamp, marker: packet.marker(), starts_key_frame };
+        let facts = Facts { timestamp: place.timestamp, marker: packet.marker(), starts_key_frame, layers };
         self.history.store(place.position, facts, parts)?;
+        self.rates.took(packet.header_len() + payload.len(), layers.needed_by, now);
         if let Some(time) = AbsCaptureTime::read(parts.capture_time) {
             self.clock.captured(time.ntp(), place.timestamp, now);
         }
@@ -178,6 +184,21 @@ impl Track {
         (self.begin, self.end, self.end_at_chunk, self.batch.from) = (begin, end, end, end);
         self.state = State::Forwarding;
         news.event(Event::TrackAccepted { track: self.id });
+    }
+
+    /// What a descriptor says of layers. One that does not read, or whose structure was lost, is needed by all of them.
+    fn layers_of(&mut self, descriptor: &[u8]) -> LayerFacts {
+        if descriptor.is_empty() {
+            return LayerFacts::WITHOUT_LAYERS;
+        }
+        let Ok(read) = self.layers.read(descriptor) else { return LayerFacts::WITHOUT_LAYERS };
+        LayerFacts {
+            needed_by: read.needed_by,
+            switches_to: read.switches_to,
+            spatial: read.spatial_id,
+            ends_frame: read.mandatory.end_of_frame,
+            starts_frame: read.mandatory.start_of_frame,
+        }
     }
 
     fn starts_key_frame(&self, parts: &Parts<'_>) -> bool {

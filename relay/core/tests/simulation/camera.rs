@@ -21,6 +21,10 @@ pub struct Camera {
     /// Sends the dependency descriptor.
     pub descriptor: bool,
     pub max_payload: usize,
+    /// Its name when it is a simulcast layer.
+    pub rid: Option<&'static str>,
+    /// Temporal layer of the next frame, in a stream that has two.
+    pub temporal: Option<u8>,
     envelope: EnvelopeBuilder,
     rtx_sequence: u16,
     noise: u64,
@@ -51,6 +55,8 @@ impl Camera {
             counter: 0,
             descriptor: codec.kind() == MediaKind::Video,
             max_payload: 200,
+            rid: None,
+            temporal: None,
             envelope: EnvelopeBuilder::new(codec),
             rtx_sequence: (noise >> 8) as u16,
             noise,
@@ -63,12 +69,18 @@ impl Camera {
             payload_type: MEDIA_PT,
             rtx_payload_type: Some(RTX_PT),
             ssrc: None,
+            rtx_ssrc: None,
             extensions: super::extensions(&[
                 (ExtensionKind::Mid, MID_ID),
                 (ExtensionKind::AbsCaptureTime, CAPTURE_ID),
                 (ExtensionKind::DependencyDescriptor, DESCRIPTOR_ID),
+                (ExtensionKind::Rid, RID_ID),
+                (ExtensionKind::RepairedRid, REPAIRED_RID_ID),
             ]),
             nack: true,
+            first: None,
+            rid: self.rid.and_then(latchkey_relay_core::Rid::new),
+            pause: false,
         }
     }
 
@@ -104,7 +116,16 @@ impl Camera {
     /// The same packet again, by RTX.
     pub fn repair(&mut self, packet: &[u8]) -> Vec<u8> {
         let view = latchkey_wire::rtp::RtpView::parse(packet).unwrap();
-        let mut repair = packet[..view.header_len()].to_vec();
+        let mut repair = match self.rid {
+            None => packet[..view.header_len()].to_vec(),
+            Some(rid) => {
+                let mut header = vec![0; 128];
+                let rest = view.header().write(true, &mut header).unwrap();
+                let len = 12 + extension::write_block(&[(REPAIRED_RID_ID, rid.as_bytes())], 0, rest).unwrap();
+                header.truncate(len);
+                header
+            }
+        };
         repair[1] = repair[1] & 0x80 | RTX_PT;
         repair[2..4].copy_from_slice(&self.rtx_sequence.to_be_bytes());
         repair[8..12].copy_from_slice(&(self.ssrc ^ 0xFFFF).to_be_bytes());
@@ -130,14 +151,19 @@ impl Camera {
     fn packet(&mut self, payload: &[u8], key: bool, (index, count): (usize, usize)) -> Vec<u8> {
         let ends = (index == 0, index + 1 == count);
         let resolution = (key && index == 0).then_some((640, 480));
-        let descriptor = dependency_descriptor::write_single_layer(key, ends, self.frame_number, resolution);
+        let single = dependency_descriptor::write_single_layer(key, ends, self.frame_number, resolution);
+        let temporal = self.temporal.map(|layer| two_temporal_layers(key, ends, self.frame_number, layer));
+        let descriptor = temporal.as_deref().unwrap_or(single.as_bytes());
         let time = AbsCaptureTime::from_ntp(u64::from(self.timestamp) << 32).to_bytes();
         let mut elements: Vec<(u8, &[u8])> = vec![(MID_ID, b"cam")];
         if index == 0 {
             elements.push((CAPTURE_ID, &time));
         }
         if self.descriptor {
-            elements.push((DESCRIPTOR_ID, descriptor.as_bytes()));
+            elements.push((DESCRIPTOR_ID, descriptor));
+        }
+        if let Some(rid) = self.rid {
+            elements.push((RID_ID, rid.as_bytes()));
         }
         let marker = ends.1 && self.codec.kind() == MediaKind::Video;
         let mut packet = self.header(MEDIA_PT, marker, &elements);
@@ -197,3 +223,34 @@ pub const RTX_PT: u8 = 103;
 const MID_ID: u8 = 1;
 const CAPTURE_ID: u8 = 2;
 const DESCRIPTOR_ID: u8 = 3;
+const RID_ID: u8 = 4;
+const REPAIRED_RID_ID: u8 = 5;
+
+/// L1T2: every second frame is needed by viewers of the upper layer only.
+fn two_temporal_layers(key: bool, (starts, ends): (bool, bool), frame_number: u16, temporal: u8) -> Vec<u8> {
+    let template = match (key, temporal) {
+        (true, _) => 0,
+        (false, 0) => 1,
+        (false, _) => 2,
+    };
+    let mut bits =
+        vec![(u32::from(starts), 1), (u32::from(ends), 1), (template, 6), (frame_number.into(), 16)];
+    if key && starts {
+        // A structure, no offset, two decode targets; three templates of layers 0, 0, 1; their indications; frames needed
+        // are none, the last but one, the last; no chains, no resolution.
+        bits.extend([(0b10000, 5), (0, 6), (1, 5), (0b00_01_11, 6), (0b1010_1010_0001, 12)]);
+        bits.extend([(0, 1), (0b10_0010, 6), (0b10_0000, 6), (0, 1), (0, 1)]);
+    }
+    let mut bytes = vec![];
+    let mut count = 0;
+    for (value, width) in bits {
+        for shift in (0..width).rev() {
+            if count % 8 == 0 {
+                bytes.push(0);
+            }
+            *bytes.last_mut().unwrap() |= ((value >> shift & 1) as u8) << (7 - count % 8);
+            count += 1;
+        }
+    }
+    bytes
+}

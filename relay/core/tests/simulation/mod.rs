@@ -142,6 +142,7 @@ pub fn leg(viewer: u64) -> SubscriptionParams {
             rtx_sequence: origin ^ 0x55,
             timestamp: viewer as u32 * 1_000_003,
         },
+        most_bits_per_second: None,
     }
 }
 

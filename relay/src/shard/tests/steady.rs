@@ -1,7 +1,9 @@
-//! What a forwarded packet allocates: nothing, with viewers who lose packets and viewers who come and go.
+//! What a forwarded packet allocates: nothing, with viewers who lose packets, who tell when packets came, and who come and go.
 
 use allocation_counter::measure;
+use latchkey_relay_core::bandwidth::Arrivals;
 use latchkey_wire::rtcp;
+use latchkey_wire::rtp::RtpView;
 
 use super::*;
 use crate::shard::counters::Event;
@@ -16,6 +18,8 @@ struct End {
     opener: Opener,
     sealer: ControlSealer,
     newest: Option<u16>,
+    arrivals: Arrivals,
+    began: Instant,
 }
 
 impl End {
@@ -24,7 +28,17 @@ impl End {
         let key = admit_from(worker, home, 1, Role::View, seed, address);
         let opener = Opener::new(&master(seed));
         let sealer = ControlSealer::new(&master(100 + seed));
-        Self { seed, key, socket, address, opener, sealer, newest: None }
+        Self {
+            seed,
+            key,
+            socket,
+            address,
+            opener,
+            sealer,
+            newest: None,
+            arrivals: Arrivals::new(),
+            began: Instant::now(),
+        }
     }
 
     /// Takes what came; returns how many packets.
@@ -34,7 +48,15 @@ impl End {
             for datagram in receiver.datagrams() {
                 let media = datagram.bytes[8..12] == (1000 + u32::from(self.seed)).to_be_bytes();
                 let control = (200..208).contains(&datagram.bytes[1]);
-                if !control && self.opener.open(datagram.bytes).is_ok() && media {
+                if control {
+                    continue;
+                }
+                let Ok(len) = self.opener.open(datagram.bytes) else { continue };
+                let view = RtpView::parse(&datagram.bytes[..len]).unwrap();
+                let number = view.extension().unwrap().find(NUMBER).unwrap().first_chunk().unwrap();
+                let now = Instant::now();
+                self.arrivals.arrived(u16::from_be_bytes(*number), now - self.began, now);
+                if media {
                     self.newest = Some(u16::from_be_bytes([datagram.bytes[2], datagram.bytes[3]]));
                     count += 1;
                 }
@@ -43,11 +65,12 @@ impl End {
         count
     }
 
-    /// Asks for the newest packet again; with nothing yet, reports without asking.
+    /// Asks for the newest packet again and tells what came; with nothing yet, reports without asking.
     fn nack(&mut self) -> Vec<u8> {
         let (mut packet, newest) = (Vec::new(), self.newest);
         rtcp::write_receiver_report(5, &[], "viewer", &mut packet);
         rtcp::write_nack(5, 1000 + u32::from(self.seed), newest.as_slice(), &mut packet);
+        self.arrivals.write(5, 1000 + u32::from(self.seed), &mut packet);
         packet.resize(packet.len() + self.sealer.overhead(), 0);
         self.sealer.seal(&mut packet).unwrap();
         packet
@@ -175,12 +198,16 @@ fn steady(shards: usize) {
     let left = measure(|| crowd.leave()).count_total;
     (0..20).for_each(|_| crowd.frame(false, true));
 
+    let told = [Event::TransportFeedbackIn, Event::TransportFeedbackOut];
+    let [heard, told] = told.map(|event| crowd.sent(|worker| worker.outbox.tally.event(event)));
     let (forwarded, repaired) = (crowd.sent(video) - before, crowd.sent(repairs) - repaired);
     println!(
         "{shards} shard(s): {forwarded} packets out, {repaired} of them again for {} NACKs: {} allocations; \
          a join took {joined}, a leave {left}",
         crowd.nacks, crowd.allocations,
     );
+    println!("{heard} times viewers told what came, {told} times the camera was told");
+    assert!(heard >= 3_000 && told >= 30, "{heard}, {told}");
     assert!(forwarded >= 60 * 9 * 99, "{forwarded} packets went out");
     assert!(
         repaired as usize >= crowd.nacks * 9 / 10 && crowd.nacks >= 60 * 45,

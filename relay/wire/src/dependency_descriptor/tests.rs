@@ -1,6 +1,7 @@
 //! Descriptors as the specification writes them, read; ours, written; garbage, refused.
 
 use super::*;
+use crate::bits::BitWriter;
 use proptest::prelude::*;
 
 #[test]
@@ -87,6 +88,69 @@ fn templates_need_their_structure() {
     bytes.extend([0; 40]);
     assert_eq!(reader.read(&bytes), Err(DescriptorError::TooManyLayers));
     assert_eq!(reader.structure().unwrap().spatial_layers(), 1, "the old structure stays");
+}
+
+/// L1T3 as libwebrtc sends it: what each frame is to viewers of each temporal layer.
+#[test]
+fn temporal_layers_say_who_needs_a_frame_and_where_to_switch() {
+    const INDICATIONS: [[u32; 3]; 5] = [[2, 2, 2], [2, 2, 2], [0, 3, 2], [0, 0, 1], [0, 0, 1]];
+    let mut bits = BitWriter::<64>::new();
+    bits.bits(24, 0x80_0007);
+    bits.bits(5, 0b10000);
+    bits.bits(11, 2);
+    [0, 1, 1, 0, 3].iter().for_each(|next| bits.bits(2, *next));
+    INDICATIONS.iter().flatten().for_each(|indication| bits.bits(2, *indication));
+    (0..5).for_each(|_| bits.flag(false));
+    bits.bits(2, 0);
+    bits.flag(false);
+    let mut reader = Reader::new();
+    let key = reader.read(bits.as_bytes()).unwrap();
+    assert_eq!((key.needed_by, key.switches_to), (LayerSet::ALL, LayerSet::ALL));
+    let layer = |temporal| Layer { spatial: 0, temporal };
+    for (template, needed, switches) in [
+        (1, [true; 3], [true; 3]),
+        (2, [false, true, true], [false, false, true]),
+        (4, [false, false, true], [false; 3]),
+    ] {
+        let read = reader.read(&[0xC0 | template, 0, 8]).unwrap();
+        for temporal in 0..3 {
+            let index = usize::from(temporal);
+            assert_eq!(read.needed_by.contains(layer(temporal)), needed[index], "template {template}");
+            assert_eq!(read.switches_to.contains(layer(temporal)), switches[index], "template {template}");
+        }
+        assert_eq!(read.needed_by.contains(Layer::TOP), needed[2], "above the highest is the highest");
+    }
+    // Indications of its own: needed by nobody below the highest layer.
+    let mut bits = BitWriter::<64>::new();
+    bits.bits(24, 0xC1_0009);
+    bits.bits(5, 0b00100);
+    [0, 0, 1].iter().for_each(|indication| bits.bits(2, *indication));
+    let read = reader.read(bits.as_bytes()).unwrap();
+    assert_eq!(read.temporal_id, 0);
+    assert!(read.needed_by.contains(layer(2)) && !read.needed_by.contains(layer(1)));
+}
+
+#[test]
+fn spatial_layers_of_key_mode_change_at_key_frames_only() {
+    // L2T1_KEY: decode target 0 is the small picture, 1 the large one, which needs the small one in key frames only.
+    const INDICATIONS: [[u32; 2]; 4] = [[2, 2], [2, 0], [0, 2], [0, 3]];
+    let mut bits = BitWriter::<64>::new();
+    bits.bits(24, 0x80_0007);
+    bits.bits(5, 0b10000);
+    bits.bits(11, 1);
+    [0, 2, 0, 3].iter().for_each(|next| bits.bits(2, *next));
+    INDICATIONS.iter().flatten().for_each(|indication| bits.bits(2, *indication));
+    (0..4).for_each(|_| bits.flag(false));
+    bits.bits(2, 0);
+    bits.flag(false);
+    let mut reader = Reader::new();
+    reader.read(bits.as_bytes()).unwrap();
+    let (small, large) = (Layer { spatial: 0, temporal: 0 }, Layer { spatial: 1, temporal: 0 });
+    let delta_of_small = reader.read(&[0xC1, 0, 8]).unwrap();
+    assert!(delta_of_small.needed_by.contains(small) && !delta_of_small.needed_by.contains(large));
+    let delta_of_large = reader.read(&[0xC3, 0, 9]).unwrap();
+    assert!(delta_of_large.needed_by.contains(large) && !delta_of_large.needed_by.contains(small));
+    assert!(!delta_of_large.switches_to.contains(small));
 }
 
 /// Writes a structure in the order of A.8, independently of what the reader keeps of it.

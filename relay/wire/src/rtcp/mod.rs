@@ -1,17 +1,24 @@
 //! RTCP (RFC 3550 section 6, RFC 4585, RFC 5104) through `rtc-rtcp`: what a relay acts on, and what it sends.
 //!
 //! [`parse`] walks the compound itself and hands the library one packet at a time, of checked length and without
-//! padding, which it would read as content. Of transport-wide feedback only the head is read, and by us, because the
+//! padding, which it would read as content. Transport-wide feedback is read by us, because the
 //! library makes up to a megabyte of 24 bytes; REMB is read by us because it takes a mantissa of 0 for 2^23.
 
+mod pause;
 mod read;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod transport_feedback;
 mod write;
 
+pub use pause::{write_pause, write_resume};
 pub use read::parse;
 pub use requests::{Lost, LostIter, Request, requests};
+pub use transport_feedback::{
+    MOST_REPORTED, PacketStatus, PacketStatuses, TICK_MICROS, TICKS_PER_REFERENCE, TransportFeedback,
+    TransportFeedbackReport, write_transport_feedback,
+};
 pub use write::{write_nack, write_pli, write_receiver_report, write_sender_report};
 
 /// One RTCP packet of a compound, as far as we act on it.

@@ -54,7 +54,10 @@ impl<'a> Packet<'a> {
         }
         let len = 4 * usize::from(u16::from_be_bytes(*length));
         let (mut body, rest) = rest.split_at_checked(len).ok_or(RtcpError::Truncated)?;
-        if flags & PADDING_BIT != 0 {
+        let format = flags & FORMAT_MASK;
+        // Transport-wide feedback says itself how long it is, and libwebrtc pads it by one to three bytes.
+        let measured = (*packet_type, format) == (TRANSPORT_FEEDBACK, FORMAT_TCC);
+        if flags & PADDING_BIT != 0 && !measured {
             let padding = usize::from(*body.last().ok_or(RtcpError::Malformed)?);
             // RFC 3550 section 6.4.1: a multiple of four, counting itself.
             if padding == 0 || padding % 4 != 0 {
@@ -63,7 +66,7 @@ impl<'a> Packet<'a> {
             let kept = body.len().checked_sub(padding).ok_or(RtcpError::Malformed)?;
             body = &body[..kept];
         }
-        Ok((Self { format: flags & FORMAT_MASK, packet_type: *packet_type, body }, rest))
+        Ok((Self { format, packet_type: *packet_type, body }, rest))
     }
 
     fn read(&self) -> Result<RtcpMessage, RtcpError> {
@@ -89,7 +92,11 @@ impl<'a> Packet<'a> {
                 let media_ssrcs = fir.fir.iter().map(|entry| entry.ssrc).collect();
                 RtcpMessage::Fir { sender_ssrc: fir.sender_ssrc, media_ssrcs }
             }
-            (PAYLOAD_FEEDBACK, FORMAT_REMB) if self.body.get(8..12) == Some(b"REMB") => self.remb()?,
+            (PAYLOAD_FEEDBACK, FORMAT_REMB) if self.body.get(8..12) == Some(b"REMB") => {
+                let (bits_per_second, ssrcs) = self.remb()?;
+                let ssrcs = ssrcs.iter().map(|ssrc| u32::from_be_bytes(*ssrc)).collect();
+                RtcpMessage::Remb { bits_per_second, ssrcs }
+            }
             (packet_type, format) => RtcpMessage::Other { packet_type, format },
         })
     }
@@ -113,7 +120,7 @@ impl<'a> Packet<'a> {
     }
 
     /// draft-alvestrand-rmcat-remb section 2.2: 6 bits of exponent, 18 of mantissa.
-    fn remb(&self) -> Result<RtcpMessage, RtcpError> {
+    pub(super) fn remb(&self) -> Result<(u64, &'a [[u8; 4]]), RtcpError> {
         let (&[count, high, middle, low], ssrcs) =
             self.body[12..].split_first_chunk().ok_or(RtcpError::Malformed)?;
         let ssrcs = ssrcs.get(..4 * usize::from(count)).ok_or(RtcpError::Malformed)?;
@@ -121,9 +128,7 @@ impl<'a> Packet<'a> {
         let exponent = u32::from(high >> 2);
         let bits_per_second =
             if mantissa.leading_zeros() >= exponent { mantissa << exponent } else { u64::MAX };
-        let (ssrcs, _) = ssrcs.as_chunks::<4>();
-        let ssrcs = ssrcs.iter().map(|ssrc| u32::from_be_bytes(*ssrc)).collect();
-        Ok(RtcpMessage::Remb { bits_per_second, ssrcs })
+        Ok((bits_per_second, ssrcs.as_chunks::<4>().0))
     }
 }
 
@@ -158,7 +163,7 @@ const VERSION_2: u8 = 0x80;
 const PADDING_BIT: u8 = 0x20;
 const FORMAT_MASK: u8 = 0x1F;
 const SENDER_REPORT: u8 = 200;
-const RECEIVER_REPORT: u8 = 201;
+pub(super) const RECEIVER_REPORT: u8 = 201;
 const BYE: u8 = 203;
 pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
 pub(super) const PAYLOAD_FEEDBACK: u8 = 206;

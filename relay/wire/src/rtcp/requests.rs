@@ -1,10 +1,11 @@
-//! What a viewer asks for, read where it lies: a relay gets some of these for every lost packet, and allocates for none.
+//! What a viewer asks for and reports, read where it lies: a relay gets many of these, and allocates for none.
 
-use super::RtcpError;
-use super::read::{PAYLOAD_FEEDBACK, Packet, TRANSPORT_FEEDBACK};
+use super::read::{PAYLOAD_FEEDBACK, Packet, RECEIVER_REPORT, TRANSPORT_FEEDBACK};
+use super::{RtcpError, TransportFeedback};
 
-/// What a receiver asks of who sends to it.
+/// What a receiver asks of who sends to it, and tells it about the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request<'a> {
     /// Packets that did not come (RFC 4585 section 6.2.1).
     Packets {
@@ -17,6 +18,20 @@ pub enum Request<'a> {
     KeyFrame {
         /// Of which stream.
         media_ssrc: u32,
+    },
+    /// When packets came (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    Arrivals(TransportFeedback<'a>),
+    /// One block of a receiver report (RFC 3550 section 6.4.2).
+    Reception {
+        /// Of which stream.
+        media_ssrc: u32,
+        /// Part of its packets lost since the last report, in 1/256.
+        fraction_lost: u8,
+    },
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb) of everything sent to it.
+    MostBits {
+        /// Bits per second.
+        bits_per_second: u64,
     },
 }
 
@@ -50,6 +65,20 @@ pub fn requests<'a>(compound: &'a [u8], mut each: impl FnMut(Request<'a>)) -> Re
                 };
                 for [a, b, c, d, ..] in entries {
                     each(Request::KeyFrame { media_ssrc: u32::from_be_bytes([*a, *b, *c, *d]) });
+                }
+            }
+            (TRANSPORT_FEEDBACK, TRANSPORT_WIDE) => {
+                each(Request::Arrivals(TransportFeedback::read(packet.body)?));
+            }
+            (PAYLOAD_FEEDBACK, APPLICATION) if packet.body.get(8..12) == Some(b"REMB") => {
+                each(Request::MostBits { bits_per_second: packet.remb()?.0 });
+            }
+            (RECEIVER_REPORT, count) => {
+                let (blocks, _) = packet.body.get(4..).ok_or(RtcpError::Malformed)?.as_chunks::<24>();
+                let blocks = blocks.get(..usize::from(count)).ok_or(RtcpError::Malformed)?;
+                for [a, b, c, d, fraction_lost, ..] in blocks {
+                    let media_ssrc = u32::from_be_bytes([*a, *b, *c, *d]);
+                    each(Request::Reception { media_ssrc, fraction_lost: *fraction_lost });
                 }
             }
             _ => {}
@@ -100,6 +129,8 @@ fn media(body: &[u8]) -> Result<(u32, &[u8]), RtcpError> {
 const GENERIC_NACK: u8 = 1;
 const PLI: u8 = 1;
 const FIR: u8 = 4;
+const TRANSPORT_WIDE: u8 = 15;
+const APPLICATION: u8 = 15;
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +149,8 @@ mod tests {
             Request::Packets { media_ssrc, lost } => {
                 asked.1.extend(lost.into_iter().map(|sequence| (media_ssrc, sequence)));
             }
+            Request::Arrivals(feedback) => drop(feedback.packets().count()),
+            Request::Reception { .. } | Request::MostBits { .. } => {}
         });
         (asked, done)
     }

@@ -90,7 +90,7 @@ fn at_most_31(reports: &[ReceptionReport]) -> &[ReceptionReport] {
 }
 
 /// Header, content in whole words, and then the length that it turned out to have.
-fn packet(format: u8, packet_type: u8, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn packet(format: u8, packet_type: u8, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend([VERSION_2 | format, packet_type, 0, 0]);
     content(out);
@@ -98,7 +98,7 @@ fn packet(format: u8, packet_type: u8, out: &mut Vec<u8>, content: impl FnOnce(&
     out[at + 2..at + 4].copy_from_slice(&(words as u16).to_be_bytes());
 }
 
-fn word(value: u32, out: &mut Vec<u8>) {
+pub(super) fn word(value: u32, out: &mut Vec<u8>) {
     out.extend(value.to_be_bytes());
 }
 
@@ -106,7 +106,7 @@ const VERSION_2: u8 = 0x80;
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
-const TRANSPORT_FEEDBACK: u8 = 205;
+pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
 const GENERIC_NACK: u8 = 1;
 const PLI: u8 = 1;

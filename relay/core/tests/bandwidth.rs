@@ -1,0 +1,343 @@
+//! What is believed of a path, in simulated time: a camera, a bottleneck (str0m-netem), a viewer that reports what came.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use latchkey_relay_core::bandwidth::{Arrivals, Path};
+use latchkey_wire::rtcp::{Request, requests};
+use proptest::prelude::*;
+use str0m_netem::{
+    Bitrate, DataSize, Input, LossModel, Netem, NetemConfig, Output, Probability, RandomLoss, WithLen,
+};
+
+const PACKET: usize = 1_100;
+const STEP: Duration = Duration::from_millis(1);
+
+#[derive(Clone)]
+struct Packet {
+    number: u16,
+    len: usize,
+}
+
+impl WithLen for Packet {
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// A camera that sends what it sends, a path, and a viewer.
+struct Scene {
+    path: Path,
+    link: Netem<Packet>,
+    arrivals: Arrivals,
+    /// Feedback on its way back.
+    feedback: VecDeque<(Instant, Vec<u8>)>,
+    /// What the camera made and the pacer has not let go yet.
+    waiting: VecDeque<usize>,
+    start: Instant,
+    now: Instant,
+    camera: u64,
+    frame_due: Instant,
+    pacer_due: Instant,
+    came: u64,
+    /// What legs would like to have; old packets are sent again to see whether it fits.
+    wanted: u64,
+    probes: usize,
+}
+
+fn link(bits_per_second: u64) -> NetemConfig {
+    // A router's buffer of 200 ms.
+    let buffer = DataSize::bytes((bits_per_second / 8 / 5) as i64);
+    NetemConfig::new().latency(Duration::from_millis(20)).link(Bitrate::bps(bits_per_second), buffer)
+}
+
+impl Scene {
+    fn new(camera: u64, config: NetemConfig) -> Self {
+        let start = Instant::now();
+        Self {
+            path: Path::new(true, start),
+            link: Netem::new(config),
+            arrivals: Arrivals::new(),
+            feedback: VecDeque::new(),
+            waiting: VecDeque::new(),
+            start,
+            now: start,
+            camera,
+            frame_due: start,
+            pacer_due: start,
+            came: 0,
+            wanted: 0,
+            probes: 0,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now += STEP;
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        if self.now >= self.frame_due {
+            self.frame_due += Duration::from_micros(33_333);
+            let bytes = self.camera as usize / 8 / 30;
+            self.waiting.extend(std::iter::repeat_n(PACKET, bytes / PACKET));
+            self.waiting.push_back((bytes % PACKET).max(60));
+            // A leg that is too far behind goes on elsewhere.
+            while self.waiting.iter().sum::<usize>() > self.camera as usize / 16 {
+                self.waiting.pop_front();
+            }
+        }
+        if self.now >= self.pacer_due || !self.path.is_paced() {
+            self.pacer_due = self.now + Duration::from_millis(5);
+            self.path.begin(self.now);
+            while !self.waiting.is_empty() && self.path.may_send() {
+                let len = self.waiting.pop_front().unwrap();
+                self.send(len);
+            }
+        }
+        if self.path.wants_probe(self.wanted, self.now) {
+            self.probes += 1;
+            if !self.path.begin_probe(self.now) {
+                (0..12).for_each(|_| self.send(PACKET));
+            }
+        }
+        self.link.handle_input(Input::Timeout(self.now));
+        while let Some(output) = self.link.poll_output() {
+            if let Output::Packet(packet) = output {
+                self.came += packet.len as u64;
+                let at = Duration::from_secs(1_000_000) + (self.now - self.start);
+                self.arrivals.arrived(packet.number, at, self.now);
+            }
+        }
+        if self.arrivals.due().is_some_and(|due| due <= self.now) {
+            let mut out = Vec::new();
+            while self.arrivals.write(1, 2, &mut out) {}
+            self.feedback.push_back((self.now + Duration::from_millis(20), out));
+        }
+        while self.feedback.front().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, bytes) = self.feedback.pop_front().unwrap();
+            let _ = requests(&bytes, |request| {
+                if let Request::Arrivals(feedback) = request {
+                    let _ = self.path.feedback(&feedback, self.now);
+                }
+            });
+        }
+    }
+
+    fn send(&mut self, len: usize) {
+        let number = self.path.number().unwrap();
+        self.path.sent(len, self.now);
+        self.link.handle_input(Input::Packet(self.now, Packet { number, len }));
+    }
+
+    /// Bits per second.
+    fn estimate(&self) -> u64 {
+        self.path.estimate().map_or(0, |estimate| estimate.bits_per_second)
+    }
+
+    fn is_limited(&self) -> bool {
+        self.path.estimate().is_some_and(|estimate| !estimate.limited_by_source)
+    }
+
+    /// The estimates of each tenth of a second.
+    fn trace(&mut self, tenths: usize) -> Vec<u64> {
+        let estimates = (0..tenths).map(|_| {
+            self.pass(Duration::from_millis(100));
+            self.estimate()
+        });
+        estimates.collect()
+    }
+}
+
+fn in_kilobits(trace: &[u64]) -> Vec<u64> {
+    trace.iter().map(|bits| bits / 1000).collect()
+}
+
+#[test]
+fn a_path_that_carries_more_is_believed_to_carry_twice_what_is_sent_and_is_not_paced() {
+    let mut scene = Scene::new(2_500_000, link(50_000_000));
+    let trace = scene.trace(100);
+    println!("2.5 Mbit/s over 50 Mbit/s, kbit/s each 0.1 s: {:?}", in_kilobits(&trace));
+    assert!(trace.windows(2).all(|pair| pair[1] >= pair[0]), "monotone while nothing is wrong");
+    assert!((4_000_000..=5_600_000).contains(&scene.estimate()), "{}", scene.estimate());
+    assert!(!scene.path.is_paced() && !scene.is_limited());
+    // Nothing is sent for a while, and then little: nothing of that speaks against the path.
+    let before = scene.estimate();
+    scene.camera = 0;
+    scene.pass(Duration::from_secs(5));
+    scene.camera = 200_000;
+    scene.pass(Duration::from_secs(5));
+    assert!(scene.estimate() >= before, "{} after {before}", scene.estimate());
+}
+
+#[test]
+fn a_bottleneck_is_found_within_two_seconds_and_its_end_soon_after() {
+    let mut scene = Scene::new(2_500_000, link(50_000_000));
+    scene.pass(Duration::from_secs(5));
+    scene.link.set_config(link(500_000));
+    let down = scene.trace(20);
+    println!("2.5 Mbit/s over 500 kbit/s, kbit/s each 0.1 s: {:?}", in_kilobits(&down));
+    assert!(scene.estimate() < 750_000, "{} after two seconds", scene.estimate());
+    assert!(scene.path.is_paced() && scene.is_limited());
+    let long = scene.trace(200);
+    println!("and the next 20 s: {:?}", in_kilobits(&long));
+    let mean = long[20..].iter().sum::<u64>() / 180;
+    assert!((300_000..700_000).contains(&mean), "{mean} on average");
+    let before = scene.came;
+    scene.pass(Duration::from_secs(10));
+    let used = (scene.came - before) * 8 / 10;
+    println!("{} kbit/s came through", used / 1000);
+    assert!(used > 300_000, "{used} of it are used");
+    scene.link.set_config(link(50_000_000));
+    let up = scene.trace(250);
+    let back = up.iter().position(|estimate| *estimate >= 2_500_000);
+    println!("freed again: {:?}; all of it after {back:?} tenths", in_kilobits(&up));
+    assert!(back.is_some_and(|tenths| tenths < 250));
+    scene.pass(Duration::from_secs(5));
+    assert!(!scene.path.is_paced(), "trains again");
+}
+
+#[test]
+fn what_is_not_sent_is_found_by_probes_only() {
+    let mut scene = Scene::new(300_000, link(50_000_000));
+    scene.pass(Duration::from_secs(10));
+    assert!(scene.estimate() <= 700_000, "{}", scene.estimate());
+    scene.wanted = 2_500_000;
+    let trace = scene.trace(100);
+    println!("300 kbit/s, wanting 2.5 Mbit/s: {:?} by {} probes", in_kilobits(&trace), scene.probes);
+    assert!(scene.estimate() >= 2_500_000, "{}", scene.estimate());
+    let enough = scene.probes;
+    scene.pass(Duration::from_secs(30));
+    assert_eq!(scene.probes, enough, "no probes without a wish");
+}
+
+#[test]
+fn probes_into_a_narrow_path_find_it_narrow_and_become_rare() {
+    let mut scene = Scene::new(300_000, link(800_000));
+    scene.wanted = 2_500_000;
+    let trace = scene.trace(300);
+    println!("300 kbit/s over 800 kbit/s: {:?} by {} probes", in_kilobits(&trace), scene.probes);
+    assert!(trace.iter().all(|estimate| *estimate < 1_200_000));
+    assert!(scene.probes <= 15, "{} probes in half a minute", scene.probes);
+}
+
+#[test]
+fn loss_without_delay_bounds_too_and_a_little_loss_does_not() {
+    let lossy = |part| link(50_000_000).loss(LossModel::Random(RandomLoss::new(Probability::new(part))));
+    let mut scene = Scene::new(2_500_000, lossy(0.01));
+    scene.pass(Duration::from_secs(10));
+    println!("1 % lost: {} kbit/s", scene.estimate() / 1000);
+    assert!(scene.estimate() >= 2_500_000);
+    let mut scene = Scene::new(2_500_000, lossy(0.30));
+    scene.pass(Duration::from_secs(10));
+    println!("30 % lost: {} kbit/s", scene.estimate() / 1000);
+    assert!(scene.estimate() < 2_500_000 && scene.is_limited());
+}
+
+#[test]
+fn large_frames_of_a_path_with_room_are_no_congestion() {
+    // A key frame of 60 kB every two seconds takes 100 ms of a path of 5 Mbit/s.
+    let mut scene = Scene::new(2_000_000, link(5_000_000));
+    for _ in 0..10 {
+        scene.pass(Duration::from_secs(2));
+        scene.waiting.extend([PACKET; 55]);
+    }
+    println!("large frames over 5 Mbit/s: {} kbit/s", scene.estimate() / 1000);
+    assert!(scene.estimate() >= 2_500_000, "{}", scene.estimate());
+}
+
+#[test]
+fn jitter_is_no_congestion() {
+    let mut scene = Scene::new(2_500_000, link(50_000_000).jitter(Duration::from_millis(8)));
+    scene.pass(Duration::from_secs(30));
+    println!("8 ms of jitter: {} kbit/s", scene.estimate() / 1000);
+    assert!(scene.estimate() >= 2_500_000, "{}", scene.estimate());
+}
+
+/// The viewer sends no transport-wide feedback.
+#[test]
+fn reports_of_loss_and_the_receivers_own_estimate_bound_too() {
+    let start = Instant::now();
+    let mut path = Path::new(false, start);
+    let second = |path: &mut Path, from: u64, lost: u8| {
+        for packet in 0..250 {
+            path.sent(1_250, start + Duration::from_millis(from * 1000 + packet * 4));
+        }
+        assert_eq!(path.number(), None);
+        path.reception(lost, start + Duration::from_millis(from * 1000 + 1000));
+        path.estimate().unwrap().bits_per_second
+    };
+    let clean: Vec<_> = (0..5).map(|at| second(&mut path, at, 0)).collect();
+    assert!(clean.windows(2).all(|pair| pair[1] >= pair[0]) && clean[4] <= 5_100_000, "{clean:?}");
+    let lossy: Vec<_> = (5..10).map(|at| second(&mut path, at, 64)).collect();
+    println!("2.5 Mbit/s, a quarter lost: {lossy:?}");
+    assert!(lossy.windows(2).all(|pair| pair[1] <= pair[0]) && lossy[4] < 2_500_000, "{lossy:?}");
+    let told = path.most(400_000, start + Duration::from_secs(10));
+    assert_eq!(told.map(|estimate| estimate.bits_per_second), Some(400_000));
+    assert!(path.is_paced());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a viewer reports, whenever: no panic, and an estimate that is a number.
+    #[test]
+    fn any_feedback_is_survived(
+        packets in prop::collection::vec((0u64..50_000, 1usize..1_500), 1..300),
+        feedback in prop::collection::vec((any::<u16>(), 0u16..900, any::<u32>(), prop::collection::vec(any::<u8>(), 4..60)), 0..40),
+    ) {
+        let start = Instant::now();
+        let (mut path, mut now) = (Path::new(true, start), start);
+        let mut feedback = feedback.into_iter();
+        for (wait, len) in packets {
+            now += Duration::from_micros(wait);
+            path.begin(now);
+            if path.may_send() {
+                let number = path.number().unwrap();
+                path.sent(len, now);
+                prop_assert_eq!(path.number().unwrap(), number.wrapping_add(1));
+            }
+            if let Some((base, count, reference, rest)) = feedback.next().filter(|_| len % 3 == 0) {
+                let mut packet = vec![0x8F, 205, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2];
+                packet.extend((base % 400).to_be_bytes());
+                packet.extend(count.to_be_bytes());
+                packet.extend(reference.to_be_bytes());
+                packet.extend(&rest[..rest.len() / 4 * 4]);
+                packet[3] = (packet.len() / 4 - 1) as u8;
+                let _ = requests(&packet, |request| {
+                    if let Request::Arrivals(feedback) = request {
+                        let _ = path.feedback(&feedback, now);
+                    }
+                });
+            }
+            let _ = path.wants_probe(u64::MAX, now) && path.begin_probe(now);
+            if let Some(estimate) = path.estimate() {
+                prop_assert!(estimate.bits_per_second >= 29_000);
+            }
+        }
+    }
+
+    /// While nothing is lost or delayed the estimate never falls, and never is above twice what was sent at best.
+    #[test]
+    fn clean_growth_is_monotone_and_bounded(
+        rates in prop::collection::vec(100_000u64..6_000_000, 1..5),
+    ) {
+        let mut scene = Scene::new(rates[0], NetemConfig::new().latency(Duration::from_millis(30)));
+        let mut last = 0;
+        for rate in &rates {
+            scene.camera = *rate;
+            for estimate in scene.trace(20) {
+                prop_assert!(estimate >= last, "{estimate} after {last}");
+                last = estimate;
+            }
+        }
+        let most = *rates.iter().max().unwrap();
+        // Half a second holds sixteen frames at times, and each has one small packet more.
+        prop_assert!(last <= most * 9 / 4 + 60_000, "{last} of {most}");
+    }
+}
