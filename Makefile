@@ -6,6 +6,19 @@ CARGO ?= cargo
 DEMO_SECONDS ?=
 FUZZ_SECONDS ?= 60
 LOAD_FLAGS ?=
+DEMO_LAN ?=
+
+# The web app: where it is made, and what it is made of.
+.DELETE_ON_ERROR:
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+WEB := client-sdk/web
+WEB_OUT := $(TARGET)/web
+WASM_OUT := $(WEB)/src/worker/wasm
+WASM_MADE := $(WASM_OUT)/latchkey_wasm_bg.wasm
+NODE_MADE := $(WEB)/node_modules/.package-lock.json
+wasm_sources = $(shell find client-sdk/wasm/src client-sdk/wasm/pack client-sdk/household client-sdk/e2ee relay/wire signaling/api -path '*/fuzz' -prune -o -path '*/node_modules' -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print) Cargo.toml Cargo.lock
+web_sources = $(shell find $(WEB)/src $(WEB)/public $(WEB)/scripts -path $(WASM_OUT) -prune -o -type f ! -name '*.test.ts' -print) $(addprefix $(WEB)/,index.html package.json tsconfig.json vite.config.ts)
+node_probe := const [a, b] = process.versions.node.split('.').map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)
 
 # What Debian must provide. Each name is only installed where its probe (see `need`) fails.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -27,30 +40,57 @@ toolchain:
 	@command -v $(CARGO) >/dev/null || { echo "latchkey: no cargo here: install Rust from https://rustup.rs, then run make again"; exit 2; }
 	$(call need,command -v cc,build-essential)
 
-test-tools: toolchain
+node-tools:
+	$(call need,command -v node && command -v npm,nodejs npm)
+	@node -e "$(node_probe)" || { echo "latchkey: node $$(node --version) is too old for the web app: install 20.19 or newer (https://nodejs.org), then run make again"; exit 2; }
+
+test-tools: toolchain node-tools
 	$(call need,command -v ffmpeg && command -v ffprobe,ffmpeg)
 	$(call need,command -v dbus-run-session && command -v gnome-keyring-daemon,dbus gnome-keyring)
-	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null || \
-		echo "latchkey: no node 20 with npm here: the tests with the second MLS implementation are left out"
+	$(call need,command -v chromium,chromium)
+	$(call need,command -v firefox-esr || command -v firefox,firefox-esr)
+	$(call need,command -v pebble,pebble)
 	$(call need,PATH=$$PATH:/usr/sbin:/sbin; command -v ip && command -v nft,iproute2 nftables)
 	$(call need,/usr/bin/python3 -c "$(gstreamer_probe)",python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 # The RTSP server of the tests, and the elements that its pipelines name.
 comma := ,
 gstreamer_probe := import gi; gi.require_version('GstRtspServer'$(comma) '1.0'); from gi.repository import Gst$(comma) GstRtspServer; Gst.init(None); assert all(map(Gst.ElementFactory.find$(comma) ['qtdemux'$(comma) 'h264parse'$(comma) 'rtph264pay'$(comma) 'opusenc'$(comma) 'rtpopuspay'$(comma) 'mulawenc']))
 
-demo: toolchain ## a server, a household, a camera and two viewers on this machine (DEMO_SECONDS=20 ends by itself)
+demo: toolchain ## a server, a household, a camera, two viewers, and a link for your browser (DEMO_SECONDS=20 ends by itself; DEMO_LAN=1 is for phones)
+	@if $(MAKE) --no-print-directory node-tools; then $(MAKE) --no-print-directory web; else echo "latchkey: the demo goes on without its page"; fi
 	@$(CARGO) build --locked --bins
-	@$(CARGO) run --quiet --locked -p latchkey-loadtest --bin latchkey-demo -- $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+	@$(CARGO) run --quiet --locked -p latchkey-loadtest --bin latchkey-demo -- $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(DEMO_LAN),--lan)
 
 test: test-tools lint ## every test, lint and law; what CI runs
 	$(CARGO) test --locked --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory wasm-test
+	@$(MAKE) --no-print-directory test-web
 	@echo "latchkey: all tests passed"
 
-wasm: toolchain ## the device for browsers: the module, its JavaScript, and how large they are
-	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- client-sdk/web/src/worker/wasm
+# The programs that tests in node and in browsers start, with the features that `cargo test --workspace` gives them: it has
+# built the same ones.
+test-programs: toolchain
+	@$(CARGO) build --quiet --locked --workspace --bins --examples
 
-wasm-test: wasm ## native devices and those of the module, in node, on a real server
-	@$(CARGO) build --quiet --locked -p latchkey-wasm --example leg
+web: $(WEB_OUT)/index.html ## the web app in target/web, as latchkey-server serves it
+
+$(WEB_OUT)/index.html: $(web_sources) $(WASM_MADE) $(NODE_MADE)
+	@cd $(WEB) && LATCHKEY_WEB_OUT=$(WEB_OUT) npm run --silent build && touch $@
+
+$(NODE_MADE): $(WEB)/package.json $(WEB)/package-lock.json | node-tools
+	@cd $(WEB) && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
+
+test-web: test-tools web test-programs ## the web app's own tests, then every test in Chromium and Firefox
+	@cd $(WEB) && npm run --silent check && LATCHKEY_WEB_OUT=$(WEB_OUT) npm run --silent budget && npm test --silent
+	@LATCHKEY_WEB_DIR=$(WEB_OUT) node $(WEB)/tests/run.js
+
+wasm: toolchain ## the device for browsers: the module, its JavaScript, and how large they are
+	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- $(WASM_OUT)
+
+$(WASM_MADE): $(wasm_sources) | toolchain
+	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- $(WASM_OUT)
+
+wasm-test: $(WASM_MADE) node-tools test-programs ## native devices and those of the module, in node, on a real server
 	@node --experimental-websocket --no-warnings --test --test-force-exit client-sdk/wasm/tests/node/*.test.js
 
 wasm-types: toolchain ## the TypeScript of what page and worker say to each other, written anew
@@ -88,4 +128,4 @@ deny: toolchain ## licences, advisories and banned crates (needs cargo-deny)
 clean: ## remove what was built
 	$(CARGO) clean
 
-.PHONY: help toolchain test-tools demo test wasm wasm-test wasm-types lint bench load soak fuzz deny clean
+.PHONY: help toolchain node-tools test-tools test-programs demo test web test-web wasm wasm-test wasm-types lint bench load soak fuzz deny clean

@@ -1,11 +1,12 @@
 //! The demo: a server, a household, a camera and two viewers as real processes, and an outsider who gets every byte;
-//! then an admin takes one of the viewers out.
+//! then an admin takes one of the viewers out. Who opens the link that it shows watches in a browser.
 
 mod ear;
+mod link;
 mod removal;
+mod told;
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 pub use crate::demo::removal::Removed;
 
 use crate::demo::ear::Ear;
+use crate::demo::link::{Link, Page};
 use crate::demo::removal::Removal;
+use crate::demo::told::{figures, say};
 use crate::household::{Device, Household, Role, is};
 use crate::outsider::{Outcome, Tries};
+use crate::place::Place;
 use crate::process::Process;
-use crate::server::Server;
+use crate::server::{Server, Setup};
 
 /// The longest until a first picture before the demo gives up.
 const PICTURE_LIMIT: Duration = Duration::from_secs(30);
@@ -35,6 +39,10 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// What the camera plays.
     pub clip: PathBuf,
+    /// Folder of the built web app; none: no link is shown.
+    pub web: Option<PathBuf>,
+    /// Whether browsers on other devices of this network can open the link: by HTTPS with a CA of the household.
+    pub lan: bool,
 }
 
 /// What the demo has shown.
@@ -94,12 +102,17 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
     let started = Instant::now();
     let dir = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().context("no temporary folder")?;
     say("Latchkey demo", &format!("all of it on this machine, in {}", dir.path().display()));
-    let server = Server::start(dir.path())?;
+    let server = Server::start_with(dir.path(), setup(options))?;
     let doors = server.doors().clone();
-    say("server", &format!("signaling and relay run: {}  media udp {}", doors.signaling_url, doors.media));
+    let page = Page::of(&doors);
+    anyhow::ensure!(
+        !options.lan || page.url.starts_with("https://"),
+        "this machine has no address of a home network (such as 192.168.…), so no other device can open a link: leave DEMO_LAN away"
+    );
+    say("server", &format!("signaling and relay run: {}  media udp {}", page.url, doors.media));
     say("metrics", &format!("{}/metrics", doors.ops_url.trim_end_matches('/')));
 
-    let household = Household::create(dir.path(), &doors.signaling_url, "Ada's laptop")?;
+    let household = Household::create_at(&place(&server), dir.path(), &page.url, "Ada's laptop")?;
     say("household", "founded by \"Ada's laptop\"; its keys were made there and stay there");
     let camera = household.enrol(Role::Camera, "Front door")?;
     let phone = household.enrol(Role::Viewer, "Ada's phone")?;
@@ -120,6 +133,10 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         *outcome = tries.take(frame);
     });
 
+    let mut link = options.web.is_some().then(|| Link::new(page));
+    if link.is_none() {
+        say("browser", "no link: the web app is not built (make web)");
+    }
     let end = options.duration.map(|duration| started + duration);
     let remove_after = options.duration.map_or(REMOVE_AFTER, |duration| (duration / 2).min(REMOVE_AFTER));
     let mut removal: Option<Removal> = None;
@@ -129,12 +146,17 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
             alarm("camera", &event);
         }
         for viewer in &mut viewers {
-            viewer.listen(started, removal.is_some() && viewer.name == tablet.name)?;
+            // A browser of the household may remove devices, too.
+            let visited = link.as_ref().is_some_and(Link::was_used);
+            viewer.listen(started, visited || removal.is_some() && viewer.name == tablet.name)?;
         }
         if let Some(error) = outsider.failure() {
             anyhow::bail!("the outsider could not watch, so it shows nothing: {error}");
         }
         let all_see = viewers.iter().all(|viewer| viewer.first_picture_ms.is_some() && viewer.opened > 0);
+        if all_see && let Some(link) = &mut link {
+            link.go_on(&household)?;
+        }
         match &mut removal {
             Some(removal) => removal.go_on(dir.path(), &household.admin, &tablet)?,
             None if all_see && started.elapsed() >= remove_after => {
@@ -153,16 +175,14 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         }
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            tell(&viewers, outsider.heard(|outcome| *outcome));
-            removal.iter().for_each(Removal::tell);
+            tell(&viewers, outsider.heard(|outcome| *outcome), removal.as_ref());
         }
     }
     let outsider = *outsider.finish().lock().unwrap_or_else(PoisonError::into_inner);
     for viewer in &mut viewers {
         viewer.finish(started)?;
     }
-    tell(&viewers, outsider);
-    removal.iter().for_each(Removal::tell);
+    tell(&viewers, outsider, removal.as_ref());
     let removed = removal.and_then(Removal::finish);
     let first = viewers
         .iter()
@@ -172,6 +192,29 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
     anyhow::ensure!(viewers.iter().all(|viewer| viewer.opened > 0), "one of the viewers opened no frame");
     let frames_opened = viewers.iter().map(|viewer| viewer.opened).sum();
     Ok(Shown { first_picture_ms: first, frames_opened, outsider, removed })
+}
+
+/// The server that the demo wants: browsers take media from an address of the machine's own more readily than from loopback.
+fn setup(options: &Options) -> Setup {
+    let web = options.web.as_deref().map_or("off".into(), Path::to_string_lossy);
+    let mut setup = Setup { media: "0.0.0.0:0".to_owned(), ..Setup::default() };
+    setup.more = vec!["--web-dir".to_owned(), web.into_owned()];
+    if options.lan {
+        setup.listen = "0.0.0.0:0".to_owned();
+        setup.more.extend(["--tls", "local-ca", "--tls-install", "0.0.0.0:0"].map(str::to_owned));
+    }
+    setup
+}
+
+/// Where the devices of this machine run: with trust in the household CA, where there is one.
+fn place(server: &Server) -> Place {
+    let ca = server.data_dir().join("household-ca/ca.crt");
+    if !ca.exists() {
+        return Place::default();
+    }
+    let mut trust = std::ffi::OsString::from("LATCHKEY_CA=");
+    trust.push(ca);
+    Place::entered_by(["env".into(), trust])
 }
 
 /// Cancels `stop` when Ctrl-C is pressed.
@@ -188,7 +231,7 @@ pub fn stop_on_ctrl_c(stop: CancellationToken) {
 }
 
 impl Watching {
-    fn start(device: &Device, dir: &std::path::Path, camera: &Device) -> anyhow::Result<Self> {
+    fn start(device: &Device, dir: &Path, camera: &Device) -> anyhow::Result<Self> {
         let process = device.view(dir, &camera.id, &[])?;
         let name = device.name.clone();
         Ok(Self { process, name, first_picture_ms: None, opened: 0, age_ms: None, ended: None })
@@ -252,7 +295,8 @@ impl Watching {
     }
 }
 
-fn tell(viewers: &[Watching], outsider: Outcome) {
+fn tell(viewers: &[Watching], outsider: Outcome, removal: Option<&Removal>) {
+    let mut all = Vec::new();
     for viewer in viewers {
         let age = viewer.age_ms.map_or(String::new(), |age| format!(", the picture is {age} ms old"));
         let now = if viewer.ended.as_deref().is_some_and(|reason| reason != "stopped") {
@@ -260,24 +304,19 @@ fn tell(viewers: &[Watching], outsider: Outcome) {
         } else {
             age
         };
-        say(&viewer.name, &format!("{} frames opened{now}", viewer.opened));
+        all.push((viewer.name.as_str(), format!("{} frames opened{now}", viewer.opened)));
     }
     let Outcome { received, tried, opened } = outsider;
-    say(
+    all.push((
         "outsider",
-        &format!("on no list: {received} frames received, {tried} tried with its own keys, {opened} opened"),
-    );
+        format!("on no list: {received} frames received, {tried} tried with its own keys, {opened} opened"),
+    ));
+    all.extend(removal.and_then(Removal::figures).map(|figures| ("thief", figures)));
+    figures(&all);
 }
 
 fn alarm(who: &str, event: &Value) {
     if is(event, "alarm") {
         say(who, &format!("ALARM: {}", event["text"].as_str().unwrap_or_default()));
     }
-}
-
-fn say(who: &str, what: &str) {
-    let mut out = std::io::stdout().lock();
-    // Nobody reading is no reason to stop.
-    let _ = writeln!(out, "  {who:<15} {what}");
-    let _ = out.flush();
 }

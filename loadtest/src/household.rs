@@ -18,6 +18,14 @@ pub enum Role {
     Camera,
     /// Watches.
     Viewer,
+    /// Watches, and lets devices in and out.
+    Admin,
+}
+
+/// An invitation that waits for its device: `latchkey invite` as it runs.
+pub struct Invite {
+    /// The command; it tells `invite` with the code, then `joined`, and ends ten minutes after its start at the latest.
+    pub process: Process,
 }
 
 /// An enrolled device.
@@ -79,32 +87,10 @@ impl Household {
     /// # Errors
     /// As [`Household::create`].
     pub fn enrol(&self, role: Role, name: &str) -> Result<Device, ProcessError> {
-        let folder: String =
-            name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let folder = folder_of(name);
         let home = self.dir.join(&folder);
-        let role = match role {
-            Role::Camera => "camera",
-            Role::Viewer => "viewer",
-        };
-        let admin = self.admin.home.as_os_str();
-        let args = [
-            "--home".as_ref(),
-            admin,
-            "--json".as_ref(),
-            "invite".as_ref(),
-            "--role".as_ref(),
-            role.as_ref(),
-        ];
-        let label = ["--name".as_ref(), name.as_ref()];
         let place = &self.admin.place;
-        let mut invite = Process::start_at(
-            place,
-            &format!("invite-{folder}"),
-            "latchkey",
-            &self.dir,
-            args.into_iter().chain(label),
-            &[],
-        )?;
+        let Invite { process: mut invite } = self.invite(role, name)?;
         let code = invite.wait_for("the invite code", STEP_LIMIT, |event| {
             is(event, "invite").then(|| event["code"].as_str().map(str::to_owned)).flatten()
         })?;
@@ -117,6 +103,35 @@ impl Household {
         invite.wait(STEP_LIMIT)?;
         Ok(Device { home, id, name: name.to_owned(), place: place.clone() })
     }
+
+    /// Invites a further device that will be called `name`, and does not wait for it.
+    ///
+    /// # Errors
+    /// [`ProcessError`] when the command is not built or cannot be started.
+    pub fn invite(&self, role: Role, name: &str) -> Result<Invite, ProcessError> {
+        let role = match role {
+            Role::Camera => "camera",
+            Role::Viewer => "viewer",
+            Role::Admin => "admin",
+        };
+        let home = self.admin.home.as_os_str();
+        let args = ["--home".as_ref(), home, "--json".as_ref(), "invite".as_ref()];
+        let rest = ["--role", role, "--name", name].map(std::ffi::OsStr::new);
+        let process = Process::start_at(
+            &self.admin.place,
+            &format!("invite-{}", folder_of(name)),
+            "latchkey",
+            &self.dir,
+            args.into_iter().chain(rest),
+            &[],
+        )?;
+        Ok(Invite { process })
+    }
+}
+
+/// The folder of a device that is called `name`.
+fn folder_of(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 impl Device {

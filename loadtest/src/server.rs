@@ -41,6 +41,21 @@ pub struct Doors {
     pub media: String,
     /// Base URL of the private ops port.
     pub ops_url: String,
+    /// The page that helps devices trust the household CA; its host is the one that was bound. None without such a CA.
+    #[serde(default)]
+    pub install_url: Option<String>,
+    /// Every address to dial, best first, and which devices each works for.
+    #[serde(default)]
+    pub open: Vec<Open>,
+}
+
+/// An address of the server.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Open {
+    /// Base URL.
+    pub url: String,
+    /// Which devices can use it, in words.
+    pub devices: String,
 }
 
 /// How a server is started.

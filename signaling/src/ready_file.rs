@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::server::ServerUrls;
+use crate::tls::reach::Reach;
 
 /// What stands in the file, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct ReadyFile {
     /// Base URL of the page that helps devices trust the household CA, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install_url: Option<String>,
+    /// Every address to dial, best first, and which devices each works for.
+    #[serde(default)]
+    pub open: Vec<Reach>,
     /// Process id of the server.
     pub pid: u32,
 }
@@ -36,6 +40,7 @@ impl ReadyFile {
             media: urls.media.to_string(),
             ops_url: urls.ops.clone(),
             install_url: urls.install.as_ref().map(|install| format!("http://{}", install.address)),
+            open: urls.reach.clone(),
             pid: std::process::id(),
         }
     }

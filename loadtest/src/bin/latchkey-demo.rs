@@ -19,11 +19,30 @@ struct Arguments {
     /// What the camera plays: MP4, Annex B or IVF.
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/clips/doorbell.mp4"))]
     clip: PathBuf,
+    /// Folder of the built web app, for the link that opens it [default: web beside the folder of this program].
+    #[arg(long, value_name = "FOLDER")]
+    web_dir: Option<PathBuf>,
+    /// Lets browsers on other devices of this network open the link: HTTPS with a CA of the household.
+    #[arg(long)]
+    lan: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options = Options { duration: arguments.seconds.map(Duration::from_secs), clip: arguments.clip };
+    let web = match arguments.web_dir {
+        Some(folder) if folder.join("index.html").is_file() => Some(folder),
+        Some(folder) => {
+            eprintln!("latchkey-demo: {} holds no web app: build it with `make web`", folder.display());
+            return ExitCode::from(2);
+        }
+        None => beside_this_program(),
+    };
+    let options = Options {
+        duration: arguments.seconds.map(Duration::from_secs),
+        clip: arguments.clip,
+        web,
+        lan: arguments.lan,
+    };
     let stop = CancellationToken::new();
     demo::stop_on_ctrl_c(stop.clone());
     let verdict = demo::run(&options, &stop).and_then(|shown| shown.verdict());
@@ -33,4 +52,10 @@ fn main() -> ExitCode {
     };
     let _ = writeln!(std::io::stdout(), "{line}");
     code
+}
+
+/// The web app where `make web` puts it: `<target>/web`, when this program is in `<target>/<profile>`.
+fn beside_this_program() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.with_file_name("web");
+    folder.join("index.html").is_file().then_some(folder)
 }

@@ -13,7 +13,7 @@ use latchkey_e2ee::open::FrameOpener;
 use latchkey_wire::sframe_header::SframeHeader;
 
 use crate::demo::ear::Ear;
-use crate::demo::say;
+use crate::demo::told::say;
 use crate::household::{Device, Household, is};
 use crate::outsider::Sealed;
 use crate::process::Process;
@@ -101,17 +101,10 @@ impl Removal {
         Some(Removed { received_after, opened_after, ..*removed })
     }
 
-    /// Tells how the copy fares.
-    pub(super) fn tell(&self) {
-        if let Some(removed) = self.shown() {
-            say(
-                "thief",
-                &format!(
-                    "{} frames received since the removal, {} opened",
-                    removed.received_after, removed.opened_after
-                ),
-            );
-        }
+    /// Says how the copy fares since the removal; nothing before.
+    pub(super) fn figures(&self) -> Option<String> {
+        let Removed { received_after, opened_after, .. } = self.shown()?;
+        Some(format!("{received_after} frames received since the removal, {opened_after} opened"))
     }
 
     /// Goes on as far as it can without waiting.

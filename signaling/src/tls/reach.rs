@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use latchkey_relay::machine_addresses;
+use serde::{Deserialize, Serialize};
 
 use crate::addresses::{host_of_url, is_home_address, is_home_name, is_loopback_host};
 use crate::config::ServerConfig;
@@ -21,7 +22,7 @@ pub enum Trust {
 }
 
 /// An address of the server, and whom it works for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Base URL.
     pub url: String,
