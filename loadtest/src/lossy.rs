@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,8 @@ struct Shared {
     legs: Mutex<Vec<Leg>>,
     /// Where datagrams are kept, of the way to the relay and of the way back.
     runs: OnceLock<[Run; 2]>,
+    /// Nothing goes through.
+    away: AtomicBool,
 }
 
 /// The clients of one [`Weather`].
@@ -125,6 +128,7 @@ impl Lossy {
             relay: Mutex::new(None),
             legs: Mutex::new(vec![Leg::new(Weather::fair())]),
             runs: OnceLock::new(),
+            away: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
         // A thread of its own, so that nobody else's work is taken for the network's delay.
@@ -160,6 +164,11 @@ impl Lossy {
         if let Some(leg) = self.shared.legs().get_mut(leg) {
             leg.silenced = true;
         }
+    }
+
+    /// Takes the network away: from now on nothing goes through in either direction, or everything as before.
+    pub fn set_away(&self, away: bool) {
+        self.shared.away.store(away, Ordering::Relaxed);
     }
 
     /// Keeps every datagram from now on, one run for each direction; the first recorder counts.
@@ -218,6 +227,9 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
             received = front.recv_from(&mut buffer) => {
                 // An error here is that of an earlier send to a client that has gone.
                 let Ok((len, client)) = received else { continue };
+                if shared.is_away() {
+                    continue;
+                }
                 let index = match by_client.get(&client) {
                     Some(index) => *index,
                     None => {
@@ -238,6 +250,9 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                 touched = Some(index);
             }
             Some((index, bytes)) = answers.recv() => {
+                if shared.is_away() {
+                    continue;
+                }
                 shared.keep(1, &bytes);
                 flows[index].down.take_in(bytes);
                 touched = Some(index);
@@ -333,6 +348,10 @@ impl Shared {
         if let Some(run) = self.runs.get().and_then(|runs| runs.get(direction)) {
             run.keep(datagram);
         }
+    }
+
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     fn is_silenced(&self, leg: usize) -> bool {

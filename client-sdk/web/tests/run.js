@@ -4,13 +4,14 @@
  * `node tests/run.js [file …]`; `LATCHKEY_ONLY=firefox` keeps to tests whose name has that word.
  */
 
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { BROWSERS, executable } from './harness/browsers.js';
 import { artifacts } from './harness/places.js';
+import { table } from './harness/table.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -40,6 +41,7 @@ try {
   process.exit(2);
 }
 await rm(artifacts, { recursive: true, force: true });
+await mkdir(artifacts, { recursive: true });
 const passed = Object.fromEntries(BROWSERS.map((name) => [name, 0]));
 let failed = 0;
 const only = process.env.LATCHKEY_ONLY;
@@ -59,6 +61,7 @@ tests.compose(spec).pipe(process.stdout, { end: false });
 tests.on('end', () => {
   // The reporter writes its summary after the last event.
   setTimeout(() => {
+    for (const line of table()) console.log(line);
     const counts = BROWSERS.map((name) => `${name}=${passed[name]}`).join(' ');
     const none = BROWSERS.filter((name) => passed[name] === 0 && !only);
     if (failed > 0) console.log(`web: ${counts} passed, ${failed} failed`);

@@ -6,6 +6,7 @@
 mod camera;
 mod network;
 mod sframe;
+mod tap;
 mod viewer;
 
 use std::io::Write as _;
@@ -22,6 +23,8 @@ enum Order {
     Camera(camera::Order),
     /// Watches and opens.
     Viewer(viewer::Order),
+    /// Watches as a device of a household, and notes which keys and counters the frames were sealed under.
+    Tap(tap::Order),
     /// Stands between clients and a relay.
     Network(network::Order),
 }
@@ -47,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
     match serde_json::from_str(&order)? {
         Order::Camera(order) => camera::run(order, words).await,
         Order::Viewer(order) => viewer::run(order, words).await,
+        Order::Tap(order) => tap::run(order, words).await,
         Order::Network(order) => network::run(&order, words).await,
     }
 }

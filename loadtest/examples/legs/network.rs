@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `{"to": "127.0.0.1:5000"}` | names the relay's media socket |
 //! | `{"loss": 0.1, "delayMs": 25, "seed": 7}` | is the weather of all clients first heard of from now on; told: `{"event":"weather","number":n}` |
+//! | `{"away": true}` | nothing goes through in either direction, until `false`; told: `{"event":"away"}` |
 //! | `{"report": n}` | told: `{"event":"report", ...}` |
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,6 +38,9 @@ enum Word {
         #[serde(default)]
         seed: u64,
     },
+    Away {
+        away: bool,
+    },
     Report {
         report: usize,
     },
@@ -58,6 +62,10 @@ pub(crate) async fn run(order: &Order, mut words: Words) -> anyhow::Result<()> {
                 let path = path.loss(RandomLoss::new(Probability::new(loss)));
                 let number = lossy.begin(Weather::both_ways(path, seed));
                 tell(&json!({ "event": "weather", "number": number }));
+            }
+            Word::Away { away } => {
+                lossy.set_away(away);
+                tell(&json!({ "event": "away" }));
             }
             Word::Report { report } => {
                 let report = lossy.report(report);

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 import { artifacts } from './places.js';
+import { childrenOf } from './threads.js';
 
 /** @typedef {'chromium' | 'firefox'} BrowserName */
 
@@ -19,6 +20,8 @@ export const BROWSERS = ['chromium', 'firefox'];
  * @property {BrowserName} browser
  * @property {string[]} log what the page wrote to its console, and errors that nobody caught
  * @property {(url: string) => Promise<void>} goto
+ * @property {() => Promise<void>} isolate has pages of this tab cross-origin isolated, so that their clocks are fine
+ * @property {(run: () => void) => Promise<void>} before runs in every page of this tab before its own code
  * @property {<A, R>(run: (argument: A) => R | Promise<R>, argument?: A) => Promise<R>} evaluate
  * @property {(name: string) => Promise<string>} screenshot returns the file's path
  * @property {(width: number, height: number) => Promise<void>} resize
@@ -31,7 +34,9 @@ export const BROWSERS = ['chromium', 'firefox'];
  * @typedef {object} Browser
  * @property {BrowserName} name
  * @property {string} version
+ * @property {number | undefined} pid of its first process
  * @property {() => Promise<Page>} page opens a tab
+ * @property {() => Promise<Browser>} person the same program as somebody else has it: nothing stored is shared
  * @property {() => Promise<void>} close ends all processes and removes the profile; may be called twice
  */
 
@@ -42,11 +47,10 @@ export const BROWSERS = ['chromium', 'firefox'];
  * @returns {Promise<Browser>}
  */
 export async function launch(name, options = {}) {
+  if (name === 'chromium') return launchChromium(options);
   const profile = await mkdtemp(path.join(tmpdir(), `latchkey-${name}-`));
   try {
-    return name === 'chromium'
-      ? await launchChromium(profile, options)
-      : await launchFirefox(profile, options);
+    return await launchFirefox(profile, options);
   } catch (error) {
     await rm(profile, { recursive: true, force: true });
     throw error;
@@ -68,31 +72,38 @@ export function executable(name) {
   return found;
 }
 
-async function launchChromium(profile, options) {
-  const context = await chromium.launchPersistentContext(profile, {
+async function launchChromium(options) {
+  const mine = childrenOf(process.pid);
+  const browser = await chromium.launch({
     executablePath: executable('chromium'),
     headless: false,
-    // Playwright's own switches would turn features off that users have.
     args: [...CHROMIUM_FLAGS, ...fakeVideo(options), ...(options.flags ?? [])],
-    viewport: { width: 1280, height: 800 },
-    permissions: ['camera', 'microphone'],
   });
-  const end = ending(async () => {
-    await context.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return {
-    name: 'chromium',
-    version: context.browser()?.version() ?? 'unknown',
-    async page() {
-      const page = await context.newPage();
-      const log = [];
-      page.on('console', (message) => log.push(`${message.type()}: ${message.text()}`));
-      page.on('pageerror', (error) => log.push(`uncaught: ${error.message}`));
-      return around('chromium', page, log, (width, height) => page.setViewportSize({ width, height }));
-    },
-    close: end,
+  const pid = childrenOf(process.pid).find((child) => !mine.includes(child));
+  const end = ending(() => browser.close());
+  const person = async (close) => {
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      permissions: ['camera', 'microphone'],
+    });
+    return {
+      name: 'chromium',
+      version: browser.version(),
+      pid,
+      async page() {
+        const page = await context.newPage();
+        const log = listen(page);
+        return around('chromium', page, log, {
+          resize: (width, height) => page.setViewportSize({ width, height }),
+          before: (run) => page.addInitScript(run),
+          isolate: () => context.route('**/*', isolated),
+        });
+      },
+      person: () => person(),
+      close: close ?? ending(() => context.close()),
+    };
   };
+  return person(end);
 }
 
 async function launchFirefox(profile, options) {
@@ -109,27 +120,57 @@ async function launchFirefox(profile, options) {
     await browser.close();
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
-  return {
-    name: 'firefox',
-    version: await browser.version(),
-    async page() {
-      const page = await browser.newPage();
-      const log = [];
-      page.on('console', (message) => log.push(`${message.type()}: ${message.text()}`));
-      page.on('pageerror', (error) => log.push(`uncaught: ${error.message}`));
-      return around('firefox', page, log, (width, height) => page.setViewport({ width, height }));
-    },
-    close: end,
+  const version = await browser.version();
+  const person = async (close) => {
+    const context = close ? browser.defaultBrowserContext() : await browser.createBrowserContext();
+    return {
+      name: 'firefox',
+      version,
+      pid: browser.process()?.pid,
+      async page() {
+        const page = await context.newPage();
+        const log = listen(page);
+        return around('firefox', page, log, {
+          resize: (width, height) => page.setViewport({ width, height }),
+          before: (run) => page.evaluateOnNewDocument(run),
+          // Its clocks are made fine by a preference.
+          isolate: () => undefined,
+        });
+      },
+      person: () => person(),
+      close: close ?? ending(() => context.close()),
+    };
   };
+  return person(end);
+}
+
+/** Answers a request as the server does, with the header that isolates a page. */
+async function isolated(route) {
+  if (route.request().method() !== 'GET') return route.continue();
+  const response = await route.fetch();
+  await route.fulfill({
+    response,
+    headers: { ...response.headers(), 'cross-origin-embedder-policy': 'require-corp' },
+  });
+}
+
+/** What a page writes to its console from now on. */
+function listen(page) {
+  const log = [];
+  page.on('console', (message) => log.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => log.push(`uncaught: ${error.message}`));
+  return log;
 }
 
 /** @returns {Page} */
-function around(browser, page, log, resize) {
+function around(browser, page, log, { resize, before, isolate }) {
   return {
     browser,
     log,
     driver: page,
     goto: async (url) => void (await page.goto(url)),
+    before: async (run) => void (await before(run)),
+    isolate: async () => void (await isolate()),
     evaluate: (run, argument) => page.evaluate(run, argument),
     async screenshot(name) {
       await mkdir(artifacts, { recursive: true });

@@ -39,6 +39,16 @@ export class Program {
     if (this.#isOver()) throw new Error(`${this.name} has ended: ${this.#last()}`);
   }
 
+  /** Exit code; null while it runs, or when a signal ended it. */
+  get code() {
+    return this.#child.exitCode;
+  }
+
+  /** Writes to its input. */
+  write(text) {
+    this.#child.stdin.write(text);
+  }
+
   /** Sends one object as a line. */
   say(word) {
     this.#child.stdin.write(`${JSON.stringify(word)}\n`);
@@ -91,7 +101,7 @@ export class Program {
   /** Closes its input and returns when it has ended by itself. */
   async finish() {
     this.#child.stdin.end();
-    const force = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), LIMIT_MS);
     await this.#ended;
     clearTimeout(force);
   }

@@ -9,7 +9,7 @@ import { Program, eventually } from './programs.js';
 import { freePort } from './relay.js';
 
 /** Where the built app is. */
-export const webDir = path.resolve(process.env.LATCHKEY_WEB_DIR ?? path.join(target, 'web'));
+export const appDir = path.resolve(process.env.LATCHKEY_WEB_DIR ?? path.join(target, 'web'));
 
 /** A running server. */
 export class Server {
@@ -18,10 +18,10 @@ export class Server {
 
   /**
    * Starts it with a fresh data folder, which a later {@link restart} keeps.
-   * @param {{words?: string[], media?: number, address?: string}} [options] further arguments; the media port, and the
-   * address that its answers name where a bad network stands in between
+   * @param {{words?: string[], media?: number, address?: string, publicUrl?: string, webDir?: string}} [options] further
+   * arguments; the media port; the addresses that its answers name where a network stands in between; another app
    */
-  static async start({ words = [], media, address } = {}) {
+  static async start({ words = [], media, address, publicUrl, webDir = appDir } = {}) {
     if (!existsSync(path.join(webDir, 'index.html'))) {
       throw new Error(`${webDir} holds no app: run "make web", or name its folder in LATCHKEY_WEB_DIR`);
     }
@@ -29,6 +29,7 @@ export class Server {
     server.#folder = await mkdtemp(path.join(tmpdir(), 'latchkey-server-'));
     const [open, ops] = await Promise.all([freePort(), freePort()]);
     server.media = media ?? (await freePort());
+    server.port = open;
     server.url = `http://127.0.0.1:${open}`;
     server.ops = `http://127.0.0.1:${ops}`;
     server.words = [
@@ -39,7 +40,8 @@ export class Server {
         '--ready-file',
         path.join(server.#folder, 'ready.json'),
       ],
-      ...['--web-dir', webDir, '--shards', '1', ...(address ? ['--public-address', address] : []), ...words],
+      ...['--web-dir', webDir, '--shards', '1', ...(address ? ['--public-address', address] : [])],
+      ...[...(publicUrl ? ['--public-url', publicUrl] : []), ...words],
     ];
     await server.restart();
     return server;

@@ -1,0 +1,60 @@
+/** What a live view costs in each browser: joining, opening, and the worker's share of a processor. Printed, never asserted. */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { App } from './harness/app.js';
+import { BROWSERS, launch } from './harness/browsers.js';
+import { counted } from './harness/counted.js';
+import { Town, sends } from './harness/house.js';
+import { keep } from './harness/measures.js';
+import { timedApp } from './harness/timed.js';
+import { workerSeconds } from './harness/threads.js';
+import { eventually, pause } from './harness/programs.js';
+
+const JOINS = 12;
+/** Seconds over which the worker's work is counted. */
+const WINDOW = 8;
+
+let town;
+let house;
+before(async () => {
+  town = await Town.start({ webDir: await timedApp() });
+  house = await town.household();
+  await house.join('camera', 'Front door');
+  await sends(house.camera('Front door', [await counted('vp8')]));
+});
+after(() => town?.end());
+
+for (const name of BROWSERS) {
+  test(`what it costs in ${name}`, async () => {
+    // Microseconds, where the browser would round them for strangers.
+    const browser = await launch(name, { prefs: { 'privacy.reduceTimerPrecision': false } });
+    try {
+      const { code, joined } = await house.invite('viewer', `${name} measured`);
+      const app = await App.join(browser, town.url, code, { isolated: true });
+      await joined;
+      for (let at = 0; at < JOINS; at++) {
+        await app.watch('Front door');
+        const { first } = await app.decoded(3).then(() =>
+          eventually('the first picture', async () => {
+            const now = await app.figures();
+            return now.first > 0 && now;
+          }),
+        );
+        keep({ what: 'joins', browser: name, ms: first });
+      }
+      await app.decoded(50);
+      await app.tab.evaluate(() => (window.seen.opening = []));
+      const [cpu, began] = [await workerSeconds(browser), performance.now()];
+      await pause(WINDOW * 1000);
+      const spent = (await workerSeconds(browser)) - cpu;
+      const seconds = (performance.now() - began) / 1000;
+      const micros = await app.tab.evaluate(() => window.seen.opening);
+      assert.ok(micros.length > 50, `${micros.length} frames were timed`);
+      for (const one of micros) keep({ what: 'opening', browser: name, micros: one });
+      keep({ what: 'worker', browser: name, share: spent / seconds });
+    } finally {
+      await browser.close();
+    }
+  });
+}
