@@ -97,9 +97,62 @@ async fn each_viewer_gets_the_layer_that_its_path_carries() {
     house.relay.shutdown().await;
 }
 
-/// A camera that sends three layers, a key frame of each every second.
+/// A viewer who comes in the middle of a group of pictures gets the largest layer's from its beginning, and none is asked for
+/// because of it.
+#[tokio::test]
+async fn a_joiner_begins_with_the_kept_pictures_of_the_largest_layer() {
+    let house = House::new().await;
+    let (sealer, mut opener) = household();
+    let (mut camera, _) = Peer::join_with_layers(&house, CODEC, &LAYERS.map(|layer| layer.0)).await;
+    let (mut first, _) = Peer::join(&house, Scope::View, &[CODEC]).await;
+    let mut source = Source::new(sealer);
+    // Shorter than the time after which the relay itself asks for a key frame.
+    source.gop = 90;
+    let mut peers = [&mut camera, &mut first];
+    run(&mut peers, "connecting", |peers| peers.iter().all(|peer| peer.connected)).await;
+    source
+        .until(&mut peers, "the middle of a group of pictures that is measured", |source, peers| {
+            source.number > 2 * source.gop
+                && source.number % source.gop == source.gop / 2
+                && source.newest(peers[1]).is_some_and(|frame| frame.layer == 2)
+        })
+        .await;
+    let asked = peers[0].key_frames_wanted;
+    let posted = Instant::now();
+    let (mut joiner, _) = Peer::join(&house, Scope::View, &[CODEC]).await;
+    let mut peers = [&mut camera, &mut first, &mut joiner];
+    source
+        .until(&mut peers, "live", |source, peers| {
+            // Whatever was sent a moment ago may be on its way.
+            source.frames(peers[2]).last().is_some_and(|frame| frame.number + 3 >= source.number)
+        })
+        .await;
+    let live = posted.elapsed();
+    let frames = source.frames(peers[2]);
+    let (_, picture) = &source.groups(peers[2])[0];
+    let picture = picture.iter().map(|packet| packet.at).max().unwrap() - posted;
+    println!(
+        "in the middle of {} frames: from the offer to the first picture {} ms, live after {} ms ({} frames)",
+        source.gop,
+        picture.as_millis(),
+        live.as_millis(),
+        frames.len()
+    );
+    assert!(frames[0].key && frames.iter().all(|frame| frame.layer == 2), "{frames:?}");
+    assert!(frames.windows(2).all(|pair| pair[1].number == pair[0].number + 1), "{frames:?}");
+    assert_eq!(frames[0].number % source.gop, 0, "a key frame that the camera had sent of itself");
+    assert!(frames.len() > 2, "begun before the joiner came");
+    assert_eq!(peers[0].key_frames_wanted, asked, "none was asked for");
+    let whole: Vec<Packet> = source.whole(peers[2]);
+    assert_eq!(open_all(&mut opener, CODEC, &whole).len(), frames.len());
+    house.relay.shutdown().await;
+}
+
+/// A camera that sends three layers, with key frames at the same time.
 struct Source {
     sealer: FrameSealer,
+    /// Frames from one key frame to the next.
+    gop: usize,
     number: usize,
     next: Instant,
     envelope: EnvelopeBuilder,
@@ -117,7 +170,7 @@ struct Frame {
 impl Source {
     fn new(sealer: FrameSealer) -> Self {
         let envelope = EnvelopeBuilder::new(CODEC);
-        Self { sealer, number: 0, next: Instant::now(), envelope, sent: BTreeMap::new() }
+        Self { sealer, gop: 30, number: 0, next: Instant::now(), envelope, sent: BTreeMap::new() }
     }
 
     async fn until(
@@ -139,7 +192,7 @@ impl Source {
     }
 
     fn send(&mut self, camera: &mut Peer) {
-        let key = self.number.is_multiple_of(30);
+        let key = self.number.is_multiple_of(self.gop);
         for (layer, (rid, track, len)) in LAYERS.into_iter().enumerate() {
             let head: &[u8] = match key {
                 true => &[0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0xE0, 0x01],

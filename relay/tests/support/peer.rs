@@ -11,7 +11,7 @@ use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use str0m_netem::{Input as NetemInput, Netem, Output as NetemOutput, WithLen};
 
@@ -31,6 +31,27 @@ pub struct Peer {
     pub bottleneck: Option<Netem<Datagram>>,
     /// What the client itself believes that its uplink carries, in bits per second.
     pub estimate: Option<u64>,
+    /// Key frames that the relay asked of it.
+    pub key_frames_wanted: usize,
+}
+
+/// What a client offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    pub scope: Scope,
+    /// It estimates its own uplink, beginning at so many bits per second.
+    pub estimate: Option<u64>,
+    /// A publisher's video comes in layers of these names.
+    pub rids: &'a [&'a str],
+    /// Its video has the Dependency Descriptor.
+    pub descriptor: bool,
+}
+
+impl Offer<'_> {
+    /// One stream of each kind, with nothing more.
+    pub fn plain(scope: Scope) -> Self {
+        Self { scope, estimate: None, rids: &[], descriptor: false }
+    }
 }
 
 /// A datagram on its way to a client.
@@ -54,13 +75,15 @@ pub struct Packet {
     pub timestamp: u32,
     pub marker: bool,
     pub payload: Vec<u8>,
+    /// The Dependency Descriptor, when it was negotiated and sent.
+    pub descriptor: Option<Vec<u8>>,
     pub at: Instant,
 }
 
 impl Peer {
     /// Offers `codecs`, joins the house's room and applies the answer.
     pub async fn join(house: &House, scope: Scope, codecs: &[Codec]) -> (Self, Session) {
-        Self::join_from(house, (scope, None), codecs).await
+        Self::join_with(house, Offer::plain(scope), codecs).await
     }
 
     /// As [`join`](Self::join), with an estimator of its own uplink that begins at so many bits per second.
@@ -69,23 +92,18 @@ impl Peer {
         (scope, estimate): (Scope, Option<u64>),
         codecs: &[Codec],
     ) -> (Self, Session) {
-        Self::join_as(house, (scope, estimate), codecs, &[]).await
+        Self::join_with(house, Offer { estimate, ..Offer::plain(scope) }, codecs).await
     }
 
     /// A publisher whose video comes in layers of these names.
     pub async fn join_with_layers(house: &House, codec: Codec, rids: &[&str]) -> (Self, Session) {
-        Self::join_as(house, (Scope::Publish, None), &[codec], rids).await
+        Self::join_with(house, Offer { rids, ..Offer::plain(Scope::Publish) }, &[codec]).await
     }
 
-    async fn join_as(
-        house: &House,
-        (scope, estimate): (Scope, Option<u64>),
-        codecs: &[Codec],
-        rids: &[&str],
-    ) -> (Self, Session) {
-        let (mut peer, offer, pending) =
-            Self::offer(house.relay.candidates()[0], (scope, estimate), codecs, rids);
-        let (path, grant) = match scope {
+    /// As [`join`](Self::join), with an offer of any kind.
+    pub async fn join_with(house: &House, wish: Offer<'_>, codecs: &[Codec]) -> (Self, Session) {
+        let (mut peer, offer, pending) = Self::offer(house.relay.candidates()[0], wish, codecs);
+        let (path, grant) = match wish.scope {
             Scope::Publish => (format!("/whip/{ROOM}"), house.publish_grant()),
             _ => (format!("/whep/{ROOM}"), house.view_grant()),
         };
@@ -94,16 +112,19 @@ impl Peer {
         (peer, session)
     }
 
-    fn offer(
-        relay: SocketAddr,
-        (scope, estimate): (Scope, Option<u64>),
-        codecs: &[Codec],
-        rids: &[&str],
-    ) -> (Self, String, SdpPendingOffer) {
+    fn offer(relay: SocketAddr, wish: Offer<'_>, codecs: &[Codec]) -> (Self, String, SdpPendingOffer) {
+        let Offer { scope, estimate, rids, descriptor } = wish;
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let has = |codec| codecs.contains(&codec);
-        let mut rtc = RtcConfig::new()
+        let mut config = RtcConfig::new();
+        if descriptor {
+            config = config.set_extension(
+                DESCRIPTOR_ID,
+                Extension::with_serializer(DESCRIPTOR_URI, DescriptorExtension),
+            );
+        }
+        let mut rtc = config
             .clear_codecs()
             .enable_h264(has(Codec::H264))
             .enable_vp8(has(Codec::Vp8))
@@ -139,6 +160,7 @@ impl Peer {
             packets: Vec::new(),
             bottleneck: None,
             estimate: None,
+            key_frames_wanted: 0,
         };
         (peer, offer.to_sdp_string(), pending)
     }
@@ -165,23 +187,42 @@ impl Peer {
         timestamp: u32,
         payloads: &[Vec<u8>],
     ) {
+        let count = payloads.len();
+        for (index, payload) in payloads.iter().enumerate() {
+            self.write((kind, rid), timestamp, index + 1 == count, (payload, None));
+        }
+    }
+
+    /// Sends the payloads of one video frame, each with its Dependency Descriptor.
+    pub fn send_described(&mut self, timestamp: u32, packets: &[(Vec<u8>, Vec<u8>)]) {
+        let count = packets.len();
+        for (index, (payload, descriptor)) in packets.iter().enumerate() {
+            let with = (payload.as_slice(), Some(descriptor.as_slice()));
+            self.write((MediaKind::Video, None), timestamp, index + 1 == count, with);
+        }
+    }
+
+    fn write(
+        &mut self,
+        (kind, rid): (MediaKind, Option<&'static str>),
+        timestamp: u32,
+        marker: bool,
+        (payload, descriptor): (&[u8], Option<&[u8]>),
+    ) {
         let (_, payload_type) = self.chosen[&kind];
         let mid = self.mids[&kind];
-        for (index, payload) in payloads.iter().enumerate() {
-            let next = self.sequence.entry((kind, rid)).or_insert(1_000);
-            *next += 1;
-            let write = RtpWrite::new(
-                payload_type.into(),
-                (*next).into(),
-                timestamp,
-                Instant::now(),
-                payload.clone(),
-            );
-            let write = write.marker(index + 1 == payloads.len()).nackable(kind == MediaKind::Video);
-            self.rtc.direct_api().stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap().write_rtp(write);
-            // str0m hands written packets out only after a look at the clock.
-            self.step();
+        let next = self.sequence.entry((kind, rid)).or_insert(1_000);
+        *next += 1;
+        let mut values = ExtensionValues::default();
+        if let Some(descriptor) = descriptor {
+            values.user_values.set(Descriptor(descriptor.to_vec()));
         }
+        let now = Instant::now();
+        let write = RtpWrite::new(payload_type.into(), (*next).into(), timestamp, now, payload.to_vec());
+        let write = write.marker(marker).nackable(kind == MediaKind::Video).ext_vals(values);
+        self.rtc.direct_api().stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap().write_rtp(write);
+        // str0m hands written packets out only after a look at the clock.
+        self.step();
     }
 
     /// Does what can be done now without waiting.
@@ -266,9 +307,16 @@ impl Peer {
                     timestamp: packet.header.timestamp,
                     marker: packet.header.marker,
                     payload: packet.payload.to_vec(),
+                    descriptor: packet
+                        .header
+                        .ext_vals
+                        .user_values
+                        .get()
+                        .map(|Descriptor(bytes)| bytes.clone()),
                     at: Instant::now(),
                 });
             }
+            Event::KeyframeRequest(_) => self.key_frames_wanted += 1,
             _ => {}
         }
     }
@@ -286,3 +334,34 @@ pub async fn run(peers: &mut [&mut Peer], what: &str, mut done: impl FnMut(&mut 
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+/// One packet's Dependency Descriptor, which str0m carries without looking into it.
+struct Descriptor(Vec<u8>);
+
+#[derive(Debug)]
+struct DescriptorExtension;
+
+impl ExtensionSerializer for DescriptorExtension {
+    fn write_to(&self, buf: &mut [u8], values: &ExtensionValues) -> usize {
+        let Some(Descriptor(bytes)) = values.user_values.get() else { return 0 };
+        buf[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+
+    fn parse_value(&self, buf: &[u8], values: &mut ExtensionValues) -> bool {
+        values.user_values.set(Descriptor(buf.to_vec()));
+        true
+    }
+
+    fn is_video(&self) -> bool {
+        true
+    }
+
+    fn is_audio(&self) -> bool {
+        false
+    }
+}
+
+const DESCRIPTOR_URI: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const DESCRIPTOR_ID: u8 = 9;
