@@ -36,6 +36,7 @@ mod proposals;
 mod public_state;
 mod sessions;
 mod storage;
+mod suite;
 
 pub use camera::{CameraGroup, ClaimedPackage, RefusedPackage, Synced};
 pub use clock::CommitTime;

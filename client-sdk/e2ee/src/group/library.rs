@@ -6,17 +6,17 @@ use mls_rs::client_builder::{
     WithMlsRules,
 };
 use mls_rs::identity::SigningIdentity;
-use mls_rs::{CipherSuite, CipherSuiteProvider, Client, CryptoProvider as _};
-use mls_rs_crypto_rustcrypto::RustCryptoProvider;
+use mls_rs::{CipherSuiteProvider, Client};
 
 use super::credential::credential;
 use super::list_ref::LIST_EXTENSION;
 use super::policy::Policy;
 use super::storage::{PackageShelf, StateShelf};
+use super::suite::{OneSuite, SUITE, Suite};
 use crate::identity::DeviceIdentity;
 
 pub(super) type Mls = WithCryptoProvider<
-    RustCryptoProvider,
+    OneSuite,
     WithMlsRules<
         Policy,
         WithIdentityProvider<
@@ -38,7 +38,7 @@ pub(super) fn client(
         .group_state_storage(state)
         .identity_provider(policy.clone())
         .mls_rules(policy)
-        .crypto_provider(crypto())
+        .crypto_provider(OneSuite)
         .extension_type(LIST_EXTENSION);
     match identity {
         None => builder.build(),
@@ -54,12 +54,5 @@ pub(super) fn client(
 
 /// The cipher suite, to compute references of key packages.
 pub(super) fn suite() -> impl CipherSuiteProvider {
-    crypto().cipher_suite_provider(SUITE).expect("the provider was made for this suite")
+    Suite::new()
 }
-
-fn crypto() -> RustCryptoProvider {
-    RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE])
-}
-
-/// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (RFC 9420 section 17.1).
-const SUITE: CipherSuite = CipherSuite::CURVE25519_AES128;
