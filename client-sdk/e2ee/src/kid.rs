@@ -16,6 +16,10 @@ use std::fmt;
 pub const VIDEO: u8 = 0;
 /// The track number of the camera's sound.
 pub const AUDIO: u8 = 1;
+/// The track number of the second layer of a camera's simulcast picture; the first is [`VIDEO`].
+pub const SECOND_LAYER: u8 = 3;
+/// The track number of the third layer.
+pub const THIRD_LAYER: u8 = 4;
 
 /// A key id in our layout; at most 56 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

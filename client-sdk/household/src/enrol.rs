@@ -15,7 +15,7 @@ pub use arrive::{Arrival, ArrivalConfig, ArrivalError};
 pub use clock::{WallClock, machine_clock};
 pub use code::{CodeError, InviteCode};
 pub use enlist::Invited;
-pub use founding::{CreateError, Founding, create};
+pub use founding::{CreateError, Founding, NotFounded, create};
 pub use invite::{Invitation, InviteError};
 pub use join::{JoinError, join};
 pub use let_in::{Accepted, LetIn, LetInError, Met};

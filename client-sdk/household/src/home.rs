@@ -111,6 +111,11 @@ impl Home {
         })
     }
 
+    /// Stores the device as it is.
+    pub(crate) fn save(&self) -> Result<(), HomeError> {
+        Ok(self.vault.save()?)
+    }
+
     /// The device whose records a vault holds.
     ///
     /// Fails with [`HomeError::Record`] and [`HomeError::List`].

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod address;
 pub mod alarm;
 pub mod backoff;
 pub mod camera;

@@ -1,6 +1,6 @@
 //! Who was called and why nobody answered, in words for people.
 
-use url::Url;
+use crate::address::Url;
 
 /// Returns host and port of an address, as shown to people.
 pub fn host_of(url: &Url) -> String {
@@ -14,6 +14,7 @@ pub fn host_of(url: &Url) -> String {
 /// Returns the innermost cause of a failed request: the part that names what happened on the network.
 ///
 /// The error itself prints the whole address; its causes do not.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn network_reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no reply in time".to_owned();
@@ -40,5 +41,6 @@ pub fn without_numbers(sentence: &str) -> String {
 }
 
 /// How the TLS library calls a certificate of a CA that is not known.
+#[cfg(not(target_arch = "wasm32"))]
 const UNKNOWN_ISSUER: &str = "UnknownIssuer";
 const OS_ERROR: &str = " (os error ";

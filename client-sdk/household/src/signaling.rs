@@ -5,13 +5,14 @@
 mod calls;
 mod clock;
 mod events;
+mod http;
 mod root;
 mod socket;
 
 pub use events::{EventStream, SignalUpdate};
 pub use root::RootSession;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,24 +23,22 @@ use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
 use latchkey_api::problem::{Problem, ProblemCode};
 use latchkey_e2ee::identity::DeviceIdentity;
-use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
-use url::Url;
 use zeroize::Zeroizing;
 
+use crate::address::Url;
 use crate::clock::unix_seconds;
-use crate::reach::{host_of, network_reason};
-#[cfg(not(target_arch = "wasm32"))]
-use crate::trust;
+use crate::reach::host_of;
+use crate::signaling::events::Feed;
+use crate::signaling::http::{Http, Method};
 use crate::vault::{Ledger, NotStored};
 
 /// A server that is not signed in to: what may be asked by anyone.
 #[derive(Clone, Debug)]
 pub struct Server {
-    http: reqwest::Client,
+    http: Http,
     url: Url,
     /// What must be stored before anything is said.
     ledger: Ledger,
@@ -57,6 +56,8 @@ struct Inner {
     device: DeviceId,
     identity: Arc<DeviceIdentity>,
     token: Mutex<Option<Token>>,
+    /// The event socket, while somebody listens.
+    feed: std::sync::Mutex<Weak<Feed>>,
 }
 
 struct Token {
@@ -145,7 +146,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad());
         }
-        let http = client(&url)?;
+        let http = Http::new(&url)?;
         Ok(Self { http, url, ledger: Ledger::default() })
     }
 
@@ -161,8 +162,9 @@ impl Server {
     }
 
     /// Returns the HTTP client, shared with the relay's door.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn http(&self) -> &reqwest::Client {
-        &self.http
+        &self.http.0
     }
 
     /// Registers a household by its first list; with the operator's invite code where the server asks for one (codes
@@ -240,25 +242,16 @@ impl Server {
     ) -> Result<Bytes, SignalingError> {
         self.ledger.settled().await.map_err(|NotStored(why)| SignalingError::NotStored(why))?;
         let url = self.url.join(path).map_err(|error| SignalingError::BadReply(error.to_string()))?;
-        let mut request = self.http.request(method, url).timeout(REPLY_LIMIT);
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
+        let reply = self.http.exchange(method, url, token, body).await;
+        let reply = reply.map_err(|reason| self.unreachable(reason))?;
+        if !(200..300).contains(&reply.status) {
+            return Err(refusal(reply.status, reply.retry_after, &reply.body));
         }
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        if !status.is_success() {
-            return Err(refusal(status.as_u16(), wait.map(Duration::from_secs), &bytes));
-        }
-        Ok(bytes)
+        Ok(reply.body)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> SignalingError {
-        SignalingError::Unreachable { host: host_of(&self.url), reason: network_reason(error) }
+    fn unreachable(&self, reason: String) -> SignalingError {
+        SignalingError::Unreachable { host: host_of(&self.url), reason }
     }
 }
 
@@ -270,7 +263,14 @@ impl Signaling {
         device: DeviceId,
         identity: Arc<DeviceIdentity>,
     ) -> Self {
-        let inner = Inner { server, household, device, identity, token: Mutex::new(None) };
+        let inner = Inner {
+            server,
+            household,
+            device,
+            identity,
+            token: Mutex::new(None),
+            feed: std::sync::Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -358,25 +358,6 @@ impl std::fmt::Debug for Signaling {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-fn client(url: &Url) -> Result<reqwest::Client, SignalingError> {
-    let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REPLY_LIMIT);
-    if is_loopback(url) {
-        builder = builder.no_proxy();
-    }
-    if url.scheme() == "https" {
-        let tls = trust::tls().map_err(|error| SignalingError::NoTls(error.to_string()))?;
-        builder = builder.tls_backend_preconfigured(tls);
-    }
-    builder.build().map_err(|error| SignalingError::BadReply(error.to_string()))
-}
-
-/// The page's own: what it may reach, and by which way, is the browser's to say.
-#[cfg(target_arch = "wasm32")]
-fn client(_: &Url) -> Result<reqwest::Client, SignalingError> {
-    reqwest::Client::builder().build().map_err(|error| SignalingError::BadReply(error.to_string()))
-}
-
 fn written(body: Option<&impl Serialize>) -> Result<Option<Vec<u8>>, SignalingError> {
     let written = body.map(serde_json::to_vec).transpose();
     written.map_err(|error| SignalingError::BadReply(error.to_string()))
@@ -395,22 +376,7 @@ fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Signaling
     SignalingError::Refused { code, status, detail, retry_after }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 const DELETION: &str = "v1/households/self/deletion";
-/// How long connecting may take.
-#[cfg(not(target_arch = "wasm32"))]
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a whole reply may take.
-const REPLY_LIMIT: Duration = Duration::from_secs(15);
 /// Seconds before its end at which a token is replaced.
 const RENEW_BEFORE: u64 = 60;
 

@@ -210,6 +210,11 @@ impl Tentative {
     pub(crate) fn keep(mut self) {
         self.kept = true;
     }
+
+    /// Nothing is kept from now on until it is stored again.
+    pub(crate) fn discard(&self) {
+        self.rest.discard();
+    }
 }
 
 impl Drop for Tentative {

@@ -174,3 +174,33 @@ async fn what_cannot_be_done_is_said_and_leaves_nothing() {
     assert_eq!(page.call("open", json!({})).await, json!({ "is": "nobody" }));
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_household_refused_for_its_invite_code_is_founded_with_another_one_and_the_same_words() {
+    let (house, code) = House::by_invitation().await;
+    let page = Page::new();
+    let ask = json!({ "server": house.url(), "deviceName": "Ada" });
+    let words = page.call("prepareHousehold", ask).await;
+    for (wrong, expected) in [(None, "invite-code-needed"), (Some("AAAA-BBBB-CCCC"), "invite-code-refused")] {
+        let fault = page.ask("found", json!({ "inviteCode": wrong })).await.unwrap_err();
+        assert_eq!(fault.code, expected, "{}", fault.text);
+        page.eventually("nothing is kept meanwhile", || page.keeps_nothing().then_some(())).await;
+        assert_eq!(page.call("open", json!({})).await, json!({ "is": "nobody" }));
+    }
+    let standing = page.call("found", json!({ "inviteCode": code })).await;
+    assert_eq!(standing["is"], "member");
+    let household = standing["household"].clone();
+    let page = page.reloaded();
+    assert_eq!(page.call("open", json!({})).await["household"], household, "it is stored now");
+
+    // The words are those of this household.
+    let words: Vec<_> =
+        words["words"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let recover = json!({
+        "server": house.url(), "words": words.join(" "), "deviceName": "Ada anew", "keepAdmins": true,
+    });
+    let other = Page::new();
+    assert_eq!(other.call("recover", recover).await["household"], household);
+    drop((page, other));
+    house.close().await;
+}

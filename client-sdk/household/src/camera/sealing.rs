@@ -12,19 +12,19 @@ use web_time::Instant;
 use crate::camera::SenderKeys;
 use crate::camera::hold::Hold;
 use crate::camera::publish::Publishing;
-use crate::camera::signed_sealer::{Plain, SignedSealer};
+use crate::camera::signed_sealer::{Plain, SignedSealer, layer_number};
 use crate::event::{Event, Teller};
 use crate::stats::{CameraStats, RateWindow};
 use crate::story::Step;
 
-/// The sealer of one running camera. All layers of a picture share one counter.
+/// The sealer of one running camera. Each layer of a picture has its own key and counter.
 pub struct Sealing {
     sealer: SignedSealer,
     keys: watch::Receiver<Option<Arc<SenderKeys>>>,
     hold: watch::Receiver<Hold>,
     teller: Arc<Teller>,
-    /// By layer: each has parameter sets of its own, and begins with a key frame.
-    layers: BTreeMap<u32, Layer>,
+    /// By track number: each has parameter sets of its own, and begins with a key frame.
+    layers: BTreeMap<u8, Layer>,
     envelope: Vec<u8>,
     sframe: Vec<u8>,
     wire: Vec<u8>,
@@ -72,8 +72,12 @@ impl Sealing {
         })
     }
 
-    /// Seals a frame of the layer (any number that tells layers of this camera apart) that was captured at `captured`.
+    /// Seals a frame, captured at `captured`, of a layer counted from 0. Layers that no relay takes are left out.
     pub fn seal(&mut self, layer: u32, frame: Plain<'_>, captured: SystemTime, now: Instant) -> Fate {
+        let Some(layer) = layer_number(frame.codec.kind(), layer) else {
+            self.stats.dropped += 1;
+            return Fate::Drop;
+        };
         if self.is_changing(now) {
             return Fate::Wait;
         }
@@ -95,7 +99,7 @@ impl Sealing {
             self.teller.note(format!("a frame was left out: {error}"));
             return self.dropped(layer);
         }
-        match self.sealer.seal(frame, captured, &self.envelope, &mut self.sframe) {
+        match self.sealer.seal_in(layer, frame, captured, &self.envelope, &mut self.sframe) {
             Ok(Some(_)) => {}
             Ok(None) => {
                 self.teller.trying(Step::KeyKnown, "this camera's group has no keys yet");
@@ -166,7 +170,7 @@ impl Sealing {
         }
     }
 
-    fn dropped(&mut self, layer: u32) -> Fate {
+    fn dropped(&mut self, layer: u8) -> Fate {
         self.stats.dropped += 1;
         if let Some(layer) = self.layers.get_mut(&layer) {
             layer.wants_key = true;

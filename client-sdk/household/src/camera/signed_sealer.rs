@@ -95,9 +95,21 @@ impl SignedSealer {
         self.sealer.is_some()
     }
 
-    /// Seals a frame; `out` becomes its SFrame bytes. Nothing comes of it while there are no keys.
+    /// Seals a frame of a camera without layers; `out` becomes its SFrame bytes. Nothing comes of it while there are no keys.
     pub fn seal(
         &mut self,
+        frame: Plain<'_>,
+        captured: SystemTime,
+        envelope: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Sealed>, SealError> {
+        self.seal_in(track_number(frame.codec.kind()), frame, captured, envelope, out)
+    }
+
+    /// Seals a frame in the track of this number in key identifiers, each of which has its own key and counter.
+    pub fn seal_in(
+        &mut self,
+        number: u8,
         frame: Plain<'_>,
         captured: SystemTime,
         envelope: &[u8],
@@ -118,7 +130,6 @@ impl SignedSealer {
         let checkpoints = self.checkpoints.as_mut();
         let since = now - self.began;
         let block = checkpoints.and_then(|checkpoints| checkpoints.due(since, frame.key && is_video, room));
-        let number = track_number(frame.codec.kind());
         let sealed = sealer.seal_with(number, header, block, envelope, frame.data, out)?;
         self.counters.sealed(sealed.kid, sealed.ctr);
         if is_video {
@@ -160,6 +171,17 @@ pub fn track_number(kind: MediaKind) -> u8 {
     match kind {
         MediaKind::Video => kid::VIDEO,
         MediaKind::Audio => kid::AUDIO,
+    }
+}
+
+/// Returns the number of a layer's track in key identifiers (`relay/docs/wire.md`, Layers); sound has one layer.
+/// Nothing for more layers than a relay takes.
+pub fn layer_number(kind: MediaKind, layer: u32) -> Option<u8> {
+    match (kind, layer) {
+        (_, 0) => Some(track_number(kind)),
+        (MediaKind::Video, 1) => Some(kid::SECOND_LAYER),
+        (MediaKind::Video, 2) => Some(kid::THIRD_LAYER),
+        _ => None,
     }
 }
 
@@ -256,6 +278,35 @@ mod tests {
         let sealed = seal(&mut sealer, Codec::H264, false).unwrap();
         assert_eq!(sealed, Sealed { kid: Kid::new(session, VIDEO, 0, 1), ctr: 0 }, "no key frame");
         assert_eq!((sealer.place(), sealer.aead_calls()), ((1, session.0), 7));
+    }
+
+    #[test]
+    fn each_layer_counts_by_itself_under_a_key_of_its_own() {
+        let mut scene = Scene::new();
+        let counters = Arc::new(SharedCounters::default());
+        let (ended_tx, _ended) = mpsc::unbounded_channel();
+        let signer = CheckpointSigner::new(&scene.camera).unwrap();
+        let mut sealer = SignedSealer::new(signer, Arc::clone(&counters), ended_tx);
+        let keys = scene.next_epoch();
+        sealer.take(&keys).unwrap();
+        let mut opener = FrameOpener::new();
+        opener.add_epoch(keys.keys, Duration::ZERO);
+        let (mut out, mut plain) = (Vec::new(), Vec::new());
+        let layers = [(Codec::Vp8, 0, 0), (Codec::Vp8, 1, 3), (Codec::Vp8, 2, 4), (Codec::Opus, 0, 1)];
+        for ctr in 0..3 {
+            for (codec, layer, track) in layers {
+                let number = layer_number(codec.kind(), layer).unwrap();
+                let frame = frame(codec, ctr == 0);
+                let sealed = sealer.seal_in(number, frame, clock::now(), b"envelope", &mut out).unwrap();
+                assert_eq!(sealed.unwrap(), Sealed { kid: Kid::new(scene.session, track, 0, 1), ctr });
+                let opened = opener.open(&out, b"envelope", &mut plain).unwrap();
+                assert_eq!((opened.track, opened.ctr), (track, ctr));
+                assert_eq!(plain, frame.data);
+            }
+        }
+        assert_eq!(counters.now().len(), layers.len());
+        assert_eq!(layer_number(MediaKind::Video, 3), None, "relays take three");
+        assert_eq!(layer_number(MediaKind::Audio, 1), None);
     }
 
     #[test]

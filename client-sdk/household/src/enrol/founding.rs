@@ -7,7 +7,7 @@ use latchkey_e2ee::label::{LabelError, LabelKey, seal_label};
 use crate::clock::unix_seconds;
 use crate::home::{Beginnings, Home, HomeError};
 use crate::key_packages;
-use crate::signaling::Server;
+use crate::signaling::{Server, SignalingError};
 use crate::vault::{Tentative, Vault};
 
 /// Why no household was founded.
@@ -30,14 +30,31 @@ pub async fn create(vault: Vault, server: &str, name: &str) -> Result<(Home, Phr
     Founding::prepare(vault, server, name)?.found().await
 }
 
+/// No household was founded.
+pub struct NotFounded {
+    /// Why.
+    pub error: CreateError,
+    /// The same household once more, with the same words, where the server only refused it: for another invite code, or
+    /// for later. Nothing of it is kept meanwhile.
+    pub again: Option<Founding>,
+}
+
 /// A household that exists only here: dropped, it has never been.
 pub struct Founding {
-    vault: Vault,
+    keys: Keys,
     tentative: Tentative,
-    beginnings: Beginnings,
+    root_public: [u8; 32],
     list: Vec<u8>,
     words: Phrase,
     invite_code: Option<String>,
+}
+
+/// The first device's keys.
+enum Keys {
+    /// Made, and told nobody.
+    Made(Vault, Box<Beginnings>),
+    /// Of a device whose household the server has refused.
+    Refused(Box<Home>),
 }
 
 impl Founding {
@@ -55,8 +72,10 @@ impl Founding {
         let entry = identity.public().entry(Role::Admin, now, label);
         let list = DeviceList::founding(root.household(), entry, now).map_err(HomeError::from)?;
         let list = root.sign_list(list).as_bytes().to_vec();
-        let beginnings = Beginnings { identity, server, root_public: root.public(), label_key };
-        Ok(Self { vault, tentative, beginnings, list, words, invite_code: None })
+        let root_public = root.public();
+        let beginnings = Beginnings { identity, server, root_public, label_key };
+        let keys = Keys::Made(vault, Box::new(beginnings));
+        Ok(Self { keys, tentative, root_public, list, words, invite_code: None })
     }
 
     /// Brings an invite code of the server's operator, where the server asks for one.
@@ -73,21 +92,62 @@ impl Founding {
 
     /// Founds the household: keeps the keys, then tells the server.
     pub async fn found(self) -> Result<(Home, Phrase), CreateError> {
-        let Self { vault, tentative, beginnings, list, words, invite_code } = self;
-        let root_public = beginnings.root_public;
-        let mut home = Home::begin(vault, beginnings)?;
-        home.take_lists(std::slice::from_ref(&list))?;
-        home.server().create_household(root_public, list, invite_code).await.map_err(HomeError::from)?;
+        self.found_or_again().await.map_err(|not| not.error)
+    }
+
+    /// Founds the household; what the server refuses can be tried again with the same words.
+    pub async fn found_or_again(self) -> Result<(Home, Phrase), NotFounded> {
+        let Self { keys, tentative, root_public, list, words, invite_code } = self;
+        let mut home = keys.keep(&list)?;
+        let registered = home.server().create_household(root_public, list.clone(), invite_code).await;
+        if let Err(error) = registered {
+            let refused = matches!(error, SignalingError::Refused { .. });
+            let again = refused.then(|| {
+                tentative.discard();
+                let keys = Keys::Refused(Box::new(home));
+                Self { keys, tentative, root_public, list, words, invite_code: None }
+            });
+            return Err(NotFounded { error: HomeError::from(error).into(), again });
+        }
         let signaling = home.signaling();
-        key_packages::leave(&mut home, &signaling).await?;
+        key_packages::leave(&mut home, &signaling).await.map_err(CreateError::from)?;
         tentative.keep();
         Ok((home, words))
     }
 }
 
+impl Keys {
+    /// Stores the device and its first list.
+    fn keep(self, list: &Vec<u8>) -> Result<Home, CreateError> {
+        match self {
+            Self::Made(vault, beginnings) => {
+                let mut home = Home::begin(vault, *beginnings)?;
+                home.take_lists(std::slice::from_ref(list))?;
+                Ok(home)
+            }
+            Self::Refused(home) => {
+                home.save()?;
+                Ok(*home)
+            }
+        }
+    }
+}
+
+impl From<CreateError> for NotFounded {
+    fn from(error: CreateError) -> Self {
+        Self { error, again: None }
+    }
+}
+
+impl std::fmt::Debug for NotFounded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NotFounded").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Founding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Founding").field("vault", &self.vault).finish_non_exhaustive()
+        f.debug_struct("Founding").finish_non_exhaustive()
     }
 }
 
@@ -112,7 +172,8 @@ mod tests {
         let rest = Arc::default();
         let founding = prepared(&rest);
         assert_eq!(founding.words().split(' ').count(), 12);
-        founding.vault.save().unwrap();
+        let Keys::Made(vault, _) = &founding.keys else { panic!("the server was asked") };
+        vault.save().unwrap();
         drop(founding);
         assert!(rest.is_empty());
     }
@@ -121,7 +182,8 @@ mod tests {
     fn a_list_of_another_household_is_an_alarm_and_changes_nothing() {
         let ours = prepared(&Arc::default());
         let theirs = prepared(&Arc::default());
-        let mut home = Home::begin(ours.vault, ours.beginnings).unwrap();
+        let Keys::Made(vault, beginnings) = ours.keys else { panic!("the server was asked") };
+        let mut home = Home::begin(vault, *beginnings).unwrap();
         let error = home.take_lists(std::slice::from_ref(&theirs.list)).unwrap_err();
         assert_eq!(error, HomeError::List(ListError::WrongHousehold));
         let sentence = error.to_string();

@@ -11,8 +11,8 @@ use latchkey_api::group::{
 use latchkey_api::id::{DeviceId, GroupId};
 use latchkey_api::list::{ListAccepted, Lists, PostList};
 use latchkey_api::session::{CameraStatus, OpenSession, SessionOpened, SessionScope};
-use reqwest::Method;
 
+use crate::signaling::http::Method;
 use crate::signaling::{Signaling, SignalingError};
 
 impl Signaling {

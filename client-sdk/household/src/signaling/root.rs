@@ -5,9 +5,9 @@ use latchkey_api::encoding::ByteString;
 use latchkey_api::household::DeleteHousehold;
 use latchkey_api::list::{ListAccepted, Lists, PostList};
 use latchkey_e2ee::identity::HouseholdRoot;
-use reqwest::Method;
 use zeroize::Zeroizing;
 
+use crate::signaling::http::Method;
 use crate::signaling::{DELETION, Server, SignalingError};
 
 /// A sign-in of the household root. It reads lists, brings a list that the root signed, and deletes the household; the

@@ -10,8 +10,7 @@ pub(super) use native::Socket;
 #[cfg(target_arch = "wasm32")]
 pub(super) use page::Socket;
 
-use url::Url;
-
+use crate::address::Url;
 use crate::reach::host_of;
 use crate::signaling::{Signaling, SignalingError};
 

@@ -88,7 +88,7 @@ impl Sealer {
 
 #[wasm_bindgen]
 impl Sealer {
-    /// Seals an encoded frame; `layer` is any number that tells the layers of a picture apart.
+    /// Seals an encoded frame; `layer` counts the layers of a picture from 0.
     pub fn seal(&self, layer: u32, codec: u8, key: bool, data: &[u8]) -> Verdict {
         let Some(codec) = Codec::from_code(codec) else { return Verdict::Drop };
         let fate = self.camera.seal(layer, Plain { codec, key, data }, |wire| {

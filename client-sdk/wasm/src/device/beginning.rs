@@ -53,13 +53,25 @@ impl Device {
     }
 
     pub(super) async fn found(&self, ask: Found) -> Result<Standing, Fault> {
-        let founding = self.state().founding.take();
+        let (founding, given_up) = {
+            let mut state = self.state();
+            (state.founding.take(), state.given_up)
+        };
         let mut founding = founding.ok_or_else(Fault::not_under_way)?;
         if let Some(code) = ask.invite_code {
             founding = founding.with_invite_code(code);
         }
-        let (home, _words) = founding.found().await?;
-        Ok(self.begun(home).await)
+        match founding.found_or_again().await {
+            Ok((home, _words)) => Ok(self.begun(home).await),
+            Err(not) => {
+                let mut state = self.state();
+                // Unless the user has given it up or begun anew meanwhile.
+                if state.given_up == given_up && state.founding.is_none() {
+                    state.founding = not.again;
+                }
+                Err(not.error.into())
+            }
+        }
     }
 
     pub(super) async fn join(&self, ask: &JoinByCode) -> Result<Standing, Fault> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use latchkey_household::vault::Rest;
 use latchkey_household::vault::memory::Memory;
 use latchkey_household::vault::records::to_bytes;
-use latchkey_signaling::{Server, ServerConfig};
+use latchkey_signaling::{Registration, Server, ServerConfig, make_invite_code};
 use latchkey_wasm::device::Device;
 use latchkey_wasm::face::{Event, Fault, Reply, Request};
 use latchkey_wasm::host::Host;
@@ -27,6 +27,16 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::start(ServerConfig::loopback(dir.path().join("server"))).await.unwrap();
         Self { server, _dir: dir }
+    }
+
+    /// A server whose operator hands out invite codes.
+    pub async fn by_invitation() -> (Self, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig::loopback(dir.path().join("server"));
+        config.registration = Registration::Invite;
+        let server = Server::start(config.clone()).await.unwrap();
+        let code = make_invite_code(&config, 1, 1).await.unwrap();
+        (Self { server, _dir: dir }, code.text().to_string())
     }
 
     pub fn url(&self) -> String {

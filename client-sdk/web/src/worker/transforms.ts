@@ -2,6 +2,7 @@
 
 import type { TransformOptions } from '../sdk/transform-options.ts';
 import { Held } from './held.ts';
+import { Layers } from './layers.ts';
 import type { FrameKeys } from './machine.ts';
 
 type Frame = RTCEncodedVideoFrame | RTCEncodedAudioFrame;
@@ -102,13 +103,14 @@ export class Transforms {
 
   #sealing(options: Way): Pump {
     const codec = CODES[options.codec];
+    const layers = new Layers();
     const held = new Held<Frame>();
     let out: TransformStreamDefaultController<Frame> | undefined;
 
     const seal = (frame: Frame): boolean => {
       const sealer = this.#keys.sealer(options.session);
       if (sealer === undefined) return true;
-      const layer = frame.getMetadata().synchronizationSource ?? 0;
+      const layer = layers.of(frame.getMetadata().synchronizationSource ?? 0);
       // Every packet of sound can be decoded by itself.
       const key = 'type' in frame && options.codec !== 'opus' ? frame.type === 'key' : true;
       const verdict = sealer.seal(layer, codec, key, new Uint8Array(frame.data));
