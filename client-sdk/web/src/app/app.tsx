@@ -15,6 +15,7 @@ import { RecoverPage } from './pages/recover.tsx';
 import { RemovedPage } from './pages/removed.tsx';
 import { SafetyPage } from './pages/safety.tsx';
 import { SettingsPage } from './pages/settings.tsx';
+import { UnlockPage } from './pages/unlock.tsx';
 import { WelcomePage } from './pages/welcome.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
 import type { IconName } from './parts/icons.tsx';
@@ -23,20 +24,36 @@ import { Button } from './parts/controls.tsx';
 import { addressOf, inviteIn, routeOf } from './route.ts';
 import type { Route } from './route.ts';
 import { Household } from '../sdk/index.ts';
-import type { Member } from '../sdk/index.ts';
+import type { Locked, Member } from '../sdk/index.ts';
 import { sentence, useWatched } from './watched.ts';
 
 /** The app. `start` makes the worker that holds the keys. */
 export function App({ start }: { start: () => Worker }) {
   const [household, setHousehold] = useState<Household>();
   const [wrong, setWrong] = useState<string>();
+  const [locked, setLocked] = useState<{ locked: Locked; onOpen: () => void }>();
   const open = useCallback(() => {
     setWrong(undefined);
-    Household.open(start()).then(setHousehold, (error: unknown) => setWrong(sentence(error)));
+    const whenLocked = (locked: Locked): Promise<void> =>
+      new Promise((resolve) => {
+        const onOpen = (): void => {
+          setLocked(undefined);
+          resolve();
+        };
+        setLocked({ locked, onOpen });
+      });
+    Household.open(start(), whenLocked).then(setHousehold, (error: unknown) => setWrong(sentence(error)));
   }, [start]);
   useEffect(open, [open]);
 
   if (household) return <Inside household={household} />;
+  if (locked) {
+    return (
+      <Alone>
+        <UnlockPage {...locked} />
+      </Alone>
+    );
+  }
   return (
     <Alone>
       <div class="hero">

@@ -1,7 +1,8 @@
 /** Development only, never shipped: answers calls as the real worker would in one scene, so that pages can be looked at. */
 
-import type { Calls, Device, Event as WorkerEvent, Figures, Member } from '../sdk/generated/face.ts';
-import type { CallMessage } from '../sdk/link.ts';
+import type { Device, Event as WorkerEvent, Figures, Member } from '../sdk/generated/face.ts';
+import type { Calls, CallMessage } from '../sdk/link.ts';
+import type { LockState } from '../sdk/lock.ts';
 
 type Handler = {
   [Name in keyof Calls]: (argument: Calls[Name][0]) => Calls[Name][1] | Promise<Calls[Name][1]>;
@@ -52,10 +53,21 @@ const member: Member = {
 
 const words = 'orbit lemon velvet captain river noble hazard window stool amateur fabric zero'.split(' ');
 
+const lock = { credential: new Uint8Array(16), question: new Uint8Array(32) };
+let lockState: LockState = {
+  lock: scene === 'locked' || scene === 'haslock' ? lock : undefined,
+  locked: scene === 'locked',
+};
+
 let sessions = 0;
 const stories = new Map<number, number>();
 
 const handlers: Handler = {
+  lockState: () => lockState,
+  unlock: () => (lockState = { lock, locked: false }),
+  lock: () => (lockState = { lock, locked: false }),
+  takeLockOff: () => (lockState = { lock: undefined, locked: false }),
+  eraseLocked: () => (lockState = { lock: undefined, locked: false }),
   open: () =>
     scene === 'new'
       ? { is: 'nobody' }

@@ -19,8 +19,18 @@ import type { HouseholdState } from './household-state.ts';
 import { UNKNOWN, after, withDevices } from './household-state.ts';
 import { Failure, WorkerLink } from './link.ts';
 import type { WorkerPort } from './link.ts';
+import type { Lock } from './lock.ts';
+import { askPasskey, makePasskey } from './passkey.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher.ts';
+
+/** What this browser keeps, while it is locked. */
+export interface Locked {
+  /** Asks for the passkey, and opens. Call it from a press of the user's. */
+  unlock(): Promise<void>;
+  /** Erases what is kept: the way on when the passkey is lost. */
+  erase(): Promise<void>;
+}
 
 /**
  * The household of this browser. One per page; keys, lists and groups rest in its worker.
@@ -40,10 +50,15 @@ export class Household extends Emitter<HouseholdState> {
     });
   }
 
-  /** Starts the worker and reads what this browser keeps. */
-  static async open(port: WorkerPort): Promise<Household> {
+  /**
+   * Starts the worker and reads what this browser keeps. Where that is locked with a passkey, `whenLocked` is to unlock
+   * or erase it; without one, opening rejects with the code `locked`.
+   */
+  static async open(port: WorkerPort, whenLocked?: (locked: Locked) => Promise<void>): Promise<Household> {
     const household = new Household(new WorkerLink(port));
     try {
+      const { lock, locked } = await household.#link.call('lockState', {});
+      if (lock && locked && whenLocked) await whenLocked(household.#locked(lock));
       household.#stands(await household.#link.call('open', {}));
     } catch (error) {
       household.#link.close();
@@ -149,6 +164,23 @@ export class Household extends Emitter<HouseholdState> {
     return this.#link.call('safetyNumber', {});
   }
 
+  /** Whether what this browser keeps is locked with a passkey whenever no page is open. */
+  async hasLock(): Promise<boolean> {
+    return (await this.#link.call('lockState', {})).lock !== undefined;
+  }
+
+  /** Makes a passkey and locks with it what this browser keeps. Call it from a press of the user's. */
+  async lock(): Promise<void> {
+    const { standing } = this.state;
+    const { lock, answer } = await makePasskey(standing?.is === 'member' ? standing.name : 'Latchkey');
+    await this.#link.call('lock', { lock, answer }, [answer]);
+  }
+
+  /** Takes the lock off. The passkey itself stays where it is, and opens nothing any more. */
+  async takeLockOff(): Promise<void> {
+    await this.#link.call('takeLockOff', {});
+  }
+
   /** Erases everything this browser keeps. The device stays on the list until an admin removes it. */
   async forget(): Promise<void> {
     await this.#link.call('forget', {});
@@ -187,6 +219,16 @@ export class Household extends Emitter<HouseholdState> {
   /** Takes an alarm or notice off the page. */
   dismiss(kind: 'alarms' | 'notices', id: number): void {
     this.become({ ...this.state, [kind]: this.state[kind].filter((one) => one.id !== id) });
+  }
+
+  #locked(lock: Lock): Locked {
+    return {
+      unlock: async () => {
+        const answer = await askPasskey(lock);
+        await this.#link.call('unlock', { answer }, [answer]);
+      },
+      erase: async () => void (await this.#link.call('eraseLocked', {})),
+    };
   }
 
   #stands(standing: Standing): void {

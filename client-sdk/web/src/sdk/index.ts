@@ -3,9 +3,11 @@
 export { Camera } from './camera.ts';
 export { Household } from './household.ts';
 export { Failure } from './link.ts';
+export { whyNoPasskey } from './passkey.ts';
 export { Publisher } from './publisher.ts';
 export { Viewer } from './viewer.ts';
 export { startWorker } from './start.ts';
+export type { Locked } from './household.ts';
 export type { HouseholdState, InviteEnd, Removal, RemovalAt, Said } from './household-state.ts';
 export type { PublisherOptions } from './publisher.ts';
 export type { PublisherPhase, PublisherState } from './publisher-state.ts';

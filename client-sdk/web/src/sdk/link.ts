@@ -1,6 +1,10 @@
 /** The line between page and worker: calls with their replies by number, and events. */
 
-import type { Calls, Event as WorkerEvent, Fault } from './generated/face.ts';
+import type { Calls as CoreCalls, Event as WorkerEvent, Fault } from './generated/face.ts';
+import type { LockCalls } from './lock.ts';
+
+/** Everything that a page may ask its worker for. */
+export type Calls = CoreCalls & LockCalls;
 
 /** What the page posts to the worker. */
 export interface CallMessage {
@@ -49,13 +53,17 @@ export class WorkerLink {
     return this.#port as Worker;
   }
 
-  /** Calls the worker. Rejects with a {@link Failure}. */
-  call<Name extends keyof Calls>(name: Name, argument: Calls[Name][0]): Promise<Calls[Name][1]> {
+  /** Calls the worker; what is to `move` is not here any more then. Rejects with a {@link Failure}. */
+  call<Name extends keyof Calls>(
+    name: Name,
+    argument: Calls[Name][0],
+    move: Transferable[] = [],
+  ): Promise<Calls[Name][1]> {
     if (this.#broken) return Promise.reject(this.#broken);
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#port.postMessage({ id, call: name, with: argument } satisfies CallMessage);
+      this.#port.postMessage({ id, call: name, with: argument } satisfies CallMessage, move);
     });
   }
 

@@ -103,7 +103,7 @@ function AskBack(props: {
             key={place}
             label={words.word(place + 1)}
             value={typed[index] ?? ''}
-            onInput={(value) => setTyped(typed.with(index, value))}
+            onInput={(value) => setTyped((before) => before.with(index, value))}
             input={{ autocomplete: 'off', autocapitalize: 'none', spellcheck: false }}
           />
         ))}

@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 import { Ask, Button, Wrong } from '../parts/controls.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { PasskeyLock } from '../parts/passkey-lock.tsx';
 import { isServedBy } from '../server.ts';
 import type { Household, Member, Role } from '../../sdk/index.ts';
 import { useAction } from '../watched.ts';
@@ -39,6 +40,7 @@ export function SettingsPage({ household, member }: { household: Household; memb
           {isServedBy(member.server) ? words.sameOrigin : words.otherOrigin}
         </Notice>
       </section>
+      <PasskeyLock household={household} />
       <section class="stack" aria-labelledby="words">
         <h2 id="words">{words.twelve}</h2>
         <p>{words.twelveWhat}</p>
