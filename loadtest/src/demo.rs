@@ -122,6 +122,14 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         "camera \"Front door\", viewers \"Ada's phone\" and \"Kitchen tablet\": on the list that the laptop signed",
     );
 
+    let mut link = match options.web {
+        Some(_) => Some(Link::new(page, household.enrol(Role::Admin, "Ada's desk")?)),
+        None => {
+            say("browser", "no link: the web app is not built (make web)");
+            None
+        }
+    };
+
     let clip = options.clip.to_string_lossy().into_owned();
     let mut sending = camera.camera(dir.path(), &[&clip])?;
     let title = options.clip.file_name().unwrap_or_default().to_string_lossy();
@@ -133,10 +141,6 @@ pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown>
         *outcome = tries.take(frame);
     });
 
-    let mut link = options.web.is_some().then(|| Link::new(page));
-    if link.is_none() {
-        say("browser", "no link: the web app is not built (make web)");
-    }
     let end = options.duration.map(|duration| started + duration);
     let remove_after = options.duration.map_or(REMOVE_AFTER, |duration| (duration / 2).min(REMOVE_AFTER));
     let mut removal: Option<Removal> = None;

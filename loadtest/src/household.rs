@@ -90,7 +90,7 @@ impl Household {
         let folder = folder_of(name);
         let home = self.dir.join(&folder);
         let place = &self.admin.place;
-        let Invite { process: mut invite } = self.invite(role, name)?;
+        let Invite { process: mut invite } = self.invite(&self.admin, role, name)?;
         let code = invite.wait_for("the invite code", STEP_LIMIT, |event| {
             is(event, "invite").then(|| event["code"].as_str().map(str::to_owned)).flatten()
         })?;
@@ -104,21 +104,20 @@ impl Household {
         Ok(Device { home, id, name: name.to_owned(), place: place.clone() })
     }
 
-    /// Invites a further device that will be called `name`, and does not wait for it.
+    /// Has an admin invite a further device that will be called `name`, and does not wait for it.
     ///
     /// # Errors
     /// [`ProcessError`] when the command is not built or cannot be started.
-    pub fn invite(&self, role: Role, name: &str) -> Result<Invite, ProcessError> {
+    pub fn invite(&self, by: &Device, role: Role, name: &str) -> Result<Invite, ProcessError> {
         let role = match role {
             Role::Camera => "camera",
             Role::Viewer => "viewer",
             Role::Admin => "admin",
         };
-        let home = self.admin.home.as_os_str();
-        let args = ["--home".as_ref(), home, "--json".as_ref(), "invite".as_ref()];
+        let args = ["--home".as_ref(), by.home.as_os_str(), "--json".as_ref(), "invite".as_ref()];
         let rest = ["--role", role, "--name", name].map(std::ffi::OsStr::new);
         let process = Process::start_at(
-            &self.admin.place,
+            &by.place,
             &format!("invite-{}", folder_of(name)),
             "latchkey",
             &self.dir,

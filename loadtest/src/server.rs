@@ -58,6 +58,15 @@ pub struct Open {
     pub devices: String,
 }
 
+impl Doors {
+    /// Base URL of WHIP and WHEP for this machine itself: plain HTTP on loopback, where the server has that.
+    #[must_use]
+    pub fn door_here(&self) -> &str {
+        let here = self.open.iter().find(|open| open.url.starts_with("http://127.0.0.1"));
+        here.map_or(&self.door_url, |open| &open.url)
+    }
+}
+
 /// How a server is started.
 #[derive(Debug, Clone)]
 pub struct Setup {

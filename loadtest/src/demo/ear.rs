@@ -29,7 +29,7 @@ impl<T: Send + 'static> Ear<T> {
     ) -> Self {
         let (heard, failure) = (Arc::new(Mutex::new(first)), Arc::new(Mutex::new(None)));
         let stop = CancellationToken::new();
-        let (data, door) = (server.data_dir(), server.doors().door_url.clone());
+        let (data, door) = (server.data_dir(), server.doors().door_here().to_owned());
         let (household, camera) = (household.id.clone(), camera.id.clone());
         let (shared, failed, stopped) = (heard.clone(), failure.clone(), stop.clone());
         let thread = std::thread::spawn(move || {

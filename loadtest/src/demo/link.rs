@@ -7,7 +7,7 @@ use latchkey::qr::{self, Ink};
 use zeroize::Zeroizing;
 
 use crate::demo::told::{is_terminal, say, show};
-use crate::household::{Household, Invite, Role, is};
+use crate::household::{Device, Household, Invite, Role, is};
 use crate::process::Process;
 use crate::server::Doors;
 
@@ -24,6 +24,8 @@ pub(super) struct Page {
 /// The link that is good now.
 pub(super) struct Link {
     page: Page,
+    /// The admin whose invites it carries: one that does nothing else meanwhile.
+    admin: Device,
     /// Waits for the browser; none until the link is wanted.
     invite: Option<Process>,
     /// How many browsers came by a link.
@@ -51,8 +53,8 @@ impl Page {
 }
 
 impl Link {
-    pub(super) fn new(page: Page) -> Self {
-        Self { page, invite: None, joined: 0, used: false }
+    pub(super) fn new(page: Page, admin: Device) -> Self {
+        Self { page, admin, invite: None, joined: 0, used: false }
     }
 
     /// Returns whether a browser has come in by a link: it may do there what an admin may.
@@ -67,7 +69,7 @@ impl Link {
                 0 => "Browser".to_owned(),
                 others => format!("Browser {}", others + 1),
             };
-            let Invite { process } = household.invite(Role::Admin, &name)?;
+            let Invite { process } = household.invite(&self.admin, Role::Admin, &name)?;
             self.invite = Some(process);
             self.used = false;
             return Ok(());
