@@ -60,7 +60,7 @@ gstreamer_probe := import gi; gi.require_version('GstRtspServer'$(comma) '1.0');
 demo: toolchain ## a server, a household, a camera, two viewers, and a link for your browser (DEMO_SECONDS=20 ends by itself; DEMO_LAN=1 is for phones)
 	@if $(MAKE) --no-print-directory node-tools; then $(MAKE) --no-print-directory web; else echo "latchkey: the demo goes on without its page"; fi
 	@$(CARGO) build --locked --bins
-	@$(CARGO) run --quiet --locked -p latchkey-loadtest --bin latchkey-demo -- $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(DEMO_LAN),--lan) $(if $(DEMO_CLIP),--clip $(DEMO_CLIP))
+	@$(TARGET)/debug/latchkey-demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(DEMO_LAN),--lan) $(if $(DEMO_CLIP),--clip $(DEMO_CLIP))
 
 test: test-tools lint ## every test, lint and law; what CI runs
 	$(CARGO) test --locked --workspace --no-fail-fast
