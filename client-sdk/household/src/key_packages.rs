@@ -32,6 +32,16 @@ pub(crate) fn save(home: &mut Home, shelf: &KeyPackages) -> Result<(), HomeError
     Ok(home.vault().save()?)
 }
 
+/// Leaves a new batch where the server says that few are left. Everything that follows a group hears that at once: one of
+/// them leaves them, and the others find them there. More would push out last-resort packages that cameras use.
+pub(crate) async fn top_up_if_few(home: &mut Home, signaling: &Signaling) -> Result<(), HomeError> {
+    if signaling.key_packages_left().await? > FEW {
+        return Ok(());
+    }
+    let mut shelf = load(home)?;
+    top_up(home, signaling, &mut shelf).await
+}
+
 /// Leaves a new batch and a new last-resort package. Their secrets are saved first.
 pub(crate) async fn top_up(
     home: &mut Home,
@@ -61,5 +71,7 @@ fn make(
 
 /// Key packages left at once: enough for as many cameras, with the last-resort one behind them.
 const BATCH: usize = 8;
+/// The server tells when there are no more than these.
+const FEW: u32 = 3;
 /// Record of the secrets.
 const RECORD: &str = "key-packages";

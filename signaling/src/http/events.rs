@@ -40,11 +40,18 @@ pub(crate) async fn connect(
     let upgrade = upgrade.protocols([EVENTS_PROTOCOL]);
     // A page sees no pings.
     let sign_of_life = upgrade.selected_protocol().map(|_| Event::Alive);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, socket, sign_of_life)))
+    // Before the client hears that it is connected, and reads once: what happens from here on waits for the socket.
+    let subscription = app.bus.subscribe(caller.household_id(), caller.device());
+    Ok(upgrade.on_upgrade(move |socket| serve(app, caller, subscription, socket, sign_of_life)))
 }
 
-async fn serve(app: App, caller: Caller, mut socket: WebSocket, sign_of_life: Option<Event>) {
-    let mut subscription = app.bus.subscribe(caller.household_id(), caller.device());
+async fn serve(
+    app: App,
+    caller: Caller,
+    mut subscription: Subscription,
+    mut socket: WebSocket,
+    sign_of_life: Option<Event>,
+) {
     let close = converse(&app, &caller, &mut subscription, &mut socket, sign_of_life).await;
     drop(subscription);
     if let Some((code, reason)) = close {

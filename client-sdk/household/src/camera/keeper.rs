@@ -76,6 +76,8 @@ pub(super) struct Keeper {
     /// The server said that this camera is removed.
     told_removed: bool,
     pause: Duration,
+    /// Version of the list that was looked at last.
+    listed: u64,
 }
 
 impl Keeper {
@@ -123,6 +125,7 @@ impl Keeper {
             look_again: Instant::now() + LONGEST_PAUSE,
             told_removed: false,
             pause: SHORTEST_PAUSE,
+            listed: 0,
         })
     }
 
@@ -240,6 +243,12 @@ impl Keeper {
         // Should anything fail on the way, it is looked at again soon.
         self.look_again_soon();
         self.refresh(home).await?;
+        let listed = home.chain().head().map_or(0, |head| head.list().version);
+        if std::mem::replace(&mut self.listed, listed) != listed {
+            // A device that was just listed leaves its key packages in a moment, however long others have left none.
+            self.pause = SHORTEST_PAUSE;
+            self.look_again_soon();
+        }
         self.teller.done(Step::Signalling);
         let generation = home.list()?.generation(home.device());
         if generation.is_none() {

@@ -54,6 +54,11 @@ impl Signaling {
         Ok(left.left)
     }
 
+    /// Returns how many single-use key packages of this device the server holds.
+    pub async fn key_packages_left(&self) -> Result<u32, SignalingError> {
+        self.publish_key_packages(Vec::new(), None).await
+    }
+
     /// Takes a key package of another device. Code `no-key-package` when it has left none.
     pub async fn claim_key_package(&self, device: DeviceId) -> Result<Vec<u8>, SignalingError> {
         let body = ClaimKeyPackage { device };

@@ -173,6 +173,10 @@ impl Keeper {
             && !shut_out
         {
             self.teller.note(format!("the group could not be followed: {error}"));
+            // What was hinted at is read then; the hint does not come again.
+            if self.look_again > Instant::now() + LONGEST_PAUSE {
+                self.look_again_soon();
+            }
         }
         let said =
             shut_out.then(|| "the server says that this device was removed from the household".to_owned());
@@ -203,16 +207,19 @@ impl Keeper {
 
     async fn take_hint(&mut self, home: &mut Home, hint: ServerEvent) -> Result<(), FollowError> {
         match hint {
-            ServerEvent::Message { group, .. } if group.camera() != self.camera => Ok(()),
+            // Its own keeper takes it, or will when there is one.
+            ServerEvent::Message { group, .. } | ServerEvent::Welcome { group }
+                if group.camera() != self.camera =>
+            {
+                Ok(())
+            }
             // Most messages are notes: nothing else has to be looked at for them.
             ServerEvent::Message { seq, .. } if self.follower.is_in(home) => {
                 let found = self.follower.read_to(home, &self.signaling, seq).await?;
                 self.take_all(home, found).await
             }
             ServerEvent::KeyPackagesLow { .. } => {
-                let mut packages = key_packages::load(home)?;
-                key_packages::top_up(home, &self.signaling, &mut packages).await?;
-                Ok(())
+                Ok(key_packages::top_up_if_few(home, &self.signaling).await?)
             }
             ServerEvent::Unknown => Ok(()),
             ServerEvent::Removed => {
