@@ -11,9 +11,9 @@ import { timedApp } from './harness/timed.js';
 import { workerSeconds } from './harness/threads.js';
 import { eventually, pause } from './harness/programs.js';
 
-const JOINS = 12;
+const JOINS = 10;
 /** Seconds over which the worker's work is counted. */
-const WINDOW = 8;
+const WINDOW = 5;
 
 let town;
 let house;

@@ -118,7 +118,7 @@ for (const [at, name] of BROWSERS.entries()) {
     console.log(`${name}: ${/.*removed at epoch \d+/.exec(text)[0]}`);
     await look(admin, 'devices, one removed');
     await admin.screenshot('removed-by-admin');
-    await visitor.says('This device was removed');
+    await visitor.says('this device was removed from the household');
     await look(visitor, 'removed');
     await visitor.screenshot('removed-page');
     await camera.end();
