@@ -30,7 +30,7 @@ export function PasskeyLock({ household }: { household: Household }) {
     <section class="stack" aria-labelledby="lock">
       <h2 id="lock">{words.title}</h2>
       <p id="lock-what">{words.what}</p>
-      {none && <Notice>{whyNot}</Notice>}
+      {none && <Notice kind="warn">{whyNot}</Notice>}
       <Wrong action={action} />
       <div class="choice">
         <input
