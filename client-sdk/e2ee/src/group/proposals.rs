@@ -2,9 +2,9 @@
 
 use latchkey_api::checks::{self, Check};
 use mls_rs::ExtensionList;
-use mls_rs::group::proposal::{
-    AddProposal, ExternalInit, PreSharedKeyProposal, ReInitProposal, RemoveProposal, UpdateProposal,
-};
+#[cfg(not(target_arch = "wasm32"))]
+use mls_rs::group::proposal::PreSharedKeyProposal;
+use mls_rs::group::proposal::{AddProposal, ExternalInit, ReInitProposal, RemoveProposal, UpdateProposal};
 use mls_rs::group::{Roster, Sender};
 use mls_rs::identity::SigningIdentity;
 use mls_rs::mls_rules::{ProposalBundle, ProposalInfo};
@@ -17,6 +17,8 @@ pub(super) fn check_kinds(proposals: &ProposalBundle) -> Result<(), Refusal> {
     if checks::skipped(Check::OutsideSender) {
         return Ok(());
     }
+    // A page's library has no such proposals: what holds one does not decode there.
+    #[cfg(not(target_arch = "wasm32"))]
     if !proposals.psk_proposals().is_empty() {
         return Err(Refusal::ForbiddenProposal("pre-shared key"));
     }
@@ -26,6 +28,7 @@ pub(super) fn check_kinds(proposals: &ProposalBundle) -> Result<(), Refusal> {
     if !proposals.external_init_proposals().is_empty() {
         return Err(Refusal::ExternalCommit);
     }
+    #[cfg(not(target_arch = "wasm32"))]
     if !proposals.custom_proposals().is_empty() {
         return Err(Refusal::ForbiddenProposal("custom"));
     }
@@ -55,9 +58,11 @@ pub(super) fn leave_out_foreign(
     proposals.retain_by_type::<AddProposal, _, _>(own)?;
     proposals.retain_by_type::<RemoveProposal, _, _>(own)?;
     proposals.retain_by_type::<ExtensionList, _, _>(own)?;
+    #[cfg(not(target_arch = "wasm32"))]
     proposals.retain_by_type::<PreSharedKeyProposal, _, _>(own)?;
     proposals.retain_by_type::<ReInitProposal, _, _>(own)?;
     proposals.retain_by_type::<ExternalInit, _, _>(own)?;
+    #[cfg(not(target_arch = "wasm32"))]
     proposals.retain_custom(own)?;
 
     let mut settled: Vec<u32> =

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Prints the sizes of what was made, and how much of the budget of the app's first load that is.
+/// Prints the sizes of what was made. Fails when it takes more of the app's first load than its share.
 #[allow(clippy::print_stdout)]
 pub(crate) fn tell(out: &Path) -> Result<()> {
     let mut all = 0;
@@ -18,11 +18,10 @@ pub(crate) fn tell(out: &Path) -> Result<()> {
         all += compressed;
         println!("latchkey: {name}: {} KB, {} KB by gzip", bytes.len() / 1000, compressed / 1000);
     }
-    println!(
-        "latchkey: {} % of the {} KB that the app may load first",
-        all * 100 / FIRST_LOAD,
-        FIRST_LOAD / 1000
-    );
+    if all > SHARE {
+        bail!("the module is {} KB by gzip and may be {} KB: find what grew", all / 1000, SHARE / 1000);
+    }
+    println!("latchkey: {} % of the module's share of the first load", all * 100 / SHARE);
     Ok(())
 }
 
@@ -32,5 +31,6 @@ fn compressed_len(bytes: &[u8]) -> Result<usize> {
     Ok(gzip.finish()?.len())
 }
 
-/// Bytes, compressed, of everything that a page needs before it shows something.
-const FIRST_LOAD: usize = 500_000;
+/// Bytes by gzip of the module and its JavaScript. Brotli, which is what counts, makes a fifth less of it: 460 KB of the
+/// 500 KB that the whole app may load first (`npm run budget`).
+const SHARE: usize = 575_000;
