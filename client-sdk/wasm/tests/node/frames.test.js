@@ -84,3 +84,20 @@ test('who was removed opens nothing more, and is told so', async () => {
   const wire = await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
   assert.deepEqual(await bob.open(watching, 1, wire), { verdict: 'Wait' }, 'its key never comes');
 });
+
+test('each layer of a picture has a key and a counter of its own; a fourth is left out', async () => {
+  const [ada, door, bob] = [new WasmDevice(module), new WasmDevice(module), legs.device('bob5')];
+  const { sending, watching } = await household(ada, door, bob);
+  await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
+  const sealer = door.core.sealer(sending);
+  const seal = (layer) => sealer.seal(layer, 1, true, Buffer.from(FRAMES[2].data, 'hex'));
+  for (const [layer, track] of [[1, 3], [2, 4], [1, 3]]) {
+    assert.equal(seal(layer), module.Verdict.Pass);
+    const wire = Buffer.from(sealer.take());
+    // Ten bytes of envelope, the SFrame header's first byte, then the key id, which ends in track, leaf and epoch.
+    const length = ((wire[10] >> 4) & 7) + 1;
+    assert.equal(wire[10 + length - 2], track);
+    assert.deepEqual(await bob.open(watching, 1, wire.toString('hex')), { plain: FRAMES[2].data });
+  }
+  assert.equal(seal(3), module.Verdict.Drop);
+});
