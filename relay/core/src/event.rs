@@ -61,6 +61,14 @@ pub enum Event {
         /// Somebody does.
         watched: bool,
     },
+    /// A layer of a source is held back by a pause, or is no longer: nothing comes of it, but it would for whoever wants it.
+    /// Tell the branches, for [`set_paused_at_home`](crate::room::Room::set_paused_at_home).
+    PauseChanged {
+        /// Which track.
+        track: TrackId,
+        /// It is held back.
+        paused: bool,
+    },
     /// Tell the publisher how its packets arrive: RTCP receiver report, about once a second per track.
     Reception {
         /// Which track.

@@ -20,6 +20,7 @@ pub mod config;
 pub mod event;
 pub mod id;
 pub mod rate;
+mod rates;
 pub mod room;
 pub mod sink;
 pub mod stats;

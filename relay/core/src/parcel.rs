@@ -10,6 +10,7 @@
 use crate::gop::GopCache;
 use crate::history::{Facts, Parts};
 use crate::id::TrackId;
+use crate::rates::Rates;
 use crate::report::SourceClock;
 
 /// Up to [`Parcel::PACKETS`] packets of one room. Its memory is allocated once; [`clear`](Parcel::clear) keeps it.
@@ -21,7 +22,7 @@ pub struct Parcel {
 }
 
 /// What a branch has to know about a track besides its packets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) track: TrackId,
     /// Where the present publisher's forwarded packets begin.
@@ -30,6 +31,8 @@ pub(crate) struct Head {
     pub(crate) from: u64,
     pub(crate) gop: GopCache,
     pub(crate) clock: SourceClock,
+    /// What its layers take, and when a packet came last.
+    pub(crate) rates: Rates,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,9 +82,9 @@ impl Parcel {
     }
 
     /// Says what a track's packets that follow belong to; the first word on a track counts.
-    pub(crate) fn head(&mut self, head: Head) {
-        if !self.heads.iter().any(|known| known.track == head.track) {
-            self.heads.push(head);
+    pub(crate) fn head(&mut self, track: TrackId, head: impl FnOnce() -> Head) {
+        if !self.heads.iter().any(|known| known.track == track) {
+            self.heads.push(head());
         }
     }
 

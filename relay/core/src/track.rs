@@ -3,7 +3,6 @@
 mod branch;
 mod intake;
 mod layer;
-mod rates;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -23,10 +22,10 @@ use crate::id::{Rid, TrackId};
 use crate::keyframe::KeyFrames;
 use crate::news::News;
 use crate::pause::Pause;
+use crate::rates::Rates;
 use crate::report::{Reception, SourceClock};
 use crate::timeline::Timeline;
 use crate::track::branch::Outflow;
-use crate::track::rates::Rates;
 use crate::upstream::Missing;
 
 /// What the relay agreed with a publisher for one m-line.
@@ -80,6 +79,8 @@ pub(crate) struct Track {
     watched_elsewhere: bool,
     /// What the home was told last.
     watched: bool,
+    /// What the branches were told last; in a branch, what the home said.
+    paused: bool,
     /// One past the newest position that came, for finding gaps.
     seen: u64,
     /// Where the present publisher's forwarded packets begin.
@@ -146,6 +147,7 @@ impl Track {
             watchers: 0,
             watched_elsewhere: false,
             watched: false,
+            paused: false,
             seen: 0,
             begin: 0,
             end: 0,

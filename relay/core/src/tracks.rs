@@ -156,8 +156,8 @@ impl Source {
     /// A layer that takes clearly more than the next is above it. Offers name layers in either order, so only this tells.
     fn sort<'a>(&mut self, find: impl Fn(TrackId) -> Option<&'a Track>, now: Instant) {
         let takes = |id: TrackId| {
-            let rates = find(id)?.rates();
-            (rates.is_known() && rates.is_live(now)).then(|| rates.bits_per_second(Layer::TOP))
+            let track = find(id).filter(|track| track.is_available(now))?;
+            Some(track.rates().bits_per_second(Layer::TOP))
         };
         for index in 1..self.order.len() {
             let [one, next] = [self.order[index - 1], self.order[index]];

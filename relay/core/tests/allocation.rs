@@ -1,4 +1,4 @@
-//! Forwarding allocates nothing: counted over ten thousand packets to a hundred viewers, with loss and repair.
+//! Forwarding allocates nothing: counted over ten thousand packets to a hundred viewers, with loss and repair, and with layers.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -6,7 +6,7 @@ mod simulation;
 
 use std::time::{Duration, Instant};
 
-use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
+use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId, TrackParams};
 use latchkey_wire::codec::Codec;
 use latchkey_wire::extension::ExtensionKind;
 use latchkey_wire::rtcp::{self, Request, TransportFeedbackReport};
@@ -99,6 +99,75 @@ fn ten_thousand_packets_to_a_hundred_viewers_without_an_allocation() {
     let estimate = room.estimate(SubscriberId(0)).unwrap();
     println!("{estimate:?}");
     assert_eq!(allocated, 0, "allocations over {forwarded} packets in, {} out", counter.media);
+}
+
+/// A viewer's estimate falls and rises so that it goes from layer to layer and back while it is counted.
+#[test]
+fn three_layers_and_switches_between_them_without_an_allocation() {
+    const LAYERS: [(u64, usize); 3] = [(0, 300), (3, 1_100), (4, 3_300)];
+    const GOP: usize = 30;
+    let mut now = Instant::now() + Duration::from_secs(60);
+    let mut room = Room::new(RoomConfig::default());
+    let mut cameras = LAYERS.map(|(track, _)| {
+        let mut camera = Camera::new(Codec::Vp8, 11 + track);
+        camera.kid = camera.kid >> 24 << 24 | track << 16;
+        camera.ssrc = 100 + track as u32;
+        camera.temporal = Some(0);
+        camera
+    });
+    let mut first = None;
+    for camera in &cameras {
+        let params = TrackParams { first, ssrc: Some(camera.ssrc), pause: true, ..camera.params() };
+        let track = room.publish(params, now).unwrap();
+        first = first.or(Some(track));
+    }
+    for viewer in 0..VIEWERS {
+        let leg = simulation::leg(viewer);
+        room.subscribe(SubscriberId(viewer), first.unwrap(), &leg, now).unwrap();
+    }
+    let batches: Vec<Vec<Vec<u8>>> = (0..900)
+        .map(|index: usize| {
+            let key = index.is_multiple_of(GOP);
+            let frames = cameras.iter_mut().zip(LAYERS).flat_map(|(camera, (_, size))| {
+                camera.temporal = Some((index % GOP % 2) as u8);
+                camera.frame(key, size).packets
+            });
+            frames.collect()
+        })
+        .collect();
+    let mut run = |batches: &[Vec<Vec<u8>>], from: usize, counter: &mut Counter| {
+        for (index, batch) in batches.iter().enumerate() {
+            // Half of the viewers have a wide path while the others' is narrow, for ten seconds each.
+            let turn = (from + index) as u64 / 300;
+            for viewer in 0..VIEWERS {
+                let bits_per_second = if (turn + viewer) % 2 == 0 { 5_000_000 } else { 200_000 };
+                room.receiver_estimate(SubscriberId(viewer), bits_per_second, now);
+            }
+            for packet in batch {
+                let _ = room.ingest(packet, now);
+            }
+            room.forward(now, counter);
+            now += Duration::from_millis(33);
+            while room.poll_timeout().is_some_and(|due| due <= now) {
+                room.handle_timeout(now, counter);
+            }
+            while room.poll_event().is_some() {}
+        }
+        room.take_stats()
+    };
+    let mut counter = Counter::default();
+    run(&batches[..2 * GOP], 0, &mut counter);
+    let mut stats = None;
+    let info = allocation_counter::measure(|| {
+        stats = Some(run(&batches[2 * GOP..], 2 * GOP, &mut counter));
+    });
+    let stats = stats.unwrap();
+    println!(
+        "{} out, {} times to a lower layer, {} to a higher, {} allocations",
+        counter.media, stats.layers_down, stats.layers_up, info.count_total
+    );
+    assert!(stats.layers_down >= 2 * VIEWERS / 2 && stats.layers_up >= VIEWERS / 2, "{stats:?}");
+    assert_eq!(info.count_total, 0);
 }
 
 struct Counter {

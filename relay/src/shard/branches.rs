@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! home     forward ─▶ hand_on ─shipment─▶ branch: take_shipment ─▶ forward to its own viewers
-//!          Tracks, Vacated, Over ───────▶ follow, vacate, end its viewers
+//!          Tracks, Paused, Vacated, Over ▶ follow, vacate, end its viewers
 //!          hand again, ask the camera ◀── Viewers, Closed, Missing, KeyFrame, Watched
 //! ```
 
@@ -87,6 +87,11 @@ impl Worker {
             Word::Tracks(tracks) => {
                 self.follow(place, shard, &tracks, now);
             }
+            Word::Paused(track, paused) => {
+                if let Some(live) = self.branch_of(room, shard) {
+                    live.room.set_paused_at_home(track, paused);
+                }
+            }
             Word::Vacated => {
                 if let Some(live) = self.branch_of(room, shard)
                     && let Seat::Branch { live: published, .. } = &mut live.seat
@@ -168,8 +173,12 @@ impl Worker {
         }
         branches.push(Branch { shard, viewers, watched: 0 });
         let (tracks, vacant) = (live.outline(), live.publisher.is_none());
+        let held_back: Vec<TrackId> = live.room.held_back().collect();
         tracing::info!(?room, to = shard, "the room's packets go to another shard, too");
         self.neighbours.say(shard, room, Word::Tracks(tracks));
+        for track in held_back {
+            self.neighbours.say(shard, room, Word::Paused(track, true));
+        }
         if vacant {
             self.neighbours.say(shard, room, Word::Vacated);
         }

@@ -119,6 +119,9 @@ impl Worker {
                         rtcp::write_resume(reporter, ssrc, pause_id, out);
                     });
                 }
+                RoomEvent::PauseChanged { track, paused } => {
+                    self.tell_branches(place, &Word::Paused(track, paused));
+                }
                 RoomEvent::Reception { track, report } => {
                     self.tell_plainly(publisher, track, |reporter, cname, out| {
                         rtcp::write_receiver_report(reporter, &[report], cname, out);

@@ -52,6 +52,8 @@ pub(super) enum Word {
     Watched(TrackId, bool),
     /// Home: this is what the room has now.
     Tracks(Vec<(TrackId, TrackParams)>),
+    /// Home: a pause holds this track back, or does no longer.
+    Paused(TrackId, bool),
     /// Home: the publisher is gone, and may come back.
     Vacated,
     /// Home: the room is over.

@@ -22,18 +22,27 @@ pub(crate) struct Camera {
 
 impl Camera {
     pub(crate) fn new(codec: Codec, seed: u64) -> Self {
+        Self::of_track(codec, seed, u8::from(codec.kind() == MediaKind::Audio))
+    }
+
+    /// With this track in its key id: of a simulcast layer.
+    pub(crate) fn of_track(codec: Codec, seed: u64, track: u8) -> Self {
         let noise = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let track = u64::from(codec.kind() == MediaKind::Audio);
         Self {
             codec,
             envelope: EnvelopeBuilder::new(codec),
-            kid: (noise >> 33 | 1 << 31) << 24 | track << 16,
+            kid: (noise >> 33 | 1 << 31) << 24 | u64::from(track) << 16,
             counter: 0,
             sequence: 100 + noise % 1000,
             timestamp: noise as u32,
             noise,
             plain: false,
         }
+    }
+
+    /// A frame's time passes without one.
+    pub(crate) fn skip(&mut self) {
+        self.timestamp = self.timestamp.wrapping_add(3000);
     }
 
     /// The packets of the next frame, which has about `len` bytes.

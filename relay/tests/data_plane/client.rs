@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 use latchkey_relay::shard::command::{
-    ExtensionMap, Feedback, JoinError, JoinRequest, MediaKind, MediaLeg, RemoteParams, Role, ShardHandle,
+    ExtensionMap, Feedback, JoinError, JoinRequest, MediaKind, MediaLeg, OfferedLayer, RemoteParams, Role,
+    ShardHandle,
 };
 use latchkey_relay::shard::session_id::SessionId;
 use latchkey_relay::shard::{Shards, ShardsConfig};
@@ -17,6 +18,8 @@ use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+
+use crate::pauses;
 
 /// Longest that anything here is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -31,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) session: SessionId,
     relay_ufrag: String,
     pub(crate) ssrc: Ssrc,
+    /// A publisher's simulcast layers; one for a single stream.
+    pub(crate) layers: Vec<Ssrc>,
     pub(crate) received: Vec<Received>,
     pub(crate) key_frames_wanted: usize,
     pub(crate) connected: bool,
@@ -57,6 +62,10 @@ pub(crate) struct Join {
     pub(crate) session: Duration,
     /// Where the client finds the relay, when that is not simply its address.
     pub(crate) relay: Option<IpAddr>,
+    /// Simulcast layers of a publisher that can pause them; 0 for a single stream.
+    pub(crate) layers: u32,
+    /// What a viewer wishes at most.
+    pub(crate) most_bits_per_second: Option<u64>,
 }
 
 impl Join {
@@ -70,6 +79,8 @@ impl Join {
             codec: Codec::Vp8,
             session: Duration::from_secs(3600),
             relay: None,
+            layers: 0,
+            most_bits_per_second: None,
         }
     }
 }
@@ -104,7 +115,8 @@ impl Client {
         let socket = UdpSocket::bind((relay.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let local = socket.local_addr().unwrap();
-        let mut rtc = RtcConfig::new().set_rtp_mode(true).build(Instant::now());
+        let config = RtcConfig::new().set_rtp_mode(true).set_crypto_provider(pauses::provider());
+        let mut rtc = config.build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
         let kind = join.codec.kind();
         let direct = &mut rtc.direct_api();
@@ -122,8 +134,16 @@ impl Client {
                 str0m::media::MediaKind::Audio
             },
         );
+        let ssrcs = |layer: u32| (Ssrc::from(*ssrc + (layer << 16)), Ssrc::from(*rtx + (layer << 16)));
+        let layers: Vec<_> = (0..join.layers.max(1)).map(ssrcs).collect();
+        let layer =
+            |&(ssrc, rtx): &(Ssrc, Ssrc)| OfferedLayer { rid: None, ssrc: Some(*ssrc), rtx_ssrc: Some(*rtx) };
         match join.role {
-            Role::Publish => drop(direct.declare_stream_tx(ssrc, Some(rtx), mid, None)),
+            // str0m finds its streams by these names.
+            Role::Publish => layers.iter().zip(["l", "m", "h"]).for_each(|(&(ssrc, rtx), rid)| {
+                let rid = (join.layers > 0).then(|| rid.into());
+                direct.declare_stream_tx(ssrc, Some(rtx), mid, rid);
+            }),
             Role::View => drop(direct.expect_stream_rx(ssrc, Some(rtx), mid, None)),
         }
         let publishes = join.role == Role::Publish;
@@ -138,9 +158,9 @@ impl Client {
             remote_rtx_ssrc: publishes.then_some(*rtx),
             local_ssrc: if publishes { 77 } else { *ssrc },
             local_rtx_ssrc: if publishes { 78 } else { *rtx },
-            feedback: Feedback { nack: true, pli: true, transport_cc: false, pause: false },
-            layers: Vec::new(),
-            most_bits_per_second: None,
+            feedback: Feedback { nack: true, pli: true, transport_cc: false, pause: join.layers > 0 },
+            layers: layers.iter().filter(|_| join.layers > 0).map(layer).collect(),
+            most_bits_per_second: join.most_bits_per_second,
         };
         let request = JoinRequest {
             room: join.room,
@@ -176,6 +196,7 @@ impl Client {
             session: accepted.session,
             relay_ufrag,
             ssrc,
+            layers: layers.into_iter().map(|(ssrc, _)| ssrc).collect(),
             received: Vec::new(),
             key_frames_wanted: 0,
             connected: false,
@@ -191,14 +212,19 @@ impl Client {
 
     /// Sends what a frame was cut into, the marker on the last.
     pub(crate) fn send(&mut self, packets: &[Packet]) {
-        let now = Instant::now();
+        self.send_layer(0, packets);
+    }
+
+    /// As [`send`](Self::send), on one of its layers.
+    pub(crate) fn send_layer(&mut self, layer: usize, packets: &[Packet]) {
+        let (now, ssrc) = (Instant::now(), self.layers[layer]);
         for packet in packets {
             let pt = packet.payload_type.into();
             let write =
                 RtpWrite::new(pt, packet.sequence.into(), packet.timestamp, now, packet.payload.clone())
                     .marker(packet.marker)
                     .nackable(true);
-            self.rtc.direct_api().stream_tx(&self.ssrc).unwrap().write_rtp(write);
+            self.rtc.direct_api().stream_tx(&ssrc).unwrap().write_rtp(write);
             // str0m hands written packets out only after a look at the clock.
             self.step();
         }

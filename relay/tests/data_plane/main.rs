@@ -4,8 +4,10 @@
 
 mod camera;
 mod client;
+mod pauses;
 
 mod hostile;
+mod layers;
 mod media;
 mod sessions;
 mod spanning;

@@ -72,6 +72,19 @@ impl Room {
         }
     }
 
+    /// Tracks that a pause holds back: what a new branch is told by [`set_paused_at_home`](Self::set_paused_at_home).
+    pub fn held_back(&self) -> impl Iterator<Item = TrackId> + '_ {
+        self.tracks.iter().filter(|track| track.is_held_back()).map(Track::id)
+    }
+
+    /// The home says whether a pause holds a track back: what its
+    /// [`PauseChanged`](crate::event::Event::PauseChanged) event says. It can be chosen all the same, and comes when it is.
+    pub fn set_paused_at_home(&mut self, track: TrackId, paused: bool) {
+        if let Some(track) = self.tracks.find_mut(track) {
+            track.set_paused_at_home(paused);
+        }
+    }
+
     /// Makes this room a branch for a track of its home, under the name it has there. A track of that name with the same
     /// codec goes on; one with another codec must be [unpublished](Self::unpublish) before.
     pub fn follow(&mut self, id: TrackId, params: TrackParams, now: Instant) {

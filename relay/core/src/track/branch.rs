@@ -84,12 +84,13 @@ impl Track {
     /// Puts a packet, if it is there.
     fn put(&self, position: u64, parcel: &mut Parcel) -> Result<(), Full> {
         let Found::Packet(facts, parts) = self.history.find(position) else { return Ok(()) };
-        parcel.head(Head {
+        parcel.head(self.id, || Head {
             track: self.id,
             begin: self.begin,
             from: position,
             gop: self.gop,
             clock: self.clock,
+            rates: self.rates.clone(),
         });
         parcel.push(self.id, position, facts, &parts)
     }
@@ -118,15 +119,20 @@ impl Track {
             self.state = State::Forwarding;
             self.batch.late.clear();
             self.missing.clear();
-            self.rates.restart();
             self.gop.clear();
             self.key_frames.restart();
         }
         self.clock = head.clock;
+        self.rates = head.rates.clone();
         if self.gop.position() < head.gop.position() {
             self.gop = head.gop;
             self.key_frames.arrived(now);
         }
+    }
+
+    /// The home says whether a pause holds the track back.
+    pub(crate) fn set_paused_at_home(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     pub(crate) fn take_packet(&mut self, position: u64, facts: Facts, parts: Parts<'_>, now: Instant) {
@@ -134,7 +140,6 @@ impl Track {
             // It was repaired, or seeded, and came all the same.
             return;
         }
-        self.rates.took(parts.payload.len() + RTP_HEADER, facts.layers.needed_by, now);
         self.batch.widest.include(&parts);
         if position < self.end {
             self.missing.arrived(position);
@@ -149,6 +154,3 @@ impl Track {
         self.end = position + 1;
     }
 }
-
-/// Bytes of a usual header with its extensions.
-const RTP_HEADER: usize = 28;

@@ -53,13 +53,20 @@ impl Track {
 
     /// A round of measuring is over.
     pub(crate) fn measure(&mut self, now: Instant) {
-        self.rates.round(now);
+        if !self.follows {
+            self.rates.round(now);
+        }
     }
 
     /// A leg may have it: packets come, or would if it were not paused.
     pub(crate) fn is_available(&self, now: Instant) -> bool {
-        let comes = self.rates.is_live(now) || !self.pause.is_running();
+        let comes = self.rates.is_live(now) || self.is_held_back();
         self.state == State::Forwarding && self.rates.is_known() && comes
+    }
+
+    /// Nothing comes of it because of a pause, or because its end has not shown yet.
+    pub(crate) fn is_held_back(&self) -> bool {
+        if self.follows { self.paused } else { !self.pause.is_running() }
     }
 
     /// The publisher was asked not to send it.
@@ -72,8 +79,8 @@ impl Track {
         self.watched_elsewhere = watched;
     }
 
-    /// Asks the publisher to pause a layer that nobody watches, and to go on with one that somebody does. A branch tells its
-    /// home instead. `may_pause`: there is a smaller one for whoever comes.
+    /// Asks the publisher to pause a layer that nobody watches, and to go on with one that somebody does; the branches are told.
+    /// A branch tells its home instead. `may_pause`: there is a smaller one for whoever comes.
     pub(crate) fn ask_for_pause(&mut self, may_pause: bool, now: Instant, news: &mut News) {
         let (track, watched) = (self.id, self.watchers > 0);
         if self.follows {
@@ -83,6 +90,16 @@ impl Track {
             }
             return;
         }
+        self.ask_publisher(watched, may_pause, now, news);
+        let paused = self.is_held_back();
+        if self.paused != paused {
+            self.paused = paused;
+            news.event(Event::PauseChanged { track, paused });
+        }
+    }
+
+    fn ask_publisher(&mut self, watched: bool, may_pause: bool, now: Instant, news: &mut News) {
+        let track = self.id;
         let Some(ssrc) = self.ssrc.filter(|_| self.params.pause && self.state == State::Forwarding) else {
             return;
         };
