@@ -89,8 +89,7 @@ for (const weather of WEATHERS) {
           `${slug(`${camera}-${named}`)}${camera.endsWith('H.264') ? '.h264' : '.ivf'}`,
         );
         const viewer = house.viewer('native', nameOf(camera), out);
-        const told = await opened(viewer, ENOUGH);
-        await viewer.end();
+        const told = await opened(viewer, ENOUGH).finally(() => viewer.end());
         const { replayed = 0, ...failed } = told.failed;
         assert.deepEqual(failed, {}, JSON.stringify(told));
         assert.ok(loss > 0 || replayed === 0, JSON.stringify(told));
