@@ -2,6 +2,7 @@
 
 mod add;
 mod camera;
+mod commands;
 mod config;
 mod devices;
 mod doctor;

@@ -152,7 +152,9 @@ impl FromStr for SafetyNumber {
 
 /// The text is not that of a safety number's QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is not the QR code of a safety number: show it with `latchkey safety-number`")]
+#[error(
+    "this is not the QR code of a safety number: scan the one that another device of the household shows"
+)]
 pub struct NotASafetyNumber;
 
 const CONTEXT: &[u8] = b"latchkey safety number v1";

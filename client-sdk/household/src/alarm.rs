@@ -166,7 +166,7 @@ impl fmt::Display for Alarm {
             ),
             Self::TwoHistories { version, signers: [one, other] } => write!(
                 f,
-                "two different device lists {version} are signed, one by {one} and one by {other}; one of them may be in strange hands: compare safety numbers, then run `latchkey devices` as an admin to join them"
+                "two different device lists {version} are signed, one by {one} and one by {other}; one of them may be in strange hands: compare safety numbers, then an admin joins them by any change of the list of devices"
             ),
             Self::ListWithheld { named, shown, by } => write!(
                 f,
@@ -174,15 +174,15 @@ impl fmt::Display for Alarm {
             ),
             Self::GroupRuleBroken { what, refusal } => write!(
                 f,
-                "a {what} of the group was refused: {refusal}; somebody may be trying to get in: run `latchkey verify` and look at `latchkey devices`"
+                "a {what} of the group was refused: {refusal}; somebody may be trying to get in: check the server and look at the list of devices"
             ),
             Self::JunkCommit { epoch, why } => write!(
                 f,
-                "the change that should end epoch {epoch} of the group cannot be used ({why}), so the group is stuck; server or a member may be blocking it: have it begin a new one with `latchkey camera renew NAME` on an admin"
+                "the change that should end epoch {epoch} of the group cannot be used ({why}), so the group is stuck; server or a member may be blocking it: have an admin renew the camera's group"
             ),
             Self::GroupForked { epoch, by } => write!(
                 f,
-                "{by} has another group for epoch {epoch} than this device; the server may be splitting the household: run `latchkey verify` on both and compare safety numbers"
+                "{by} has another group for epoch {epoch} than this device; the server may be splitting the household: check the server on both and compare safety numbers"
             ),
             Self::CameraSilent { seconds } => write!(
                 f,
@@ -198,11 +198,11 @@ impl fmt::Display for Alarm {
             ),
             Self::ForgedFrames { what } => write!(
                 f,
-                "pictures are not what the camera signed ({what}); a member may be forging the camera: look at `latchkey devices` for one you do not know"
+                "pictures are not what the camera signed ({what}); a member may be forging the camera: look at the list of devices for one you do not know"
             ),
             Self::RecordMissing { epoch } => write!(
                 f,
-                "the camera's record of epoch {epoch} has not come though pictures do; the server may be keeping it back to hide who is in the group: run `latchkey verify`, and ask whoever runs the server"
+                "the camera's record of epoch {epoch} has not come though pictures do; the server may be keeping it back to hide who is in the group: check the server, and ask whoever runs it"
             ),
             Self::ClockWrong { seconds, than } => {
                 let side = if *seconds < 0 { "behind" } else { "ahead of" };
@@ -214,7 +214,7 @@ impl fmt::Display for Alarm {
             }
             Self::WrongKeyPackage { device, why } => write!(
                 f,
-                "the server gave out a key for {device} that is not good ({why}); it was not used: have the device run `latchkey view` once, and ask whoever runs the server if this stays"
+                "the server gave out a key for {device} that is not good ({why}); it was not used: have the device watch a camera once, and ask whoever runs the server if this stays"
             ),
         }
     }

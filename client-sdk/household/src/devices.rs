@@ -42,7 +42,7 @@ pub struct Change {
 pub enum DevicesError {
     /// Only an admin may sign the next list.
     #[error(
-        "only an admin of the household can do this: run it on an admin's device (`latchkey devices` shows who is)"
+        "only an admin of the household can do this: do it on an admin's device, which the list of devices shows"
     )]
     NotAdmin,
     /// No device of this name or id.
@@ -56,11 +56,11 @@ pub enum DevicesError {
         known: String,
     },
     /// More than one device of this name.
-    #[error("two devices are called {0:?}: use the id that `latchkey devices` shows")]
+    #[error("two devices are called {0:?}: use the id that the list of devices shows")]
     Ambiguous(String),
     /// Nobody would be left to sign the next list.
     #[error(
-        "{0:?} is the last admin: without one nobody could change the household again; make another device admin first (`latchkey invite --role admin`)"
+        "{0:?} is the last admin: without one nobody could change the household again; invite another admin first"
     )]
     LastAdmin(String),
     /// Cameras hold no rights.
@@ -82,7 +82,7 @@ pub enum DevicesError {
     NothingToChange(String),
     /// Two histories that removed each other's admins.
     #[error(
-        "two device lists of one version exist, and no admin is on both: only the twelve words can join them (`latchkey recover`)"
+        "two device lists of one version exist, and no admin is on both: only the twelve words can join them: recover the household"
     )]
     NoAdminOnBoth,
     /// This device's clock and the household's differ.

@@ -81,7 +81,7 @@ pub enum HomeError {
     Identity(#[from] IdentityError),
     /// The device is not on the household's list.
     #[error(
-        "this device is not on the household's list (any more): ask an admin for a new invite and join with a new --home"
+        "this device is not on the household's list (any more): ask an admin for a new invite and join as a new device"
     )]
     NotListed,
     /// No such camera, or more than one of this name.
@@ -210,12 +210,11 @@ impl Home {
         match (called.next(), called.next()) {
             (Some((camera, _)), None) => Ok(*camera),
             (Some(_), Some(_)) => Err(HomeError::Camera(format!(
-                "two cameras are called {name:?}: use the id that `latchkey devices` shows"
+                "two cameras are called {name:?}: use the id that the list of devices shows"
             ))),
-            (None, _) if cameras.is_empty() => Err(HomeError::Camera(
-                "this household has no camera yet: add one with `latchkey invite --role camera --name NAME`"
-                    .to_owned(),
-            )),
+            (None, _) if cameras.is_empty() => {
+                Err(HomeError::Camera("this household has no camera yet: invite one".to_owned()))
+            }
             (None, _) => {
                 let known: Vec<&str> = cameras.iter().map(|(_, label)| label.as_str()).collect();
                 Err(HomeError::Camera(format!("no camera is called {name:?}; there is {}", known.join(", "))))

@@ -25,7 +25,7 @@ pub fn network_reason(error: &reqwest::Error) -> String {
     }
     let reason = without_numbers(&innermost.to_string());
     if reason.contains(UNKNOWN_ISSUER) {
-        return "nobody whom this machine trusts vouches for its certificate; for a household CA add --ca latchkey-ca.crt from its install page".to_owned();
+        return "nobody whom this machine trusts vouches for its certificate; for a household CA trust the certificate of its install page".to_owned();
     }
     reason
 }

@@ -74,7 +74,7 @@ pub enum SignalingError {
     BadAddress(String),
     /// This machine cannot check certificates.
     #[error(
-        "this machine cannot check the server's certificate ({0}): install its CA certificates, or name one with --ca"
+        "this machine cannot check the server's certificate ({0}): install its CA certificates, or name its CA"
     )]
     NoTls(String),
     /// Nobody answers.

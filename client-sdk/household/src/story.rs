@@ -54,22 +54,20 @@ impl Step {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Signalling => {
-                "check the server's address and that it runs, and that this device is on the list (`latchkey devices`)"
+                "check the server's address and that it runs, and that this device is on the list of devices"
             }
             Self::Relay => {
                 "check that the camera runs, and that the relay's address in the server's settings can be reached from here"
             }
             Self::Ice => {
-                "UDP to the relay does not pass: open the relay's UDP port in firewalls on the way, and check its --public-address"
+                "UDP to the relay does not pass: open the relay's UDP port in firewalls on the way, and check the public address it was given"
             }
             Self::Dtls => {
                 "packets pass but keys cannot be agreed: a device in between may change UDP packets"
             }
-            Self::FirstPacket => {
-                "the relay has nothing to send: check that the camera is sending (`latchkey camera` shows it)"
-            }
+            Self::FirstPacket => "the relay has nothing to send: check that the camera is sending",
             Self::KeyKnown => {
-                "check that the camera runs and is connected to the server (`latchkey devices` shows it): it lets new devices in by itself"
+                "check that the camera runs and is connected to the server (the list of devices shows it): it lets new devices in by itself"
             }
             Self::FirstFrame => {
                 "frames come but none opens: check the clock and version of both devices; restarting the camera gives new keys"

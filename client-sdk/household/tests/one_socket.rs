@@ -50,8 +50,7 @@ async fn ten_cameras_are_watched_over_one_socket() {
     }
     for (_, _, told) in &mut watched {
         while let Ok(event) = told.try_recv() {
-            let trouble =
-                matches!(&event, Event::Note { text } if text.contains("could not") || text.contains("anew"));
+            let trouble = matches!(&event, Event::Note { text } if text.contains("used:") || text.contains("limit-reached") || text.contains("anew"));
             assert!(!trouble, "{event:?}");
         }
     }

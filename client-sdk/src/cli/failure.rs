@@ -10,6 +10,7 @@ use latchkey_household::reach::without_numbers;
 use latchkey_household::signaling::SignalingError;
 
 use crate::camera::CameraError;
+use crate::cli::commands::with_commands;
 use crate::handover::ResetError;
 use crate::home::HomeError;
 use crate::household::{ArrivalError, CodeError, CreateError, InviteError, JoinError, LetInError};
@@ -55,9 +56,9 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Returns a sentence as people read it: one line, without ` (os error 2)`.
+/// Returns a sentence as people read it here: one line, without ` (os error 2)`, and with the commands that do what it says.
 pub(super) fn plain(sentence: &str) -> String {
-    without_numbers(&sentence.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+    with_commands(&without_numbers(&sentence.lines().map(str::trim).collect::<Vec<_>>().join(" ")))
 }
 
 impl From<VaultError> for Failure {

@@ -115,7 +115,9 @@ impl Show {
             Event::Sending(stats) => self.figures(&camera_line(stats)),
             Event::Note { text } => self.say(&format!("     note  {}", plain(text))),
             Event::Notice(notice) => self.say(&format!("   notice  {}", plain(&notice.text))),
-            Event::Alarm(alarm) => self.alarm(&format!("    ALARM  {alarm} ({})", alarm.code())),
+            Event::Alarm(alarm) => {
+                self.alarm(&format!("    ALARM  {} ({})", plain(&alarm.to_string()), alarm.code()));
+            }
             Event::EpochRecord { epoch, list } => {
                 self.say(&format!("   record  epoch {epoch} on device list {list}, signed by the camera"));
             }

@@ -116,40 +116,40 @@ pub enum AdminError {
     Terms(#[from] TermsError),
     /// Nobody is behind code or number.
     #[error(
-        "nobody waits behind this code any more: it is good for 10 minutes and only while `latchkey join` shows it; start that again and use the new one"
+        "nobody waits behind this code any more: it is good for 10 minutes and only while the new device shows it; have it join again and use the new one"
     )]
     NobodyThere,
     /// An admin has answered before.
-    #[error("this code was used already: each is good once; start `latchkey join` again and use the new one")]
+    #[error("this code was used already: each is good once; join again and use the new one")]
     Used,
     /// Keys came that are not the ones of the code.
     #[error(
-        "ALARM: the keys at the server are not those of the device whose code this is, so somebody in between exchanged them: nobody was let in; start `latchkey join` again, and if this comes back do not trust the server"
+        "ALARM: the keys at the server are not those of the device whose code this is, so somebody in between exchanged them: nobody was let in; join again, and if this comes back do not trust the server"
     )]
     KeysSwapped,
     /// Messages came that fit nothing.
     #[error(
-        "three messages came that do not fit: somebody in between changes them, or has seen the code; nobody was let in; start `latchkey join` again"
+        "three messages came that do not fit: somebody in between changes them, or has seen the code; nobody was let in; join again"
     )]
     TooManyTries,
     /// Wrong digits, three times, or the new device's user said no.
     #[error(
-        "the digits differ, so somebody may be in between: nobody was let in; start `latchkey join --sas` again, or use the QR code"
+        "the digits differ, so somebody may be in between: nobody was let in; join again by digits, or use the QR code"
     )]
     DigitsDiffer,
     /// The new device's clock and this one differ.
     #[error(
-        "the clocks of this admin and of the new device differ by more than 5 minutes: nobody was let in; set the wrong one right and start `latchkey join` again"
+        "the clocks of this admin and of the new device differ by more than 5 minutes: nobody was let in; set the wrong one right and join again"
     )]
     ClockOff,
     /// The new device cannot use the invitation.
     #[error(
-        "the new device cannot use this invitation: bring both devices to the same version of latchkey and start `latchkey join` again"
+        "the new device cannot use this invitation: bring both devices to the same version of latchkey and join again"
     )]
     Refused,
     /// The new device is silent.
     #[error(
-        "the new device answers no more, and nobody was let in: is `latchkey join` still running there? start it again and use the new code"
+        "the new device answers no more, and nobody was let in: does it still wait there? have it join again and use the new code"
     )]
     NoAnswer,
     /// The admin's clock is not set.

@@ -73,21 +73,21 @@ pub enum Outcome {
 pub enum NewDeviceError {
     /// Nobody came in time.
     #[error(
-        "no admin has let this device in within 10 minutes, and what was shown is good no more: start `latchkey join` again"
+        "no admin has let this device in within 10 minutes, and what was shown is good no more: join again"
     )]
     Expired,
     /// Messages came that fit nothing.
     #[error(
-        "three messages came that do not fit what this device shows: somebody in between changes them, or has seen the code; start `latchkey join` again"
+        "three messages came that do not fit what this device shows: somebody in between changes them, or has seen the code; join again"
     )]
     TooManyTries,
     /// The user said that the digits differ.
     #[error(
-        "the digits differ, so somebody may be in between: nothing was let in; start `latchkey join --sas` again, or use the QR code"
+        "the digits differ, so somebody may be in between: nothing was let in; join again by digits, or use the QR code"
     )]
     DigitsDiffer,
     /// The clocks of admin and device differ.
-    #[error("the clocks of this device and of the admin differ by {} minutes, this one is {}: set the wrong one right and start `latchkey join` again", minutes(*.seconds_ahead), if *.seconds_ahead < 0 { "behind" } else { "ahead" })]
+    #[error("the clocks of this device and of the admin differ by {} minutes, this one is {}: set the wrong one right and join again", minutes(*.seconds_ahead), if *.seconds_ahead < 0 { "behind" } else { "ahead" })]
     ClockOff {
         /// How much this device's clock is ahead of the admin's, in seconds; negative when it is behind.
         seconds_ahead: i64,

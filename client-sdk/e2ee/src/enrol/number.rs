@@ -39,7 +39,7 @@ impl PairingNumber {
 #[non_exhaustive]
 pub enum NumberError {
     /// Not eight digits.
-    #[error("this is not a pairing number: type the eight digits that `latchkey join --sas` shows")]
+    #[error("this is not a pairing number: type the eight digits that the new device shows")]
     NotANumber,
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes")]

@@ -32,17 +32,17 @@ pub struct Offer {
 pub enum OfferError {
     /// It does not begin like one.
     #[error(
-        "this is not the code of a new device: scan or paste the one that `latchkey join` shows, it begins with {PREFIX}"
+        "this is not the code of a new device: scan or paste the one that it shows, it begins with {PREFIX}"
     )]
     NoCode,
     /// It is an offer of another version of its format.
     #[error(
-        "this code was made by another version of latchkey: bring both devices to the same version and start `latchkey join` again"
+        "this code was made by another version of latchkey: bring both devices to the same version and join again"
     )]
     OtherVersion,
     /// It begins like one, but something is missing or changed.
     #[error(
-        "the code of the new device is cut off or misread: scan it again, or paste the whole text that `latchkey join` shows"
+        "the code of the new device is cut off or misread: scan it again, or paste the whole text that it shows"
     )]
     Damaged,
     /// The caller's server address is not an http(s) address of at most 300 bytes.

@@ -30,24 +30,22 @@ pub enum TermsError {
     #[error("the name cannot be used: write one line of at most {MAX_NAME_BYTES} bytes")]
     BadName,
     /// A camera was to be something else, or something else a camera.
-    #[error("the new device is a {}: give it a role that fits, or start `latchkey join` with the other --as", kind_name(*.0))]
+    #[error("the new device is a {}: give it a role that fits, or have it join as the other", kind_name(*.0))]
     WrongKind(Kind),
     /// A camera was to have rights, cameras or an end.
-    #[error("a camera has no rights, cameras or end of its own: leave out --rights, --cameras and --days")]
+    #[error("a camera has no rights, cameras or end of its own: leave them out")]
     CameraWithRights,
     /// An admin was to have cameras or an end.
-    #[error(
-        "an admin uses all cameras without an end: leave out --cameras and --days, or choose another role"
-    )]
+    #[error("an admin uses all cameras without an end: leave out cameras and days, or choose another role")]
     LimitedAdmin,
     /// A guest without cameras.
-    #[error("a guest uses only the cameras you name: say which with --cameras")]
+    #[error("a guest uses only the cameras you name: say which")]
     GuestWithoutCameras,
     /// A guest without an end, or with one too far or past.
-    #[error("a guest may stay from 1 to 30 days: say how many with --days")]
+    #[error("a guest may stay from 1 to 30 days: say how many")]
     GuestWithoutEnd,
     /// No right to see, so nothing at all.
-    #[error("whoever may not see may do nothing else: --rights must contain see")]
+    #[error("whoever may not see may do nothing else: let it see, too")]
     SeesNothing,
 }
 

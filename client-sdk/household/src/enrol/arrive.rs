@@ -63,22 +63,22 @@ pub enum ArrivalError {
     Number(#[from] NumberError),
     /// The admin did not sign.
     #[error(
-        "the admin did not put this device on the household's list: ask what happened there, then start `latchkey join` again"
+        "the admin did not put this device on the household's list: ask what happened there, then join again"
     )]
     NotListed,
     /// The admin confirmed, but no list came.
     #[error(
-        "the admin let this device in, but no list that names it has come: if `latchkey devices` shows it at the admin, remove it there, then start `latchkey join` again"
+        "the admin let this device in, but no list that names it has come: if the admin's list of devices shows it, remove it there, then join again"
     )]
     NoList,
     /// The lists do not contain the one that the admin named.
     #[error(
-        "ALARM: the server shows another history of this household than the admin does: nothing was kept; ask the admin to run `latchkey verify`, and do not trust the server"
+        "ALARM: the server shows another history of this household than the admin does: nothing was kept; ask the admin to check the server, and do not trust it"
     )]
     OtherHistory,
     /// The entry is not what the admin said.
     #[error(
-        "ALARM: the list names this device otherwise than the admin's invitation did: nothing was kept; ask the admin to run `latchkey verify`"
+        "ALARM: the list names this device otherwise than the admin's invitation did: nothing was kept; ask the admin to check the server"
     )]
     OtherEntry,
     /// The vault or the server.

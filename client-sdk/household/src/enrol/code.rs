@@ -29,12 +29,12 @@ pub struct InviteCode {
 pub enum CodeError {
     /// It does not begin like one.
     #[error(
-        "this is not an invite code: paste the whole line that `latchkey invite` printed, it begins with {PREFIX}"
+        "this is not an invite code: paste the whole code that the admin's invite shows, it begins with {PREFIX}"
     )]
     NoCode,
     /// It is the code that a new device shows, for an admin.
     #[error(
-        "this is the code that a new device shows, and belongs to an admin: type it there with `latchkey devices add --code -`"
+        "this is the code that a new device shows, and belongs to an admin: type it there, where devices are added"
     )]
     OfNewDevice,
     /// It is an invite code of another version.
@@ -43,7 +43,7 @@ pub enum CodeError {
     )]
     OtherVersion,
     /// It begins like one, but something is missing or changed.
-    #[error("the invite code is cut off or changed: copy the whole line that `latchkey invite` printed")]
+    #[error("the invite code is cut off or changed: copy the whole code that the admin's invite shows")]
     Damaged,
 }
 

@@ -49,11 +49,11 @@ pub enum InviteError {
     #[error(transparent)]
     List(DevicesError),
     /// Nobody came in time.
-    #[error("nobody joined within 10 minutes: run `latchkey invite` again for a new code")]
+    #[error("nobody joined within 10 minutes: make a new invite")]
     TooLate,
     /// Somebody writes into the mailbox without the secret.
     #[error(
-        "{TRIES} messages came that do not fit the code: it may have been mistyped or be known to others; run `latchkey invite` again for a new code"
+        "{TRIES} messages came that do not fit the code: it may have been mistyped or be known to others; make a new invite"
     )]
     TooManyTries,
     /// The operating system gave no random bytes.

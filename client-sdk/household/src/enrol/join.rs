@@ -22,15 +22,15 @@ use crate::vault::Vault;
 #[non_exhaustive]
 pub enum JoinError {
     /// Another device has used the code.
-    #[error("this invite code has been used already: ask for a new one (`latchkey invite`)")]
+    #[error("this invite code has been used already: ask for a new code")]
     Used,
     /// No admin answered.
     #[error(
-        "nobody answers this invite code: it is good for 10 minutes and only while `latchkey invite` waits; ask for a new one"
+        "nobody answers this invite code: it is good for 10 minutes and only while the admin's invite waits; ask for a new one"
     )]
     NoAnswer,
     /// The answer cannot be opened: it was not made with this code.
-    #[error("the answer to this invite code does not fit it: ask for a new code (`latchkey invite`)")]
+    #[error("the answer to this invite code does not fit it: ask for a new code")]
     BadAnswer,
     /// The vault or the server.
     #[error(transparent)]

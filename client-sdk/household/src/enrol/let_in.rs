@@ -42,9 +42,7 @@ pub enum LetInError {
     #[error(transparent)]
     Enrolment(#[from] AdminError),
     /// The new device waits at another server.
-    #[error(
-        "the new device waits at {there}, but this household is at {here}: start `latchkey join --server {here}` there"
-    )]
+    #[error("the new device waits at {there}, but this household is at {here}: have it join at {here}")]
     Elsewhere {
         /// Where it waits.
         there: String,

@@ -92,7 +92,7 @@ fn check_histories(home: &Home, report: &mut Report) {
     let Some(head) = home.chain().head() else { return };
     for rival in home.chain().rivals() {
         let text = format!(
-            "two device lists {} are signed, one by {} and one by {}: an admin joins them with any `latchkey devices` command that changes something",
+            "two device lists {} are signed, one by {} and one by {}: an admin joins them by any change of the list of devices",
             head.list().version,
             home.names().signer(head.list().signer),
             home.names().signer(rival.list().signer),

@@ -10,7 +10,7 @@ use latchkey_household::devices::{self, Change, Signed};
 use serde_json::json;
 
 use crate::cli::config::Settings;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, plain};
 use crate::cli::show::{Lines, Show};
 use crate::cli::{moment, open_or_look};
 
@@ -154,7 +154,7 @@ fn tell_joined(show: &Show, signed: Signed) {
 fn report(show: &Show, outcome: &Outcome) {
     for alarm in &outcome.alarms {
         show.object(&json!({ "event": "alarm", "code": alarm.code(), "text": alarm.to_string() }));
-        show.say(&format!("    ALARM  {alarm} ({})", alarm.code()));
+        show.say(&format!("    ALARM  {} ({})", plain(&alarm.to_string()), alarm.code()));
     }
     for changed in &outcome.changed {
         show.object(&json!({
