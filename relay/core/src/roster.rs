@@ -49,6 +49,7 @@ impl Viewer {
     /// Whether old packets are to be sent again now to see if the path carries more. When new ones wait, they go instead.
     pub(crate) fn probes(&mut self, now: Instant) -> bool {
         let wanted = self.legs.iter().map(|leg| leg.subscription.wanted_bits_per_second()).sum();
+        self.path.set_starving(self.legs.iter().any(|leg| leg.subscription.starves()));
         self.path.wants_probe(wanted, now) && !self.path.begin_probe(now)
     }
 }

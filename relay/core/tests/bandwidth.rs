@@ -226,17 +226,66 @@ fn probes_into_a_narrow_path_find_it_narrow_and_become_rare() {
     assert!(scene.probes <= 15, "{} probes in half a minute", scene.probes);
 }
 
+fn losing(config: NetemConfig, part: f32) -> NetemConfig {
+    config.loss(LossModel::Random(RandomLoss::new(Probability::new(part))))
+}
+
 #[test]
-fn loss_without_delay_bounds_too_and_a_little_loss_does_not() {
-    let lossy = |part| link(50_000_000).loss(LossModel::Random(RandomLoss::new(Probability::new(part))));
-    let mut scene = Scene::new(2_500_000, lossy(0.01));
-    scene.pass(Duration::from_secs(10));
-    println!("1 % lost: {} kbit/s", scene.estimate() / 1000);
-    assert!(scene.estimate() >= 2_500_000);
-    let mut scene = Scene::new(2_500_000, lossy(0.30));
-    scene.pass(Duration::from_secs(10));
-    println!("30 % lost: {} kbit/s", scene.estimate() / 1000);
+fn what_a_path_loses_at_random_is_left_to_repair() {
+    for (part, jitter) in [(0.01, 0), (0.10, 0), (0.20, 0), (0.25, 0), (0.10, 8), (0.20, 8)] {
+        for camera in [600_000, 2_500_000] {
+            let path =
+                link(50_000_000).latency(Duration::from_millis(25)).jitter(Duration::from_millis(jitter));
+            let mut scene = Scene::new(camera, losing(path, part));
+            scene.pass(Duration::from_secs(3));
+            let trace = scene.trace(600);
+            let (least, last) = (*trace.iter().min().unwrap(), scene.estimate());
+            println!(
+                "{camera} bit/s, {:.0} % lost, {jitter} ms of jitter: {} kbit/s, at least {}",
+                part * 100.0,
+                last / 1000,
+                least / 1000
+            );
+            assert!(least > camera, "{least} of {camera} with {part} lost: {:?}", in_kilobits(&trace));
+            assert!(part > 0.20 || !scene.path.is_paced());
+        }
+    }
+}
+
+#[test]
+fn a_path_that_loses_at_random_is_still_seen_to_be_full_and_to_be_free() {
+    for part in [0.10, 0.20] {
+        let mut scene = Scene::new(2_500_000, losing(link(50_000_000), part));
+        scene.pass(Duration::from_secs(10));
+        scene.link.set_config(losing(link(500_000), part));
+        let down = scene.trace(100);
+        println!("{:.0} % lost, then 500 kbit/s: {:?}", part * 100.0, in_kilobits(&down));
+        assert!(down[20..].iter().all(|estimate| *estimate < 800_000), "from the second second on");
+        scene.link.set_config(losing(link(50_000_000), part));
+        scene.wanted = 2_500_000;
+        let up = scene.trace(250);
+        let back = up.iter().position(|estimate| *estimate >= 2_500_000);
+        println!("freed: all of it after {back:?} tenths, {:?}", in_kilobits(&up));
+        assert!(back.is_some());
+    }
+}
+
+#[test]
+fn loss_that_repair_cannot_make_good_bounds_without_delay_too() {
+    let mut scene = Scene::new(2_500_000, losing(link(50_000_000), 0.45));
+    let trace = scene.trace(300);
+    println!("45 % lost: {:?}", in_kilobits(&trace));
     assert!(scene.estimate() < 2_500_000 && scene.is_limited());
+    // All of what a path carries that drops the rest without letting it wait.
+    let short = NetemConfig::new()
+        .latency(Duration::from_millis(20))
+        .link(Bitrate::kbps(500), DataSize::bytes(1_500));
+    let mut scene = Scene::new(2_500_000, link(50_000_000));
+    scene.pass(Duration::from_secs(5));
+    scene.link.set_config(short);
+    let trace = scene.trace(40);
+    println!("500 kbit/s without a queue: {:?}", in_kilobits(&trace));
+    assert!(trace[20] < 800_000 && scene.is_limited());
 }
 
 #[test]
@@ -274,8 +323,8 @@ fn reports_of_loss_and_the_receivers_own_estimate_bound_too() {
     };
     let clean: Vec<_> = (0..5).map(|at| second(&mut path, at, 0)).collect();
     assert!(clean.windows(2).all(|pair| pair[1] >= pair[0]) && clean[4] <= 5_100_000, "{clean:?}");
-    let lossy: Vec<_> = (5..10).map(|at| second(&mut path, at, 64)).collect();
-    println!("2.5 Mbit/s, a quarter lost: {lossy:?}");
+    let lossy: Vec<_> = (5..10).map(|at| second(&mut path, at, 96)).collect();
+    println!("2.5 Mbit/s, three eighths lost: {lossy:?}");
     assert!(lossy.windows(2).all(|pair| pair[1] <= pair[0]) && lossy[4] < 2_500_000, "{lossy:?}");
     let told = path.most(400_000, start + Duration::from_secs(10));
     assert_eq!(told.map(|estimate| estimate.bits_per_second), Some(400_000));
@@ -284,6 +333,17 @@ fn reports_of_loss_and_the_receivers_own_estimate_bound_too() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Loss without a queue never takes the stream away.
+    #[test]
+    fn random_loss_is_held(part in 0.0f32..0.22, jitter in 0u64..8, camera in 400_000u64..4_000_000, seed: u64) {
+        let path = link(50_000_000).latency(Duration::from_millis(25)).jitter(Duration::from_millis(jitter));
+        let mut scene = Scene::new(camera, losing(path, part).seed(seed));
+        scene.pass(Duration::from_secs(4));
+        for estimate in scene.trace(200) {
+            prop_assert!(estimate > camera, "{estimate} of {camera}");
+        }
+    }
 
     /// Whatever a viewer reports, whenever: no panic, and an estimate that is a number.
     #[test]

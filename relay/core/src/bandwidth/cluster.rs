@@ -54,12 +54,17 @@ impl Clusters {
             Cluster { first: packet, last: packet, latest_arrival, bytes: u64::from(packet.len), count: 1 };
         self.open.replace(next)?.shown()
     }
+
+    /// What the present cluster showed so far if it has come to this number: nothing may be sent after it for long.
+    pub(super) fn close_from(&mut self, number: u64) -> Option<Shown> {
+        self.open.take_if(|cluster| cluster.last.number >= number)?.shown()
+    }
 }
 
 impl Cluster {
     fn shown(&self) -> Option<Shown> {
         let sent = self.last.number - self.first.number + 1;
-        if self.count < FEWEST || 5 * self.count < 4 * sent {
+        if self.count < FEWEST || 5 * self.count < 3 * sent {
             return None;
         }
         let took = self.latest_arrival - self.first.arrival;

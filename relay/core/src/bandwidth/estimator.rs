@@ -85,8 +85,9 @@ impl Estimator {
     }
 
     /// Nothing speaks against trying more.
-    pub(super) fn is_clear(&self) -> bool {
-        self.trend.usage() == Usage::Normal && self.loss.verdict() == Verdict::Clean
+    pub(super) fn is_clear(&self, now: Instant) -> bool {
+        let is_old = self.updated.is_none_or(|at| now.saturating_duration_since(at) >= STALE);
+        is_old || self.trend.usage() == Usage::Normal && self.loss.allows_more(now)
     }
 
     /// These numbers are sent only to see whether they get through.
@@ -112,8 +113,13 @@ impl Estimator {
 
     /// All that one feedback packet says has been told. Returns whether there is an estimate.
     pub(super) fn update(&mut self, now: Instant) -> bool {
+        if let Some((_, last)) = self.probe
+            && let Some(shown) = self.clusters.close_from(last.saturating_sub(3))
+        {
+            self.cluster(shown);
+            self.probe = None;
+        }
         let came = self.throughput();
-        self.peak = self.peak.max(came);
         let passed = now.saturating_duration_since(self.updated.replace(now).unwrap_or(now));
         let (shown, limits) = (std::mem::take(&mut self.shown), std::mem::take(&mut self.limits));
         if limits.1 > 0 {
@@ -125,16 +131,23 @@ impl Estimator {
             }
             self.rate = Some((2.0 * came).max(LOWEST));
         }
-        if let Some(Verdict::Heavy(part)) = self.loss.judge(now) {
-            self.lower_for_loss(part, came, now);
+        let waits = self.trend.usage() == Usage::Over || self.trend.waits();
+        match self.loss.judge(waits, now) {
+            Some(Verdict::Heavy(part)) => self.lower_for_loss(part, now),
+            Some(Verdict::Much(part)) => self.lower_slowly(part, came, now),
+            _ => {}
         }
+        // What was lost on the way as always was carried up to there.
+        let carried = came / (1.0 - self.loss.usual());
+        self.peak = self.peak.max(if waits { came } else { carried });
         match self.trend.usage() {
-            Usage::Over => self.lower_for_delay(came, now),
+            Usage::Over => self.lower_for_delay(now),
             Usage::Under => self.over_since = None,
             Usage::Normal => {
                 self.over_since = None;
-                if self.loss.verdict() == Verdict::Clean {
-                    self.raise(shown, came, passed);
+                if self.loss.allows_more(now) {
+                    let carried = if waits { came } else { carried };
+                    self.raise(shown, carried, passed);
                 }
             }
         }
@@ -144,15 +157,13 @@ impl Estimator {
     /// Without transport-wide feedback: this part of the packets was lost, when so much was sent.
     pub(super) fn reception(&mut self, part: f64, sent: f64, now: Instant) {
         self.updated = Some(now);
-        let verdict = Verdict::of(part);
-        match verdict {
+        match Verdict::reported(part) {
             Verdict::Heavy(part) => {
                 let before = self.rate.unwrap_or(sent);
                 let lowered = (before.min(1.5 * sent) * (1.0 - 0.5 * part)).max(LOWEST);
                 (self.rate, self.limit) = (Some(lowered), Some(sent * (1.0 - part)));
                 (self.peak, self.lowered) = (sent * (1.0 - part), Some(now));
             }
-            Verdict::Some => {}
             Verdict::Clean => {
                 self.peak = self.peak.max(sent);
                 let ceiling = 2.0 * self.peak;
@@ -160,6 +171,7 @@ impl Estimator {
                 *rate = rate.max((*rate * REPORT_GAIN).min(ceiling));
                 self.outgrow();
             }
+            Verdict::Usual | Verdict::Some | Verdict::Much(_) => {}
         }
     }
 
@@ -181,7 +193,8 @@ impl Estimator {
         *best = best.max(shown.bits_per_second);
     }
 
-    fn lower_for_delay(&mut self, came: f64, now: Instant) {
+    fn lower_for_delay(&mut self, now: Instant) {
+        let Some(came) = self.throughput.at_present() else { return };
         let over_since = *self.over_since.get_or_insert(now);
         if self.lowered.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN) {
             return;
@@ -190,17 +203,24 @@ impl Estimator {
         // what lasts is no large frame.
         let lasts = now.saturating_duration_since(over_since) >= LARGE_FRAME;
         let burst = self.burst.filter(|(_, at)| !lasts && now.saturating_duration_since(*at) < FRESH);
-        self.lower_to(came.max(burst.map_or(0.0, |(rate, _)| rate)), BACK_OFF, now);
+        let carried = came.max(burst.map_or(0.0, |(rate, _)| rate));
+        self.lower_to(BACK_OFF * carried, carried, now);
     }
 
-    fn lower_for_loss(&mut self, part: f64, came: f64, now: Instant) {
-        let Some(rate) = self.rate else { return };
+    fn lower_for_loss(&mut self, part: f64, now: Instant) {
+        let (Some(rate), Some(came)) = (self.rate, self.throughput.at_present()) else { return };
         let lowered = (rate.min(1.5 * came) * (1.0 - 0.5 * part)).max(BACK_OFF * came);
-        self.lower_to(came, lowered / came.max(1.0), now);
+        self.lower_to(lowered, came, now);
     }
 
-    fn lower_to(&mut self, carried: f64, part: f64, now: Instant) {
-        let lowered = (carried * part).max(LOWEST);
+    /// Nothing waits, so sending less may not help at all; never below what the path would carry with the most usual loss.
+    fn lower_slowly(&mut self, part: f64, came: f64, now: Instant) {
+        let Some(rate) = self.rate else { return };
+        self.lower_to((rate * (1.0 - 0.1 * part)).max(REPAIRED * came), came, now);
+    }
+
+    fn lower_to(&mut self, lowered: f64, carried: f64, now: Instant) {
+        let lowered = lowered.max(LOWEST);
         let Some(rate) = self.rate.as_mut().filter(|rate| lowered < **rate) else { return };
         *rate = lowered;
         (self.limit, self.peak, self.probed) = (Some(carried), carried, 0.0);
@@ -245,6 +265,10 @@ const MOST_AT_ONCE: f64 = 2.5;
 /// Growth each second far from a known limit, and near it.
 const GAIN: f64 = 1.5;
 const GAIN_NEAR: f64 = 1.08;
+/// What comes through of a stream and its repairs, times this, is the stream again.
+const REPAIRED: f64 = 1.4;
+/// What was seen so long ago says nothing about now.
+const STALE: Duration = Duration::from_millis(1_500);
 /// Growth with each receiver report.
 const REPORT_GAIN: f64 = 1.08;
 /// Between two steps down, to see what the first one did.

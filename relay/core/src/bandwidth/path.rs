@@ -23,6 +23,8 @@ pub struct Path {
     /// Something waits for the pacer since the last begin, and since the last look at the estimate.
     held: bool,
     backlog: bool,
+    /// See [`set_starving`](Self::set_starving).
+    starving: bool,
     /// The receiver's reference time as it came last, and without wraps.
     reference: Option<(u32, i64)>,
     told: Option<Estimate>,
@@ -58,6 +60,7 @@ impl Path {
             pacer: None,
             held: false,
             backlog: false,
+            starving: false,
             reference: None,
             told: None,
             meter: Meter { bytes: 0, marked: (now, 0), bits_per_second: 0.0 },
@@ -180,11 +183,34 @@ impl Path {
 
     /// Whether it is time to see if more gets through, when legs would like `wanted` bits per second.
     pub fn wants_probe(&self, wanted: u64, now: Instant) -> bool {
-        let Some((rate, _)) = self.estimator.rate() else { return false };
+        let (Some(sent), Some((rate, _))) = (&self.sent, self.estimator.rate()) else { return false };
         let wants_more = self.backlog || wanted as f64 > rate;
         let settled =
             self.estimator.lowered().is_none_or(|at| now.saturating_duration_since(at) >= PROBE_AFTER_LOSS);
-        self.sent.is_some() && wants_more && settled && now >= self.probes.next && self.estimator.is_clear()
+        wants_more
+            && settled
+            && now >= self.probes.next
+            && self.estimator.is_clear(now)
+            && !self.must_not_disturb(sent, now)
+    }
+
+    /// The viewer gets key frames only: of the time in between more may be spent on looking for more.
+    pub fn set_starving(&mut self, starving: bool) {
+        self.starving = starving;
+        if let Some((rate, _)) = self.estimator.rate().filter(|_| starving) {
+            let wait = (PROBE_BITS / (PROBE_PART * rate)).min(PROBE_LONGEST.as_secs_f64());
+            let wait = Duration::from_secs_f64(wait).max(PROBE_HURRIED);
+            if let Some(longer) = self.probes.wait.checked_sub(wait) {
+                self.probes.wait -= longer;
+                self.probes.next -= longer;
+            }
+        }
+    }
+
+    /// A key frame is on its way, and a probe might push a part of it out of a full queue.
+    fn must_not_disturb(&self, sent: &Sent, now: Instant) -> bool {
+        let clock = now.saturating_duration_since(self.started).as_micros() as u64;
+        self.starving && (self.backlog || sent.is_busy(clock, PROBE_QUIET))
     }
 
     /// The next twelve packets go at once to see whether they get through. What waits goes first: true when there is
@@ -209,7 +235,7 @@ impl Path {
         let (rate, limited) = self.estimator.rate()?;
         let backlog = std::mem::take(&mut self.backlog) | self.held;
         self.backlog = self.held;
-        let tight = backlog || rate < AMPLE * self.meter.bits_per_second;
+        let tight = self.starving || backlog || rate < AMPLE * self.meter.bits_per_second;
         self.pacer = match self.pacer {
             _ if !limited || !tight => None,
             Some(mut pacer) => {
@@ -262,6 +288,12 @@ const TOLD_AGAIN: Duration = Duration::from_secs(1);
 /// Packets of a probe.
 pub(crate) const PROBE_PACKETS: usize = 12;
 const PROBE_PACKET_LEN: usize = 1_100;
+const PROBE_BITS: f64 = (8 * PROBE_PACKETS * PROBE_PACKET_LEN) as f64;
+/// Part of the path that probes may take while nothing else fits.
+const PROBE_PART: f64 = 0.15;
+const PROBE_HURRIED: Duration = Duration::from_millis(1_500);
+/// The queue of what was sent before is gone by then.
+const PROBE_QUIET: Duration = Duration::from_millis(300);
 const PROBE_FIRST: Duration = Duration::from_secs(1);
 /// After one that showed more.
 const PROBE_AGAIN: Duration = Duration::from_millis(500);

@@ -1,5 +1,7 @@
 //! The packets lately sent to one viewer by transport-wide number: when, and how large. A ring without allocation.
 
+use std::time::Duration;
+
 /// Remembers the newest [`Sent::CAPACITY`] packets.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -53,6 +55,12 @@ impl Sent {
         let slot = &mut self.slots[self.next as usize % Self::CAPACITY];
         *slot = Slot { at: at as u32, len: len.min(usize::from(u16::MAX)) as u16, fate: Fate::Unknown };
         self.next += 1;
+    }
+
+    /// Something was sent within `time` before `now`.
+    pub(super) fn is_busy(&self, now: u64, time: Duration) -> bool {
+        let newest = self.next.checked_sub(1).map(|newest| &self.slots[newest as usize % Self::CAPACITY]);
+        newest.is_some_and(|slot| u128::from((now as u32).wrapping_sub(slot.at)) < time.as_micros())
     }
 
     /// The packet came. `None` for one told already or not remembered. What was taken for lost may still come.

@@ -7,15 +7,23 @@ pub(super) struct Throughput {
     /// Which cell of time is the newest.
     newest: Option<i64>,
     sum: u64,
+    /// Since packets have been coming without a break: first and last arrival, bytes after the first.
+    spell: Option<(i64, i64, u64)>,
 }
 
 impl Throughput {
     pub(super) fn new() -> Self {
-        Self { cells: [0; CELLS], newest: None, sum: 0 }
+        Self { cells: [0; CELLS], newest: None, sum: 0, spell: None }
     }
 
     /// So many bytes came, at a time in microseconds.
     pub(super) fn add(&mut self, at: i64, bytes: u32) {
+        self.spell = Some(match self.spell {
+            Some((first, last, sum)) if at - last < BREAK_MICROS => {
+                (first, last.max(at), sum.saturating_add(u64::from(bytes)))
+            }
+            _ => (at, at, 0),
+        });
         let cell = at.div_euclid(CELL_MICROS);
         let newest = *self.newest.get_or_insert(cell);
         if cell > newest {
@@ -32,6 +40,17 @@ impl Throughput {
         self.sum += u64::from(bytes);
     }
 
+    /// Bits per second of what comes at present: since the last break when that is less than half a second ago. `None` while
+    /// too little came to tell.
+    pub(super) fn at_present(&self) -> Option<f64> {
+        let (first, last, sum) = self.spell?;
+        match last - first {
+            lasted if lasted < SHORTEST_MICROS => None,
+            lasted if lasted < CELLS as i64 * CELL_MICROS => Some(sum as f64 * 8e6 / lasted as f64),
+            _ => Some(self.bits_per_second()),
+        }
+    }
+
     /// Bits per second over the half second; less in the first one.
     pub(super) fn bits_per_second(&self) -> f64 {
         self.sum as f64 * 8e6 / (CELLS as f64 * CELL_MICROS as f64)
@@ -44,6 +63,9 @@ fn index(cell: i64) -> usize {
 
 const CELLS: usize = 20;
 const CELL_MICROS: i64 = 25_000;
+/// Longer than a camera's frame takes, and shorter than key frames are apart.
+const BREAK_MICROS: i64 = 150_000;
+const SHORTEST_MICROS: i64 = 30_000;
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +82,20 @@ mod tests {
         assert!((throughput.bits_per_second() - 1e6).abs() < 3e4, "{}", throughput.bits_per_second());
         throughput.add(60_000_000, 1);
         assert!(throughput.bits_per_second() < 100.0, "after a long silence only what came now counts");
+    }
+
+    #[test]
+    fn after_a_silence_it_is_what_comes_and_not_what_did_not() {
+        let mut throughput = Throughput::new();
+        for key_frame in 0..3 {
+            for packet in 0..20 {
+                throughput.add(key_frame * 4_000_000 + packet * 10_000, 1_250);
+                let told = throughput.at_present();
+                assert_eq!(told.is_some(), packet >= 3);
+                assert!(told.is_none_or(|rate| (rate - 1e6).abs() < 1.0), "{told:?}");
+            }
+        }
+        assert!(throughput.bits_per_second() < 5e5);
     }
 
     proptest! {

@@ -33,6 +33,8 @@ pub(super) struct Trend {
     over: Option<(f64, u32)>,
     slope_before: f64,
     usage: Usage,
+    /// Least smoothed delay of this spell and of the one before, and when this one began.
+    least: Option<(f64, f64, i64)>,
 }
 
 impl Trend {
@@ -51,12 +53,18 @@ impl Trend {
             over: None,
             slope_before: 0.0,
             usage: Usage::Normal,
+            least: None,
         }
     }
 
     /// What the delays say now.
     pub(super) fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// Packets wait on their way: clearly longer than they did at best lately. A full queue does not grow any more.
+    pub(super) fn waits(&self) -> bool {
+        self.least.is_some_and(|(present, before, _)| self.smoothed - present.min(before) > QUEUE_MILLIS)
     }
 
     /// A packet came; in the order of sending, times in microseconds of either side's clock.
@@ -82,6 +90,7 @@ impl Trend {
         self.count = (self.count + 1).min(MOST_COUNTED);
         self.delay += arrival_delta - sent_delta;
         self.smoothed += (1.0 - SMOOTHING) * (self.delay - self.smoothed);
+        self.note_least(arrival);
         self.newest = (self.newest + 1) % SAMPLES;
         self.samples[self.newest] = ((arrival - self.zero) as f64 / 1e3, self.smoothed);
         self.len = (self.len + 1).min(SAMPLES);
@@ -93,6 +102,15 @@ impl Trend {
         self.judge(weighed, slope, sent_delta);
         self.slope_before = slope;
         self.adapt(weighed, arrival);
+    }
+
+    fn note_least(&mut self, arrival: i64) {
+        let (present, before, since) = self.least.unwrap_or((self.smoothed, self.smoothed, arrival));
+        self.least = Some(if arrival - since > SPELL_MICROS {
+            (self.smoothed, present, arrival)
+        } else {
+            (present.min(self.smoothed), before, since)
+        });
     }
 
     fn judge(&mut self, weighed: f64, slope: f64, sent_delta: f64) {
@@ -139,6 +157,10 @@ const LONGEST_GAP_MICROS: i64 = 2_000_000;
 const SAMPLES: usize = 20;
 /// A slow path shows few bursts before its queue is full.
 const FEWEST: usize = 5;
+/// Jitter stays below this once smoothed; the queues of routers do not.
+const QUEUE_MILLIS: f64 = 25.0;
+/// A path may have become longer.
+const SPELL_MICROS: i64 = 10_000_000;
 // What follows has the values of draft-ietf-rmcat-gcc-02 section 5 and of libwebrtc.
 const SMOOTHING: f64 = 0.9;
 const GAIN: f64 = 4.0;
@@ -177,6 +199,13 @@ mod tests {
         assert_eq!(after(90, |frame| frame.saturating_sub(60) as i64 * 5_000).usage(), Usage::Over);
         assert_eq!(after(200, |frame| frame.min(60) as i64 * 5_000).usage(), Usage::Normal);
         assert_eq!(after(80, |frame| 400_000 - frame as i64 * 5_000).usage(), Usage::Under);
+    }
+
+    #[test]
+    fn a_queue_that_stays_full_is_seen_until_it_is_the_way_of_the_path() {
+        assert!(after(200, |frame| frame.min(60) as i64 * 5_000).waits());
+        assert!(!after(1_000, |frame| frame.min(60) as i64 * 5_000).waits());
+        assert!(!after(200, |frame| (frame * 7919 % 17) as i64 * 1_000).waits(), "16 ms of jitter");
     }
 
     #[test]

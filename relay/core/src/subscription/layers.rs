@@ -35,6 +35,11 @@ impl Subscription {
         self.wanted
     }
 
+    /// It is to get key frames only.
+    pub(crate) fn starves(&self) -> bool {
+        self.selector.aim().keep == Keep::KeyFrames
+    }
+
     /// Chooses anew, ten times a second, beside legs of the viewer that take `others` bits a second. Returns the track of
     /// which it needs a key frame for what it chose.
     pub(crate) fn decide(&mut self, tracks: &Tracks, others: u64, now: Instant) -> Option<TrackId> {
@@ -113,7 +118,7 @@ impl Subscription {
             return track.live_from().filter(|start| *start >= self.cursor);
         }
         let start = track.gop_start(now, config.gop_age)?;
-        if self.layered && (!track.rates().is_live(now) || track.is_held_back()) {
+        if self.layered && !track.rates().is_live(now) {
             // A picture of before its pause.
             return None;
         }
