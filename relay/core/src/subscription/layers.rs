@@ -118,7 +118,7 @@ impl Subscription {
             return track.live_from().filter(|start| *start >= self.cursor);
         }
         let start = track.gop_start(now, config.gop_age)?;
-        if self.layered && !track.rates().is_live(now) {
+        if self.layered && (!track.rates().is_live(now) || track.is_held_back()) {
             // A picture of before its pause.
             return None;
         }
