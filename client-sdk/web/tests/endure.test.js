@@ -145,7 +145,9 @@ for (const name of BROWSERS) {
           `${name}, stranger with a stolen grant: ${figures.packets} packets, ${JSON.stringify(figures.failed)}, ` +
             `${late.plis} PLI, ${wanted() - before} key frames asked of the camera in ${seconds.toFixed(1)} s`,
         );
-        assert.deepEqual([late.decoded, late.opened, late.pictures], [0, 0, 0]);
+        assert.deepEqual([late.decoded, late.opened], [0, 0]);
+        // A track without frames may be drawn once, in black.
+        assert.equal(Math.max(...(await stranger.pixels()).flat()), 0, 'something shows');
         assert.notEqual(late.phase, 'live');
         assert.ok(wanted() - before <= seconds + 2, `${wanted() - before} in ${seconds} s`);
         await stranger.screenshot('stranger');
