@@ -1,17 +1,18 @@
 //! One viewer's copy of one source: its numbers, its ids, how far it has come.
 
+mod cursor;
 mod filter;
 mod layers;
+mod params;
 mod repair;
 mod run;
 
 use std::time::{Duration, Instant};
 
-use latchkey_wire::extension::{ExtensionMap, PlayoutDelay};
+use latchkey_wire::extension::PlayoutDelay;
 
 use crate::config::RoomConfig;
-use crate::header::{LegExtensions, Mid};
-use crate::history::Found;
+use crate::header::LegExtensions;
 use crate::id::{SubscriberId, TrackId};
 use crate::munger::{Line, Munger};
 use crate::pace::Chunk;
@@ -24,47 +25,7 @@ use crate::tracks::Tracks;
 use crate::train::Train;
 
 pub(crate) use layers::Level;
-
-/// What the relay agreed with a viewer for one m-line.
-#[derive(Clone, Copy, Debug)]
-pub struct SubscriptionParams {
-    /// SSRC the relay sends media with; its own per leg and m-line, and never subscribed with before under the viewer's
-    /// present SRTP keys: its packet indices begin anew with the subscription.
-    pub ssrc: u32,
-    /// Payload type the viewer gave the codec.
-    pub payload_type: u8,
-    /// RTX (RFC 4588), when negotiated; without it lost packets are not repeated.
-    pub rtx: Option<RtxParams>,
-    /// The m-line's mid.
-    pub mid: Mid,
-    /// Extension ids of the m-line.
-    pub extensions: ExtensionMap,
-    /// Where the leg's numbers begin: random.
-    pub origin: Origin,
-    /// Bits a second that the viewer wishes at most; it gets the largest layer that takes no more, and if none does the
-    /// smallest.
-    pub most_bits_per_second: Option<u64>,
-}
-
-/// RTX of one leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RtxParams {
-    /// SSRC the relay sends repairs with; as new as the media SSRC.
-    pub ssrc: u32,
-    /// Payload type the viewer gave RTX.
-    pub payload_type: u8,
-}
-
-/// Random first numbers of a leg (RFC 3550 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// First media sequence number; the top bit is ignored.
-    pub sequence: u16,
-    /// First RTX sequence number; the top bit is ignored.
-    pub rtx_sequence: u16,
-    /// Added to every timestamp.
-    pub timestamp: u32,
-}
+pub use params::{Origin, RtxParams, SubscriptionParams};
 
 /// One leg of one viewer.
 #[derive(Debug)]
@@ -285,50 +246,6 @@ impl Subscription {
         })
     }
 
-    /// Gets a waiting leg going, and one whose publisher restarted on to the new one. `None`: the leg waits on.
-    fn position_cursor<'a>(
-        &mut self,
-        tracks: &'a Tracks,
-        now: Instant,
-        config: &RoomConfig,
-    ) -> Option<&'a Track> {
-        let present = tracks.find(self.track);
-        if present.is_none() {
-            // Its layer was taken away.
-            self.stage = Stage::Waiting;
-        }
-        if self.stage == Stage::Waiting {
-            let (id, start) = self.start(tracks, now, config)?;
-            let track = tracks.find(id)?;
-            self.go_over(id, start, tracks, now);
-            self.jump(start, track, config);
-            return Some(track);
-        }
-        let track = present?;
-        if self.cursor < track.begin() {
-            self.filter.restart(self.filter.keep());
-            self.jump(track.begin(), track, config);
-        }
-        Some(track)
-    }
-
-    /// Goes over to the layer chosen, if this is the moment.
-    fn cross<'a, S: Sink>(
-        &mut self,
-        tracks: &'a Tracks,
-        track: &'a Track,
-        now: Instant,
-        train: &mut Train<'_, S>,
-    ) -> &'a Track {
-        let Some((id, start)) = self.crossing(tracks, now).filter(|_| self.layered) else { return track };
-        let Some(next) = tracks.find(id) else { return track };
-        self.go_over(id, start, tracks, now);
-        self.cursor = start;
-        self.held_since = None;
-        self.forward_run(next, next.end(), now, train);
-        next
-    }
-
     /// Sends what came late, also of a layer that was left.
     fn forward_all_late<S: Sink>(&mut self, tracks: &Tracks, track: &Track, train: &mut Train<'_, S>) {
         if !self.layered {
@@ -338,48 +255,6 @@ impl Subscription {
         let order = tracks.source(self.source).map_or(&[][..], |source| source.order());
         for track in order.iter().filter_map(|id| tracks.find(*id)) {
             track.late().iter().for_each(|&position| self.forward_late(track, position, train));
-        }
-    }
-
-    fn jump(&mut self, position: u64, track: &Track, config: &RoomConfig) {
-        self.cursor = position;
-        self.held_since = None;
-        let behind = track.end().saturating_sub(position);
-        self.stage = if behind > config.catch_up_packets as u64 { Stage::CatchingUp } else { Stage::Live };
-    }
-
-    /// Keeps account of how long packets have been waiting for the pacer.
-    fn note_held(&mut self, track: &Track, now: Instant) {
-        if self.cursor >= track.end() {
-            self.held_since = None;
-        } else if self.stage == Stage::Live {
-            self.held_since.get_or_insert(now);
-        }
-    }
-
-    /// A leg whose path cannot follow goes on at the newest key frame that it has not reached, between two frames. Without one
-    /// it goes on where it is, so that a key frame larger than the patience gets through all the same.
-    fn skip_when_late<S: Sink>(
-        &mut self,
-        track: &Track,
-        (now, config): (Instant, &RoomConfig),
-        train: &mut Train<'_, S>,
-    ) {
-        let late = self.held_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
-        if !late || !train.is_paced() {
-            return;
-        }
-        let between = match track.find(self.cursor) {
-            Found::Packet(facts, _) => facts.timestamp != self.timestamp,
-            Found::Missing | Found::Gone => true,
-        };
-        if between
-            && track.is_video()
-            && let Some(start) = track.gop_start(now, config.gop_age).filter(|start| *start > self.cursor)
-        {
-            self.cursor = start;
-            self.held_since = Some(now);
-            train.stats().skips += 1;
         }
     }
 
@@ -394,8 +269,6 @@ impl Subscription {
 
 /// Receivers keep the last playout delay they were told, so after the catch-up they are told libwebrtc's own again.
 const USUAL_PLAYOUT_DELAY: PlayoutDelay = PlayoutDelay { min: Duration::ZERO, max: Duration::from_secs(10) };
-/// How long a leg may be behind its pacer before it leaves out what a newer key frame makes needless.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// More than a paced leg sends at a time.
 const MOST_PACED: u64 = 64;
 /// Enough packets that some frame's first one among them arrives.

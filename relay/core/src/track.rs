@@ -3,13 +3,13 @@
 mod branch;
 mod intake;
 mod layer;
+mod params;
+mod reading;
 
-use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use latchkey_wire::codec::{Codec, MediaKind};
+use latchkey_wire::codec::MediaKind;
 use latchkey_wire::dependency_descriptor::Reader;
-use latchkey_wire::extension::ExtensionMap;
 use latchkey_wire::rtcp::ReceptionReport;
 use latchkey_wire::shape::{Refusal, ShapeCheck};
 
@@ -17,8 +17,8 @@ use crate::config::RoomConfig;
 use crate::event::{Event, MissingPackets};
 use crate::gop::GopCache;
 use crate::header::Widest;
-use crate::history::{Found, History};
-use crate::id::{Rid, TrackId};
+use crate::history::History;
+use crate::id::TrackId;
 use crate::keyframe::KeyFrames;
 use crate::news::News;
 use crate::pause::Pause;
@@ -28,31 +28,7 @@ use crate::timeline::Timeline;
 use crate::track::branch::Outflow;
 use crate::upstream::Missing;
 
-/// What the relay agreed with a publisher for one m-line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrackParams {
-    /// The one codec that is sent.
-    pub codec: Codec,
-    /// Payload type the publisher gave it.
-    pub payload_type: u8,
-    /// Payload type of the publisher's RTX, when negotiated.
-    pub rtx_payload_type: Option<u8>,
-    /// The media SSRC, when the offer named it; otherwise the first packet with the payload type tells it, and a packet with
-    /// another one later is a restart.
-    pub ssrc: Option<u32>,
-    /// The SSRC of its RTX, when the offer named it.
-    pub rtx_ssrc: Option<u32>,
-    /// Extension ids of the m-line.
-    pub extensions: ExtensionMap,
-    /// The publisher answers generic NACKs.
-    pub nack: bool,
-    /// For a further simulcast layer: the first track of its source, which is what viewers subscribe to.
-    pub first: Option<TrackId>,
-    /// The name of a simulcast layer in the RTP stream id extension (RFC 8852); its SSRC is learnt by it.
-    pub rid: Option<Rid>,
-    /// The publisher understands PAUSE and RESUME (RFC 7728).
-    pub pause: bool,
-}
+pub use params::TrackParams;
 
 /// One track of a room.
 #[derive(Debug)]
@@ -276,44 +252,6 @@ impl Track {
         self.ssrc == Some(ssrc) && self.state != State::Vacant
     }
 
-    pub(crate) fn begin(&self) -> u64 {
-        self.begin
-    }
-
-    pub(crate) fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Packets that viewers behind must get in their next chunk only to stay as far behind as they are.
-    pub(crate) fn arrived_since_chunk(&self) -> u64 {
-        self.end - self.end_at_chunk
-    }
-
-    pub(crate) fn late(&self) -> &[u64] {
-        &self.batch.late
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, position: u64) -> Found<'_> {
-        self.history.find(position)
-    }
-
-    /// Where a leg that joins live begins; `None` while nothing may be forwarded.
-    pub(crate) fn live_from(&self) -> Option<u64> {
-        (self.state == State::Forwarding).then_some(self.batch.from.max(self.begin))
-    }
-
-    /// Where a leg may begin with a picture.
-    pub(crate) fn gop_start(&self, now: Instant, age: Duration) -> Option<u64> {
-        let start = self.gop.start(&self.history, now, age)?;
-        (self.state == State::Forwarding && start < self.end).then_some(start)
-    }
-
-    /// When the newest key frame began.
-    pub(crate) fn gop_at(&self) -> Option<Instant> {
-        self.gop.at()
-    }
-
     pub(crate) fn clock_rate(&self) -> u32 {
         self.params.codec.clock_rate()
     }
@@ -325,20 +263,6 @@ impl Track {
     /// NTP time and timestamp on the track's line at `now`.
     pub(crate) fn source_clock(&self, now: Instant) -> Option<(u64, u32)> {
         self.clock.at(now).filter(|_| self.state == State::Forwarding)
-    }
-
-    /// Longest extension values among some packets; known beforehand for those of the batch.
-    pub(crate) fn widest(&self, positions: Range<u64>) -> Widest {
-        if positions.start >= self.batch.from {
-            return self.batch.widest;
-        }
-        let mut widest = Widest::default();
-        for position in positions {
-            if let Found::Packet(_, parts) = self.history.find(position) {
-                widest.include(&parts);
-            }
-        }
-        widest
     }
 }
 
