@@ -140,7 +140,7 @@ fn three_layers_and_switches_between_them_without_an_allocation() {
             // Half of the viewers have a wide path while the others' is narrow, for ten seconds each.
             let turn = (from + index) as u64 / 300;
             for viewer in 0..VIEWERS {
-                let bits_per_second = if (turn + viewer) % 2 == 0 { 5_000_000 } else { 200_000 };
+                let bits_per_second = if (turn + viewer).is_multiple_of(2) { 5_000_000 } else { 200_000 };
                 room.receiver_estimate(SubscriberId(viewer), bits_per_second, now);
             }
             for packet in batch {

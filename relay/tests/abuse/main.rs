@@ -10,6 +10,9 @@ mod camera;
 #[path = "../data_plane/client.rs"]
 #[allow(dead_code, reason = "the data plane's tests use all of it")]
 mod client;
+#[path = "../data_plane/pauses.rs"]
+#[allow(dead_code, reason = "the data plane's tests use all of it")]
+mod pauses;
 
 mod flood;
 mod forged;
