@@ -119,18 +119,23 @@ fn a_household_stands_between_the_client_and_encryption() {
         assert!(below.contains(needed), "a household rests on {needed}");
     }
     for banned in ["latchkey", "webrtc", "rtc", "keyring", "clap", "image", "retina", "h264-reader"] {
-        assert!(!below.contains(banned), "latchkey-household reaches {banned}: media, files and terminal are above it");
+        assert!(
+            !below.contains(banned),
+            "latchkey-household reaches {banned}: media, files and terminal are above it"
+        );
     }
     let page = reach_in_a_page("latchkey-household");
     assert!(page.contains("web-sys") && page.contains("latchkey-e2ee"), "cargo tells what a page gets");
-    for banned in ["mio", "socket2", "tokio-tungstenite", "rustls", "aws-lc-rs", "hyper", "wasm-bindgen-test"] {
+    for banned in ["mio", "socket2", "tokio-tungstenite", "rustls", "aws-lc-rs", "hyper", "wasm-bindgen-test"]
+    {
         assert!(!page.contains(banned), "latchkey-household brings {banned} into a page");
     }
 }
 
 #[test]
 fn a_household_asks_no_machine_for_time_files_or_sockets() {
-    let clippy = std::fs::read_to_string(root().join("client-sdk/household/clippy.toml")).expect("it is there");
+    let clippy =
+        std::fs::read_to_string(root().join("client-sdk/household/clippy.toml")).expect("it is there");
     for method in ["std::time::SystemTime::now", "tokio::spawn", "tokio::time::sleep", "std::thread::spawn"] {
         assert!(clippy.contains(method), "client-sdk/household/clippy.toml allows {method}");
     }
@@ -155,8 +160,13 @@ fn a_household_asks_no_machine_for_time_files_or_sockets() {
         looked_at += 1;
         let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         for (name, place) in machine {
-            let named = shipped.lines().any(|line| line.split("//").next().unwrap_or_default().contains(name));
-            assert!(!named || within == Path::new(place), "{} names {name}, which no page has", path.display());
+            let named =
+                shipped.lines().any(|line| line.split("//").next().unwrap_or_default().contains(name));
+            assert!(
+                !named || within == Path::new(place),
+                "{} names {name}, which no page has",
+                path.display()
+            );
         }
         // A page has no `std::time::Instant`: it is `web_time`'s.
         let imported = shipped.lines().filter(|line| line.starts_with("use std::time"));
