@@ -132,8 +132,9 @@ async fn a_joiner_begins_with_the_kept_pictures_of_the_largest_layer() {
     let (_, picture) = &source.groups(peers[2])[0];
     let picture = picture.iter().map(|packet| packet.at).max().unwrap() - posted;
     println!(
-        "in the middle of {} frames: from the offer to the first picture {} ms, live after {} ms ({} frames)",
+        "in the middle of {} frames: connected {} ms after the offer, first picture after {} ms, live after {} ms ({} frames)",
         source.gop,
+        (peers[2].connected_at.unwrap() - posted).as_millis(),
         picture.as_millis(),
         live.as_millis(),
         frames.len()

@@ -26,6 +26,7 @@ pub struct Peer {
     pub chosen: HashMap<MediaKind, (Codec, u8)>,
     sequence: HashMap<(MediaKind, Option<&'static str>), u64>,
     pub connected: bool,
+    pub connected_at: Option<Instant>,
     pub packets: Vec<Packet>,
     /// A narrow place between the relay and this client: what comes goes through it.
     pub bottleneck: Option<Netem<Datagram>>,
@@ -157,6 +158,7 @@ impl Peer {
             chosen: HashMap::new(),
             sequence: HashMap::new(),
             connected: false,
+            connected_at: None,
             packets: Vec::new(),
             bottleneck: None,
             estimate: None,
@@ -293,7 +295,7 @@ impl Peer {
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Connected => self.connected = true,
+            Event::Connected => (self.connected, self.connected_at) = (true, Some(Instant::now())),
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
                 self.estimate = Some(estimate.as_u64());
             }
