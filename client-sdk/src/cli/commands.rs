@@ -16,7 +16,7 @@ pub(super) fn with_commands(sentence: &str) -> String {
 }
 
 /// Words of the core, and what does it here.
-const COMMANDS: [(&str, &str); 22] = [
+const COMMANDS: [(&str, &str); 24] = [
     ("make a new invite", "`latchkey invite`"),
     ("ask for a new code", "`latchkey invite`"),
     ("invite another admin first", "`latchkey invite --role admin`"),
@@ -38,6 +38,8 @@ const COMMANDS: [(&str, &str); 22] = [
     ("leave out cameras and days", "--cameras, --days"),
     ("uses only the cameras you name: say which", "--cameras"),
     ("from 1 to 30 days: say how many", "--days"),
+    ("let it see, too", "--rights"),
+    ("no rights, cameras or end of its own: leave them out", "--rights, --cameras, --days"),
     ("public address it was given", "--public-address"),
 ];
 

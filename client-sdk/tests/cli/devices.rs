@@ -140,7 +140,10 @@ async fn codes_that_are_no_good_leave_nothing_behind() {
         drop(inviting);
 
         let sentence = refused(&spare, &["join", &code]);
-        assert!(sentence.contains("has been used already: ask for a new one"), "{sentence}");
+        assert!(
+            sentence.contains("has been used already: ask for a new code (`latchkey invite`)"),
+            "{sentence}"
+        );
         let sentence = refused(&new, &["join", &code]);
         assert!(sentence.contains("already holds a device"), "{sentence}");
         assert!(!spare.exists(), "nothing is left behind");

@@ -126,7 +126,7 @@ async fn a_guest_comes_in_by_invite_with_cameras_days_and_rights() {
             (&["--cameras", "door", "--days", "31"], "1 to 30 days"),
             (&["--cameras", "door", "--until", "2020-01-01"], "in the past"),
             (&["--cameras", "attic", "--days", "3"], "no camera is called \"attic\"; there is "),
-            (&["--cameras", "door", "--days", "3", "--rights", "talk"], "must contain see"),
+            (&["--cameras", "door", "--days", "3", "--rights", "talk"], "let it see, too (--rights)"),
         ] {
             let sentence = refused(&ada, &[&words[..], more].concat());
             assert!(sentence.contains(said), "{said} is not in: {sentence}");
@@ -211,7 +211,7 @@ async fn codes_and_pictures_that_are_no_good_are_said_and_change_nothing() {
             (&["--sas", "12"], "eight digits"),
             (&["--sas", "1234 5678"], "nobody waits"),
             (&["--code", &stray, "--role", "viewer"], "is a camera"),
-            (&["--code", &stray, "--days", "3"], "leave out"),
+            (&["--code", &stray, "--days", "3"], "leave them out (--rights, --cameras, --days)"),
             (&["--code", &stray, "--sas", "12345678"], "cannot be used with"),
             (&[], "--image PICTURE"),
         ] {

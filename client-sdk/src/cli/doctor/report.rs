@@ -5,6 +5,7 @@ use std::time::Duration;
 use latchkey_household::story::Step;
 use serde_json::{Value, json};
 
+use crate::cli::commands::with_commands;
 use crate::cli::failure::{Failure, plain};
 use crate::cli::show::{Lines, Show, what_to_do};
 
@@ -82,7 +83,7 @@ impl Report {
     }
 
     pub(super) fn bad(&mut self, check: Check, after: Duration, reason: &str, advice: Option<&str>) {
-        let (ms, reason) = (milliseconds(after), plain(reason));
+        let (ms, reason, advice) = (milliseconds(after), plain(reason), advice.map(with_commands));
         let object = json!({
             "event": "doctor", "step": check.name, "ok": false, "ms": ms, "reason": reason, "advice": advice,
         });

@@ -72,7 +72,7 @@ export class App {
     } catch (error) {
       const log = this.tab.log.slice(-6).join(' | ');
       throw new Error(
-        `${this.browser}: ${error.message}; it shows: ${shown?.text.replace(/\s+/g, ' ').slice(0, 600)} ${log}`,
+        `${this.browser}: ${error.message}; it shows: ${shown?.text.replace(/\s+/g, ' ').slice(0, 2000)} ${log}`,
       );
     }
   }
