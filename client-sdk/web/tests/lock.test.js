@@ -114,15 +114,25 @@ function kept(app) {
   });
 }
 
+/** Turns the switch, once: it is looked at and pressed in one go, so that no page drawn anew comes between. */
 async function turn(app) {
   await app.go('#/settings');
-  await app.until('the switch', async () =>
-    app.tab.evaluate(() => document.querySelector('#lock-switch')?.disabled === false),
+  await app.until('the switch', () =>
+    app.tab.evaluate(() => {
+      const one = document.querySelector('#lock-switch');
+      if (!one || one.disabled) return false;
+      one.click();
+      return true;
+    }),
   );
-  await app.tab.evaluate(() => document.querySelector('#lock-switch').click());
 }
 
-const isOn = (app) => app.tab.evaluate(() => document.querySelector('#lock-switch')?.checked);
+/** Whether the lock is on; undefined while the page does not know. */
+const isOn = (app) =>
+  app.tab.evaluate(() => {
+    const one = document.querySelector('#lock-switch');
+    return one && !one.disabled ? one.checked : undefined;
+  });
 
 test('chromium: locked with a passkey, only the passkey opens the app again', async () => {
   const { app } = await founded();

@@ -67,7 +67,7 @@ export class App {
           text: document.body?.innerText ?? '',
           phase: document.querySelector('.stage')?.dataset.phase,
         }));
-        return wanted(shown) && shown;
+        return (await wanted(shown)) && shown;
       });
     } catch (error) {
       const log = this.tab.log.slice(-6).join(' | ');
