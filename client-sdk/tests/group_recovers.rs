@@ -181,7 +181,8 @@ async fn nothing_is_sealed_for_a_guest_whose_time_is_over_until_the_guest_is_out
         let bob = list.devices.iter_mut().find(|entry| ada.label(entry) == "bob").unwrap();
         bob.role = Role::Guest;
         bob.cameras = Some(vec![running.device()]);
-        bob.not_after = Some(now() + 8);
+        // Long enough for a slow machine to come to the commit without its list before.
+        bob.not_after = Some(now() + 20);
         signaling.post_list(ada.identity().sign_list(list).as_bytes().to_vec()).await.unwrap();
     }
     eventually("an epoch on the guest's list", || running.stats().epoch > before).await;

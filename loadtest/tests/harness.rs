@@ -67,7 +67,7 @@ fn servers_of(dir: &Path) -> Vec<(u32, String)> {
 
 /// Nothing of a run's own processes is left.
 fn assert_nobody_is_left(dir: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + LIMIT;
     loop {
         let left = servers_of(dir);
         if left.is_empty() {

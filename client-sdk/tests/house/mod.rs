@@ -95,7 +95,15 @@ impl House {
         config.listen =
             self.url.trim_start_matches("http://").trim_end_matches('/').parse::<SocketAddr>().unwrap();
         config.media = self.media.unwrap();
-        self.server = Some(Server::start(config).await.unwrap());
+        // A test beside this one may have been given a port of these for a moment.
+        let began = Instant::now();
+        self.server = Some(loop {
+            match Server::start(config.clone()).await {
+                Ok(server) => break server,
+                Err(error) => assert!(began.elapsed() < LIMIT, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        });
     }
 
     pub async fn close(mut self) {

@@ -262,7 +262,7 @@ fn without_it_the_doctor_names_the_step() {
     // At home all is well: the way from outside is what is missing.
     let _sending = sending(&camera, home.dir.path());
     let admin = &home.household.admin;
-    let mut doctor = admin.doctor(home.dir.path(), &["--patience", "4"]).expect("the doctor starts");
+    let mut doctor = admin.doctor(home.dir.path(), &["--patience", "10"]).expect("the doctor starts");
     let mut well = Vec::new();
     let (step, advice) = doctor
         .wait_for("what is wrong", LIMIT, |event| {

@@ -54,8 +54,12 @@ struct Pebble {
 
 impl Pebble {
     fn start(folder: &Path, proofs_at: u16) -> Option<Self> {
-        let [dns, dns_management, listen, management] = std::array::from_fn(|_| free_port());
+        // Kept until whoever is told to listen there starts: tests beside this one ask for ports, too.
+        let kept: [TcpListener; 5] = std::array::from_fn(|_| free_port());
+        let [dns, dns_management, listen, management, http] = kept.each_ref().map(port_of);
         let at = |port: u16| format!("127.0.0.1:{port}");
+        let [dns_port, dns_management_port, others @ ..] = kept;
+        drop((dns_port, dns_management_port));
         let dns_program = Program::start(
             Command::new("pebble-challtestsrv")
                 .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &at(dns)])
@@ -73,10 +77,11 @@ impl Pebble {
         std::fs::write(&key_path, key.serialize_pem()).unwrap();
         let settings = serde_json::json!({ "pebble": {
             "listenAddress": at(listen), "managementListenAddress": at(management),
-            "certificate": cert, "privateKey": key_path, "httpPort": free_port(), "tlsPort": proofs_at,
+            "certificate": cert, "privateKey": key_path, "httpPort": http, "tlsPort": proofs_at,
             "ocspResponderURL": "", "externalAccountBindingRequired": false,
         }});
         std::fs::write(&config, settings.to_string()).unwrap();
+        drop(others);
         let ca = Program::start(
             Command::new("pebble")
                 .args(["-strict", "-dnsserver", &at(dns), "-config"])
@@ -108,8 +113,13 @@ impl Pebble {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that is nobody else's while this is kept.
+fn free_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn port_of(kept: &TcpListener) -> u16 {
+    kept.local_addr().unwrap().port()
 }
 
 fn config(folder: &Path, pebble: &Pebble, port: u16) -> ServerConfig {
@@ -166,8 +176,10 @@ fn kept(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[tokio::test]
 async fn a_ca_proves_the_domain_over_the_same_port_and_what_it_gave_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
+    let kept_port = free_port();
+    let port = port_of(&kept_port);
     let Some(pebble) = Pebble::start(folder.path(), port) else { return };
+    drop(kept_port);
     let server = Server::start(config(folder.path(), &pebble, port)).await.unwrap();
     assert_eq!(server.urls().signaling, format!("https://{DOMAIN}"));
     assert!(server.urls().reach[0].devices.starts_with("every device"));
@@ -189,8 +201,10 @@ async fn a_ca_proves_the_domain_over_the_same_port_and_what_it_gave_is_kept() {
 #[tokio::test]
 async fn a_domain_that_leads_elsewhere_is_told_in_one_line_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let (nobody, port) = (free_port(), free_port());
+    let (nobody, kept_port) = (port_of(&free_port()), free_port());
+    let port = port_of(&kept_port);
     let Some(pebble) = Pebble::start(folder.path(), nobody) else { return };
+    drop(kept_port);
     let told = std::thread::spawn({
         let (data, directory, root) =
             (folder.path().join("data"), pebble.directory.clone(), pebble.root.clone());

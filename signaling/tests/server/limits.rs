@@ -13,7 +13,7 @@ use crate::running::Running;
 async fn an_address_that_asks_too_often_waits() {
     let running = Running::with(|config| {
         config.open_burst = 5;
-        config.open_rate = 0.1;
+        config.open_rate = 0.01;
     })
     .await;
     let path = format!("/v1/mailboxes/{}", to_text(&random::<16>()));
@@ -23,7 +23,7 @@ async fn an_address_that_asks_too_often_waits() {
     let refused = running.client.get(&path).await;
     refused.problem(ProblemCode::RateLimited);
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=10).contains(&wait), "{wait}");
+    assert!((1..=100).contains(&wait), "{wait}");
     assert_eq!(running.client.get("/livez").await.status, StatusCode::OK, "other routes go on");
     running.server.shutdown().await;
 }
@@ -32,7 +32,7 @@ async fn an_address_that_asks_too_often_waits() {
 async fn a_device_that_asks_too_often_waits_and_no_other_does() {
     let running = Running::with(|config| {
         config.device_burst = 4;
-        config.device_rate = 0.1;
+        config.device_rate = 0.01;
     })
     .await;
     let home = running.home().await;
@@ -83,7 +83,7 @@ async fn a_full_server_takes_no_new_household_and_knows_the_old_ones() {
 async fn messages_to_a_group_have_a_limit_of_their_own_and_reading_goes_on() {
     let running = Running::with(|config| {
         config.message_burst = 3;
-        config.message_rate = 0.1;
+        config.message_rate = 0.01;
     })
     .await;
     let home = running.home().await;
