@@ -17,10 +17,11 @@ use crate::sdp::fragment::{self, Fragment};
 use crate::sdp::negotiate::{self, Line, Negotiation};
 use crate::sdp::offer::{IceCredentials, Offer};
 use crate::sessions::{Known, Running, Session, Sessions};
-use crate::shard::command::{JoinAccepted, JoinRequest, RemoteParams, Role, ShardHandle};
+use crate::shard::command::handle::ShardHandle;
+use crate::shard::command::join::{JoinAccepted, JoinRequest, RemoteParams, Role};
 use crate::shard::session_id::SessionId;
 use crate::transport::fingerprint::Fingerprint;
-use crate::transport::ice::Credentials;
+use crate::transport::ice::credentials::Credentials;
 
 /// The relay's control plane: everything that HTTP handlers, ops port and host ask for.
 pub(crate) struct Door {

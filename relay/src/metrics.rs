@@ -16,10 +16,12 @@ use latchkey_relay_core::bandwidth::ESTIMATE_BOUNDS;
 
 use crate::admission::Refusal;
 use crate::metrics::family::{counter, counter_of, gauge, histogram, histogram_of, labelled};
-use crate::shard::command::{Role, ShardHandle};
-use crate::shard::counters::{
-    Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, JOIN_BOUNDS, Limited, PacketKind, Tally,
-};
+use crate::shard::command::handle::ShardHandle;
+use crate::shard::command::join::Role;
+use crate::shard::counters::Tally;
+use crate::shard::counters::buckets::{FORWARD_LATENCY_BOUNDS, JOIN_BOUNDS};
+use crate::shard::counters::events::{Event, Gauge};
+use crate::shard::counters::packets::{Direction, DropReason, Limited, PacketKind};
 use crate::shard::end::EndReason;
 
 /// What is counted at the door; the shards count the rest.

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use latchkey_wire::id::RoomId;
 
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 
 /// The rooms with at least one session. Cheap to clone; all clones are one registry.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use dashmap::DashMap;
 
 use crate::admission::crowd::Ticket;
 use crate::registry::RoomLease;
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 use crate::shard::end::{EndReason, SessionEnd};
 use crate::shard::session_id::SessionId;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 
 use crate::config::RelayConfig;
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 
 /// How many may be inside at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

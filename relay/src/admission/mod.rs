@@ -17,7 +17,7 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use crate::admission::crowd::{Crowd, CrowdError, Ticket};
 use crate::admission::cuts::Cuts;
 use crate::admission::single_use::{SingleUse, UseError};
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 
 /// Checks grants and holds the crowd within its limits.
 pub(crate) struct Admission {

@@ -15,7 +15,7 @@ use axum::response::Response;
 
 use crate::door::Door;
 use crate::http::problem::{Problem, ProblemCode};
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 
 /// The public routes. They may be merged into a host's router: no other path and no fallback is taken.
 pub(crate) fn router(door: &Arc<Door>) -> Router {

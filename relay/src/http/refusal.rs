@@ -11,7 +11,8 @@ use crate::http::problem::{Problem, ProblemCode};
 use crate::sdp::fragment::FragmentError;
 use crate::sdp::negotiate::NegotiationError;
 use crate::sdp::offer::OfferError;
-use crate::shard::command::{CommandError, JoinError};
+use crate::shard::command::CommandError;
+use crate::shard::command::join::JoinError;
 use crate::shard::end::{EndReason, SessionEnd};
 
 impl From<Refusal> for Problem {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::door::{Door, entity_tag};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request::{self, IfMatch};
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 
 /// `POST /whip/{room}` and `POST /whep/{room}`.
 pub(crate) fn endpoint(role: Role) -> MethodRouter<Arc<Door>> {

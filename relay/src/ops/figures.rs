@@ -6,9 +6,10 @@ use latchkey_relay_core::room::LayerFigures;
 use latchkey_wire::id::RoomId;
 use serde::{Deserialize, Serialize};
 
-use crate::shard::counters::{
-    Direction, DropReason, Event, FORWARD_LATENCY_BOUNDS, Gauge, PacketKind, Tally,
-};
+use crate::shard::counters::Tally;
+use crate::shard::counters::buckets::FORWARD_LATENCY_BOUNDS;
+use crate::shard::counters::events::{Event, Gauge};
+use crate::shard::counters::packets::{Direction, DropReason, PacketKind};
 use crate::shard::traffic::RoomFigures;
 
 /// `GET /shards`.

@@ -9,7 +9,7 @@ use rtc_sdp::description::session::SessionDescription;
 use crate::sdp::candidate;
 use crate::sdp::negotiate::{Active, Line, Negotiation};
 use crate::sdp::offer::{IceCredentials, Offer, OfferedMedia, OfferedPayload};
-use crate::shard::command::Role;
+use crate::shard::command::join::Role;
 use crate::transport::fingerprint::Fingerprint;
 
 /// The relay's own side of the transport.

@@ -6,8 +6,10 @@
 use latchkey_wire::codec::Codec;
 
 use crate::sdp::offer::{Offer, OfferedExtension, OfferedMedia, OfferedPayload};
-use crate::sdp::simulcast::OfferedLayer;
-use crate::shard::command::{ExtensionMap, Feedback, MediaKind, MediaLeg, PublishedTrack, Role};
+use crate::shard::command::PublishedTrack;
+use crate::shard::command::join::OfferedLayer;
+use crate::shard::command::join::{ExtensionMap, Feedback, MediaLeg, Role};
+use latchkey_wire::codec::MediaKind;
 
 /// Every m-line of an offer with what the relay makes of it, in the order of the offer.
 #[derive(Debug)]

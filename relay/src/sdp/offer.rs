@@ -8,9 +8,10 @@ use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 
 use crate::sdp::candidate;
-use crate::sdp::simulcast::{self, OfferedLayer};
-use crate::shard::command::MediaKind;
+use crate::sdp::simulcast;
+use crate::shard::command::join::OfferedLayer;
 use crate::transport::fingerprint::Fingerprint;
+use latchkey_wire::codec::MediaKind;
 
 /// A checked offer: one transport for all of its media (BUNDLE, RTCP multiplexed), with a SHA-256 fingerprint.
 #[derive(Clone)]

@@ -4,16 +4,7 @@ use latchkey_relay_core::Rid;
 use rtc_sdp::description::common::Attribute;
 use rtc_sdp::description::media::MediaDescription;
 
-/// One offered layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OfferedLayer {
-    /// Its name (RFC 8851); its SSRCs are learnt by the header extensions that carry it.
-    pub rid: Option<Rid>,
-    /// Told by `a=ssrc-group:SIM` and `FID`, as offers without names do.
-    pub ssrc: Option<u32>,
-    /// SSRC of its RTX.
-    pub rtx_ssrc: Option<u32>,
-}
+use crate::shard::command::join::OfferedLayer;
 
 /// The layers that an m-line sends, in the order of the offer; none for a single stream.
 pub(crate) fn layers(attributes: &[Attribute]) -> Vec<OfferedLayer> {

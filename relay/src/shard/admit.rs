@@ -8,17 +8,19 @@ use latchkey_wire::extension::{ExtensionKind, ExtensionMap as WireMap};
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use zeroize::Zeroizing;
 
-use crate::shard::command::{
-    ExtensionMap, Home, JoinAccepted, JoinError, JoinRequest, MediaLeg, OfferedLayer, Role,
+use crate::shard::command::Home;
+use crate::shard::command::join::{
+    ExtensionMap, JoinAccepted, JoinError, JoinRequest, MediaLeg, OfferedLayer, Role,
 };
-use crate::shard::counters::Event;
+use crate::shard::counters::events::Event;
 use crate::shard::end::EndReason;
 use crate::shard::peer::{Admitted, Leg, Peer};
 use crate::shard::rooms::LiveRoom;
 use crate::shard::session_id::SessionId;
 use crate::shard::worker::Worker;
 use crate::transport::dtls::Dtls;
-use crate::transport::ice::{Credentials, IceLite};
+use crate::transport::ice::IceLite;
+use crate::transport::ice::credentials::Credentials;
 
 impl Worker {
     /// Lets a peer in whose grant was verified.

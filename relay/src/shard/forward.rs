@@ -6,12 +6,12 @@ use std::time::Instant;
 use latchkey_relay_core::{Event as RoomEvent, TrackId};
 use latchkey_wire::rtcp;
 
-use crate::shard::counters::{Event, Gauge};
+use crate::shard::counters::events::{Event, Gauge};
 use crate::shard::end::EndReason;
 use crate::shard::hold::Pressure;
-use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
+use crate::shard::span::message::Word;
 use crate::shard::timers::Timer;
 use crate::shard::worker::Worker;
 

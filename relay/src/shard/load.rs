@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::shard::counters::{Event, Gauge, Tally};
+use crate::shard::counters::Tally;
+use crate::shard::counters::events::{Event, Gauge};
 
 /// Follows the processor time of the thread it is used on.
 #[derive(Default)]

@@ -9,7 +9,6 @@
 //! ```
 
 mod admit;
-mod branches;
 pub mod command;
 mod cores;
 pub mod counters;
@@ -17,23 +16,25 @@ pub mod end;
 mod forward;
 mod hold;
 mod ingress;
+mod limits;
 mod load;
-mod neighbours;
 mod peer;
-mod pool;
-mod probe;
 mod rooms;
 mod session;
 pub mod session_id;
 mod sink;
+mod span;
 mod start;
+#[cfg(feature = "test-tap")]
+mod tap;
 mod timers;
 pub mod traffic;
 mod worker;
 
+pub use limits::Limits;
+pub use start::{MAX_SHARDS, Shards, ShardsConfig, StartError};
 #[cfg(feature = "test-tap")]
-pub use start::{Inbound, Meddler, Outbound, Tap};
-pub use start::{Limits, MAX_SHARDS, Shards, ShardsConfig, StartError};
+pub use tap::{Inbound, Meddler, Outbound, Tap};
 
 #[cfg(test)]
 mod tests;

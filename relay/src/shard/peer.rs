@@ -10,10 +10,10 @@ use latchkey_wire::rtcp;
 use latchkey_wire::rtp::RtpView;
 
 use crate::batch::Route;
-use crate::shard::command::{MediaLeg, Role};
+use crate::shard::command::join::{MediaLeg, Role};
 use crate::shard::end::EndReason;
+use crate::shard::limits::Limits;
 use crate::shard::session_id::SessionId;
-use crate::shard::start::Limits;
 use crate::shard::timers::Armed;
 use crate::srtp::{ControlOpener, ControlSealer, Opener, Sealer};
 use crate::transport::dtls::{Dtls, Keys};

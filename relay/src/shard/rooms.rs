@@ -8,7 +8,8 @@ use latchkey_wire::codec::{Codec, MediaKind};
 use latchkey_wire::id::RoomId;
 
 use crate::shard::command::PublishedTrack;
-use crate::shard::counters::{Gauge, Tally};
+use crate::shard::counters::Tally;
+use crate::shard::counters::events::Gauge;
 use crate::shard::hold::Hold;
 use crate::shard::peer::PeerKey;
 use crate::shard::timers::Armed;

@@ -7,15 +7,16 @@ use latchkey_wire::rtcp;
 use zeroize::Zeroizing;
 
 use crate::shard::admit::subscription_params;
-use crate::shard::command::{Command, CommandError, JoinAccepted, Role};
-use crate::shard::counters::Event;
+use crate::shard::command::join::{JoinAccepted, Role};
+use crate::shard::command::{Command, CommandError};
+use crate::shard::counters::events::Event;
 use crate::shard::end::{EndReason, SessionEnd};
-use crate::shard::neighbours::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::session_id::SessionId;
+use crate::shard::span::message::Word;
 use crate::shard::timers::Timer;
 use crate::shard::worker::{Flow, Worker};
-use crate::transport::ice::Credentials;
+use crate::transport::ice::credentials::Credentials;
 
 impl Worker {
     /// Does what HTTP asks. An answer that nobody waits for any more is dropped.

@@ -6,7 +6,9 @@ use latchkey_relay_core::{Outgoing, OutgoingKind, SenderReport, Sink, Subscriber
 use latchkey_wire::rtcp;
 
 use crate::batch::{Route, SendArena, Socket};
-use crate::shard::counters::{Direction, DropReason, Event, PacketKind, Tally};
+use crate::shard::counters::Tally;
+use crate::shard::counters::events::Event;
+use crate::shard::counters::packets::{Direction, DropReason, PacketKind};
 use crate::shard::peer::{Peer, PeerKey, Peers, Srtp};
 use crate::shard::traffic::RoomTraffic;
 use crate::srtp::Plain;
@@ -19,7 +21,7 @@ pub(super) struct Outbox {
     /// RTCP before it is sealed.
     pub(super) control: Vec<u8>,
     #[cfg(feature = "test-tap")]
-    pub(super) meddler: Option<crate::shard::start::Meddler>,
+    pub(super) meddler: Option<crate::shard::tap::Meddler>,
 }
 
 impl Outbox {

@@ -3,21 +3,21 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-#[cfg(feature = "test-tap")]
-use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use latchkey_relay_core::RoomConfig;
-#[cfg(feature = "test-tap")]
-use latchkey_wire::id::RoomId;
 use tokio::sync::mpsc;
 
 use crate::batch::{Socket, SocketOptions, Waker};
-use crate::shard::command::{Command, ShardHandle};
+use crate::shard::command::Command;
+use crate::shard::command::handle::ShardHandle;
 use crate::shard::cores;
 use crate::shard::end::SessionEnd;
-use crate::shard::neighbours;
+use crate::shard::limits::Limits;
+use crate::shard::span::neighbours;
+#[cfg(feature = "test-tap")]
+use crate::shard::tap::{Meddler, Tap};
 use crate::shard::worker::{Setup, Worker};
 use crate::srtp::SrtpProfile;
 use crate::transport::certificate::{Certificate, CertificateError};
@@ -49,56 +49,8 @@ pub struct ShardsConfig {
     pub meddler: Option<Meddler>,
 }
 
-/// Sees every opened inbound RTP packet of all shards.
-#[cfg(feature = "test-tap")]
-pub type Tap = Arc<dyn Fn(&[u8]) + Send + Sync>;
-
-/// What an operator can do that changes its relay.
-#[cfg(feature = "test-tap")]
-#[derive(Clone)]
-pub struct Meddler {
-    /// Is given every opened inbound RTP packet with its room, and returns those that the room gets in its place, of
-    /// the same publisher.
-    pub inbound: Arc<Inbound>,
-    /// Is given the payload of every outbound RTP packet, after all that the relay checks, and returns what goes out
-    /// in its place, not longer; nothing when it stays.
-    pub outbound: Arc<Outbound>,
-}
-
-/// What a [`Meddler`] does to what comes in.
-#[cfg(feature = "test-tap")]
-pub type Inbound = dyn Fn(RoomId, &[u8]) -> Vec<Vec<u8>> + Send + Sync;
-/// What a [`Meddler`] does to what goes out.
-#[cfg(feature = "test-tap")]
-pub type Outbound = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
-
 /// Most shards that can share one port: the first character of a ufrag names the shard.
 pub const MAX_SHARDS: usize = 62;
-
-/// Bounds on what peers may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Sessions of one shard.
-    pub sessions_per_shard: usize,
-    /// RTP packets per second of one publisher, all its tracks together; a second's worth may come at once.
-    pub publisher_packets_per_second: u32,
-    /// RTP bytes per second of one publisher; a second's worth may come at once.
-    pub publisher_bytes_per_second: u32,
-    /// STUN, DTLS and RTCP packets per second of one peer; a second's worth may come at once.
-    pub control_packets_per_second: u32,
-    /// Bytes of them per second.
-    pub control_bytes_per_second: u32,
-    /// How long a peer may take for its first authenticated check and its DTLS handshake.
-    pub connect_timeout: Duration,
-    /// How long a connected peer may be silent on STUN (RFC 7675 section 5.1).
-    pub consent_timeout: Duration,
-    /// How long viewers wait for a publisher that is gone.
-    pub publisher_grace: Duration,
-    /// How long a packet may be held so that it leaves in one train with others; 0 holds nothing.
-    pub longest_hold: Duration,
-    /// Bytes asked of the kernel for each socket's receive and send buffer.
-    pub socket_buffer_bytes: usize,
-}
 
 /// The running shards. Dropping it stops them; [`Shards::stop`] does so and waits.
 pub struct Shards {
@@ -148,23 +100,6 @@ impl Default for ShardsConfig {
             tap: None,
             #[cfg(feature = "test-tap")]
             meddler: None,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sessions_per_shard: 10_000,
-            publisher_packets_per_second: 5_000,
-            publisher_bytes_per_second: 6_250_000,
-            control_packets_per_second: 500,
-            control_bytes_per_second: 250_000,
-            connect_timeout: Duration::from_secs(20),
-            consent_timeout: Duration::from_secs(25),
-            publisher_grace: Duration::from_secs(30),
-            longest_hold: Duration::from_millis(2),
-            socket_buffer_bytes: 8 << 20,
         }
     }
 }

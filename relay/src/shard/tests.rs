@@ -13,14 +13,15 @@ use latchkey_wire::payload::{self, Payloads};
 use latchkey_wire::sframe_header::{self, SframeHeader};
 
 use crate::batch::{Receiver, Route, Socket, SocketOptions, Waker};
-use crate::shard::command::{
-    Command, ExtensionMap, Feedback, Home, JoinAccepted, JoinRequest, MediaLeg, RemoteParams, Role,
+use crate::shard::command::join::{
+    ExtensionMap, Feedback, JoinAccepted, JoinRequest, MediaLeg, RemoteParams, Role,
 };
-use crate::shard::counters::{Direction, DropReason, PacketKind};
+use crate::shard::command::{Command, Home};
+use crate::shard::counters::packets::{Direction, DropReason, PacketKind};
 use crate::shard::end::EndReason;
-use crate::shard::neighbours;
+use crate::shard::limits::Limits;
 use crate::shard::peer::PeerKey;
-use crate::shard::start::Limits;
+use crate::shard::span::neighbours;
 use crate::shard::worker::{Setup, Worker};
 use crate::srtp::{MasterKey, Opener, Plain, Sealer, SrtpProfile};
 use crate::transport::certificate::Certificate;
@@ -250,7 +251,7 @@ fn a_fault_in_one_room_ends_that_room_only() {
 
 #[test]
 fn an_address_in_use_cannot_be_taken_by_another_session() {
-    use crate::transport::ice::Credentials;
+    use crate::transport::ice::credentials::Credentials;
     use is::stun::{StunMessage, TransId};
 
     let mut worker = worker();

@@ -6,7 +6,7 @@ use latchkey_relay_core::room::LayerFigures;
 use latchkey_relay_core::{DropReason, Stats};
 use latchkey_wire::id::RoomId;
 
-use crate::shard::counters::FORWARD_LATENCY_BOUNDS;
+use crate::shard::counters::buckets::{FORWARD_LATENCY_BOUNDS, bucket};
 
 /// One room as one shard sees it, when asked.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl RoomTraffic {
     }
 
     pub(super) fn forwarded(&mut self, latency: Duration, packets: u64) {
-        let cell = FORWARD_LATENCY_BOUNDS.iter().take_while(|bound| latency > **bound).count();
+        let cell = bucket(&FORWARD_LATENCY_BOUNDS, latency);
         self.latency[cell] += packets;
     }
 

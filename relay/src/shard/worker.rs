@@ -11,17 +11,20 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use tokio::sync::mpsc;
 
 use crate::batch::{Receiver, Socket, Waker};
-use crate::shard::command::{Command, ShardHandle};
-use crate::shard::counters::{DropReason, Event, Gauge, ShardCounters};
+use crate::shard::command::Command;
+use crate::shard::command::handle::ShardHandle;
+use crate::shard::counters::ShardCounters;
+use crate::shard::counters::events::{Event, Gauge};
+use crate::shard::counters::packets::DropReason;
 use crate::shard::end::{EndReason, SessionEnd};
+use crate::shard::ingress::probe::Probes;
+use crate::shard::limits::Limits;
 use crate::shard::load::LoadMeter;
-use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
-use crate::shard::probe::Probes;
 use crate::shard::rooms::Rooms;
 use crate::shard::session_id::SessionId;
 use crate::shard::sink::Outbox;
-use crate::shard::start::Limits;
+use crate::shard::span::neighbours::Neighbours;
 use crate::shard::timers::{Timer, Timers};
 use crate::transport::dtls::Identity;
 
@@ -35,9 +38,9 @@ pub(super) struct Setup {
     pub(super) cname: String,
     pub(super) ends: Option<mpsc::UnboundedSender<SessionEnd>>,
     #[cfg(feature = "test-tap")]
-    pub(super) tap: Option<crate::shard::start::Tap>,
+    pub(super) tap: Option<crate::shard::tap::Tap>,
     #[cfg(feature = "test-tap")]
-    pub(super) meddler: Option<crate::shard::start::Meddler>,
+    pub(super) meddler: Option<crate::shard::tap::Meddler>,
 }
 
 /// Everything that one shard owns. Nobody else touches it while it runs.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::counters::{DropReason, Event, FORWARD_LATENCY_BOUNDS, Limited};
+use latchkey_relay::shard::counters::buckets::FORWARD_LATENCY_BOUNDS;
+use latchkey_relay::shard::counters::events::Event;
+use latchkey_relay::shard::counters::packets::{DropReason, Limited};
 use latchkey_relay::shard::traffic::RoomTraffic;
 use str0m::rtp::RtpWrite;
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use latchkey_relay::shard::counters::{Direction, DropReason, Event, Gauge, PacketKind, Tally};
+use latchkey_relay::shard::counters::Tally;
+use latchkey_relay::shard::counters::events::{Event, Gauge};
+use latchkey_relay::shard::counters::packets::{Direction, DropReason, PacketKind};
 use latchkey_relay::srtp::{MasterKey, Plain, Sealer, SrtpProfile};
 
 use str0m::rtp::RtpWrite;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::Role;
-use latchkey_relay::shard::counters::{DropReason, Event};
+use latchkey_relay::shard::command::join::Role;
+use latchkey_relay::shard::counters::events::Event;
+use latchkey_relay::shard::counters::packets::DropReason;
 use latchkey_relay::shard::end::EndReason;
 
 use crate::client::{Client, LIMIT, ask, run, start};

@@ -23,7 +23,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::Role;
+use latchkey_relay::shard::command::join::Role;
 use latchkey_relay::shard::counters::Tally;
 use latchkey_relay::shard::traffic::RoomFigures;
 use latchkey_wire::codec::Codec;

@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use is::stun::{StunMessage, TransId};
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::{
-    ExtensionMap, Feedback, JoinAccepted, JoinRequest, MediaKind, MediaLeg, RemoteParams, Role,
+use latchkey_relay::shard::command::join::{
+    ExtensionMap, Feedback, JoinAccepted, JoinRequest, MediaLeg, RemoteParams, Role,
 };
-use latchkey_relay::shard::counters::{Direction, DropReason, PacketKind};
+use latchkey_relay::shard::counters::packets::{Direction, DropReason, PacketKind};
 use latchkey_relay::transport::fingerprint::Fingerprint;
 use latchkey_wire::codec::Codec;
+use latchkey_wire::codec::MediaKind;
 use latchkey_wire::id::DeviceHandle;
 
 use crate::client::{ask, start};

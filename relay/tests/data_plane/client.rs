@@ -4,14 +4,15 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
-use latchkey_relay::shard::command::{
-    ExtensionMap, Feedback, JoinError, JoinRequest, MediaKind, MediaLeg, OfferedLayer, RemoteParams, Role,
-    ShardHandle,
+use latchkey_relay::shard::command::handle::ShardHandle;
+use latchkey_relay::shard::command::join::{
+    ExtensionMap, Feedback, JoinError, JoinRequest, MediaLeg, OfferedLayer, RemoteParams, Role,
 };
 use latchkey_relay::shard::session_id::SessionId;
 use latchkey_relay::shard::{Shards, ShardsConfig};
 use latchkey_relay::transport::fingerprint::Fingerprint;
 use latchkey_wire::codec::Codec;
+use latchkey_wire::codec::MediaKind;
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use str0m::ice::IceCreds;
 use str0m::media::{KeyframeRequestKind, Mid};

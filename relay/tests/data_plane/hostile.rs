@@ -4,8 +4,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::Role;
-use latchkey_relay::shard::counters::{DropReason, Tally};
+use latchkey_relay::shard::command::join::Role;
+use latchkey_relay::shard::counters::Tally;
+use latchkey_relay::shard::counters::packets::DropReason;
 
 use crate::client::{Client, Join, run, start};
 use crate::{counters, publisher, viewer, vp8};

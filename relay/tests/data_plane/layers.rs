@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::Role;
+use latchkey_relay::shard::command::join::Role;
 use latchkey_wire::codec::Codec;
 
 use crate::camera::Camera;

@@ -15,7 +15,7 @@ mod spanning;
 use std::time::{Duration, Instant};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::Role;
+use latchkey_relay::shard::command::join::Role;
 use latchkey_relay::shard::counters::Tally;
 use latchkey_wire::codec::Codec;
 

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use latchkey_relay::shard::command::Role;
-use latchkey_relay::shard::counters::{Direction, Event, PacketKind};
+use latchkey_relay::shard::command::join::Role;
+use latchkey_relay::shard::counters::events::Event;
+use latchkey_relay::shard::counters::packets::{Direction, PacketKind};
 use latchkey_relay::srtp::SrtpProfile;
 use latchkey_wire::codec::Codec;
 

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use latchkey_relay::shard::command::{CommandError, JoinError, PublishedTrack, Role};
-use latchkey_relay::shard::counters::{DropReason, Event, Gauge};
+use latchkey_relay::shard::command::join::{JoinError, Role};
+use latchkey_relay::shard::command::{CommandError, PublishedTrack};
+use latchkey_relay::shard::counters::events::{Event, Gauge};
+use latchkey_relay::shard::counters::packets::DropReason;
 use latchkey_relay::shard::end::EndReason;
 use latchkey_relay::transport::fingerprint::Fingerprint;
 use latchkey_wire::codec::{Codec, MediaKind};
@@ -142,8 +144,9 @@ fn a_publisher_back_with_other_media_ends_its_viewers() {
 #[test]
 fn silence_ends_sessions_and_frees_their_rooms() {
     let shards = start(|config| {
-        config.limits.connect_timeout = Duration::from_millis(300);
-        config.limits.consent_timeout = Duration::from_millis(600);
+        // Long enough for a slow machine to connect at all.
+        config.limits.connect_timeout = Duration::from_secs(5);
+        config.limits.consent_timeout = Duration::from_secs(5);
         config.limits.publisher_grace = Duration::from_millis(300);
     });
     let handle = &shards.handles()[0];

@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use latchkey_relay::shard::Shards;
-use latchkey_relay::shard::command::{CommandError, JoinError, Role};
-use latchkey_relay::shard::counters::{Direction, DropReason, Event, Gauge, PacketKind};
+use latchkey_relay::shard::command::CommandError;
+use latchkey_relay::shard::command::join::{JoinError, Role};
+use latchkey_relay::shard::counters::events::{Event, Gauge};
+use latchkey_relay::shard::counters::packets::{Direction, DropReason, PacketKind};
 use latchkey_relay::shard::end::EndReason;
 use latchkey_wire::codec::Codec;
 

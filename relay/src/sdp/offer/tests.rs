@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::sdp::answer::{self, LocalTransport};
 use crate::sdp::negotiate::{self, Line, Negotiation, NegotiationError};
-use crate::shard::command::{ExtensionMap, Feedback, PublishedTrack, Role};
+use crate::shard::command::PublishedTrack;
+use crate::shard::command::join::{ExtensionMap, Feedback, Role};
 
 macro_rules! offers {
     ($($name:ident $file:literal;)*) => {

@@ -1,7 +1,7 @@
 //! A ring between two shards that is full: what finds no room is counted, and asked for again.
 
 use super::*;
-use crate::shard::counters::Event;
+use crate::shard::counters::events::Event;
 
 fn turn(worker: &mut Worker, now: Instant) {
     worker.take_over();

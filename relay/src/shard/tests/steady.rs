@@ -6,7 +6,7 @@ use latchkey_wire::rtcp;
 use latchkey_wire::rtp::RtpView;
 
 use super::*;
-use crate::shard::counters::Event;
+use crate::shard::counters::events::Event;
 use crate::srtp::ControlSealer;
 
 /// A viewer's own end: what it got last, and its way to ask for packets again.

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use is::stun::StunMessage;
 
-use crate::transport::ice::{Credentials, IceLite, hmac_sha1};
+use crate::transport::ice::IceLite;
+use crate::transport::ice::credentials::{Credentials, hmac_sha1};
 
 /// The probes that one shard still answers.
 #[derive(Default)]
-pub(super) struct Probes {
+pub(in crate::shard) struct Probes {
     waiting: Vec<Waiting>,
 }
 
@@ -24,7 +25,7 @@ struct Waiting {
 
 impl Probes {
     /// Takes credentials in; `false` when too many wait already.
-    pub(super) fn open(&mut self, credentials: Credentials, now: Instant) -> bool {
+    pub(in crate::shard) fn open(&mut self, credentials: Credentials, now: Instant) -> bool {
         self.waiting.retain(|waiting| waiting.until > now);
         if self.waiting.len() >= MOST {
             return false;
@@ -34,7 +35,7 @@ impl Probes {
     }
 
     /// Answers a check that names a probe and proves its password: bytes in `answer`, or nothing.
-    pub(super) fn answer(
+    pub(in crate::shard) fn answer(
         &mut self,
         message: &StunMessage<'_>,
         remote: SocketAddr,
@@ -67,16 +68,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use is::stun::TransId;
-    use zeroize::Zeroizing;
 
     use super::*;
-
-    fn credentials(name: &str) -> Credentials {
-        Credentials {
-            ufrag: name.to_owned(),
-            pwd: Zeroizing::new(format!("password of {name}, long enough")),
-        }
-    }
+    use crate::transport::ice::credentials::tests::credentials;
 
     fn asked(probes: &mut Probes, user: &str, password: &str, now: Instant) -> Option<Vec<u8>> {
         let mut bytes = [0; 300];

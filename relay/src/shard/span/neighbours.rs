@@ -16,66 +16,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::SystemTime;
 
-use latchkey_relay_core::{MissingPackets, Parcel, TrackId, TrackParams};
 use latchkey_wire::id::RoomId;
 
 use crate::batch::{Route, Waker};
-use crate::shard::end::EndReason;
-use crate::shard::pool::Pool;
-
-/// What one shard gives another.
-pub(super) enum Message {
-    /// Datagrams for your peers.
-    Datagrams(Arc<Datagrams>),
-    /// Packets of a room of mine.
-    Shipment(Arc<Shipment>),
-    /// About a room that we both have.
-    Word(RoomId, Word),
-    /// This address belongs to a peer of mine now.
-    Learnt(SocketAddr),
-    /// It does no longer.
-    Forgotten(SocketAddr),
-}
-
-/// What home and branch of a room say to each other.
-#[derive(Clone, Debug)]
-pub(super) enum Word {
-    /// Branch: give me the room's packets; or again, how many viewers I have.
-    Viewers(usize),
-    /// Branch: my last viewer is gone.
-    Closed,
-    /// Branch: these did not come.
-    Missing(TrackId, MissingPackets),
-    /// Branch: a viewer of mine needs a key frame.
-    KeyFrame(TrackId),
-    /// Branch: viewers of mine watch this track now, or none does any more.
-    Watched(TrackId, bool),
-    /// Home: this is what the room has now.
-    Tracks(Vec<(TrackId, TrackParams)>),
-    /// Home: a pause holds this track back, or does no longer.
-    Paused(TrackId, bool),
-    /// Home: the publisher is gone, and may come back.
-    Vacated,
-    /// Home: the room is over.
-    Over(EndReason),
-}
-
-/// Packets of one room.
-pub(super) struct Shipment {
-    pub(super) room: RoomId,
-    /// When the oldest of them came in.
-    pub(super) received: Option<SystemTime>,
-    pub(super) parcel: Parcel,
-}
-
-/// Datagrams of any peers.
-pub(super) struct Datagrams {
-    bytes: Vec<u8>,
-    heads: Vec<(usize, Route, Option<SystemTime>)>,
-}
+use crate::shard::span::message::{Datagrams, Message, Shipment, Word};
+use crate::shard::span::pool::Pool;
 
 /// One shard's ways to all others.
-pub(super) struct Neighbours {
+pub(in crate::shard) struct Neighbours {
     /// By shard; none to itself.
     ways: Vec<Option<Way>>,
     incoming: Vec<(usize, Receiver<Message>)>,
@@ -99,7 +47,7 @@ struct Way {
 }
 
 /// Connects all shards with each other; one waker each.
-pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
+pub(in crate::shard) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
     let shards = wakers.len();
     let mut incoming: Vec<Vec<_>> = wakers.iter().map(|_| Vec::with_capacity(shards)).collect();
     let mut connected = Vec::with_capacity(shards);
@@ -126,13 +74,13 @@ pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
 
 impl Neighbours {
     /// The shard that has the peer at this address, when it is another one.
-    pub(super) fn owner_of(&self, address: &SocketAddr) -> Option<usize> {
+    pub(in crate::shard) fn owner_of(&self, address: &SocketAddr) -> Option<usize> {
         self.elsewhere.get(address).copied()
     }
 
     /// Gathers a datagram for another shard; [`send_gathered`](Self::send_gathered) sends it. `false` when there is no room
     /// or no such shard.
-    pub(super) fn hand_over(
+    pub(in crate::shard) fn hand_over(
         &mut self,
         shard: usize,
         bytes: &[u8],
@@ -157,30 +105,30 @@ impl Neighbours {
     }
 
     /// Sends what was gathered, wakes whom it is for, and returns how many datagrams found no room.
-    pub(super) fn send_gathered(&mut self) -> usize {
+    pub(in crate::shard) fn send_gathered(&mut self) -> usize {
         let lost = self.ways.iter_mut().flatten().map(|way| way.send_gathered(&mut self.datagrams)).sum();
         self.wake();
         lost
     }
 
     /// An empty shipment, to be filled with [`Arc::get_mut`]; `None` when too many are under way.
-    pub(super) fn empty_shipment(&mut self) -> Option<Arc<Shipment>> {
+    pub(in crate::shard) fn empty_shipment(&mut self) -> Option<Arc<Shipment>> {
         self.shipments.take()
     }
 
     /// Sends a shipment. `false` when the ring is full.
-    pub(super) fn ship(&mut self, shard: usize, shipment: &Arc<Shipment>) -> bool {
+    pub(in crate::shard) fn ship(&mut self, shard: usize, shipment: &Arc<Shipment>) -> bool {
         let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return false };
         way.send(Message::Shipment(Arc::clone(shipment)))
     }
 
     /// Takes a shipment back after it was sent to all.
-    pub(super) fn shipped(&mut self, shipment: Arc<Shipment>) {
+    pub(in crate::shard) fn shipped(&mut self, shipment: Arc<Shipment>) {
         self.shipments.put(shipment);
     }
 
     /// Says something about a room. What only asks for packets or key frames may be lost, because it is said again.
-    pub(super) fn say(&mut self, shard: usize, room: RoomId, word: Word) {
+    pub(in crate::shard) fn say(&mut self, shard: usize, room: RoomId, word: Word) {
         let again = matches!(word, Word::Missing(..) | Word::KeyFrame(_));
         let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return };
         match again {
@@ -190,7 +138,7 @@ impl Neighbours {
     }
 
     /// Tells all others that an address belongs to a peer of this shard, or does no longer.
-    pub(super) fn announce(&mut self, address: SocketAddr, mine: bool) {
+    pub(in crate::shard) fn announce(&mut self, address: SocketAddr, mine: bool) {
         for way in self.ways.iter_mut().flatten() {
             // Lost news cost the peer datagrams until its next check is announced again.
             way.send(if mine { Message::Learnt(address) } else { Message::Forgotten(address) });
@@ -201,7 +149,7 @@ impl Neighbours {
     }
 
     /// Wakes every shard that got something.
-    pub(super) fn wake(&mut self) {
+    pub(in crate::shard) fn wake(&mut self) {
         for way in self.ways.iter_mut().flatten() {
             way.say_waiting();
             if std::mem::take(&mut way.unwoken) {
@@ -211,12 +159,12 @@ impl Neighbours {
     }
 
     /// Whether words wait for room in a ring.
-    pub(super) fn has_waiting(&self) -> bool {
+    pub(in crate::shard) fn has_waiting(&self) -> bool {
         self.ways.iter().flatten().any(|way| !way.waiting.is_empty())
     }
 
     /// The next that another shard gave, and which one; news about addresses are kept here.
-    pub(super) fn receive(&mut self) -> Option<(usize, Message)> {
+    pub(in crate::shard) fn receive(&mut self) -> Option<(usize, Message)> {
         let mut empty = 0;
         while empty < self.incoming.len() {
             let (shard, ring) = &self.incoming[self.turn];
@@ -270,55 +218,9 @@ impl Way {
     fn send_gathered(&mut self, pool: &mut Pool<Datagrams>) -> usize {
         let Some(gathered) = self.gathered.take() else { return 0 };
         let sent = self.send(Message::Datagrams(Arc::clone(&gathered)));
-        let lost = if sent { 0 } else { gathered.heads.len() };
+        let lost = if sent { 0 } else { gathered.len() };
         pool.put(gathered);
         lost
-    }
-}
-
-impl Shipment {
-    /// Begins anew.
-    pub(super) fn begin(&mut self, room: RoomId, received: Option<SystemTime>) {
-        (self.room, self.received) = (room, received);
-        self.parcel.clear();
-    }
-}
-
-impl Default for Shipment {
-    fn default() -> Self {
-        Self { room: RoomId::new([0; 16]), received: None, parcel: Parcel::new() }
-    }
-}
-
-impl Datagrams {
-    /// The datagrams in the order they came.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Route, Option<SystemTime>)> {
-        let mut rest = &self.bytes[..];
-        self.heads.iter().map(move |(len, route, received)| {
-            let (bytes, after) = rest.split_at(*len);
-            rest = after;
-            (bytes, *route, *received)
-        })
-    }
-
-    fn takes(&self, len: usize) -> bool {
-        self.heads.len() < MOST_DATAGRAMS && self.bytes.len() + len <= DATAGRAM_BYTES
-    }
-
-    fn push(&mut self, bytes: &[u8], route: Route, received: Option<SystemTime>) {
-        self.bytes.extend_from_slice(bytes);
-        self.heads.push((bytes.len(), route, received));
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.heads.clear();
-    }
-}
-
-impl Default for Datagrams {
-    fn default() -> Self {
-        Self { bytes: Vec::with_capacity(DATAGRAM_BYTES), heads: Vec::with_capacity(MOST_DATAGRAMS) }
     }
 }
 
@@ -326,14 +228,11 @@ impl Default for Datagrams {
 const RING: usize = 256;
 /// Buffers of a kind that one shard makes at most, 64 MB: enough to fill every ring of a small machine.
 const MOST_BUFFERS: usize = 1024;
-/// Datagrams handed over at once.
-const MOST_DATAGRAMS: usize = 64;
-/// Their bytes; a single one may be as large.
-const DATAGRAM_BYTES: usize = 64 << 10;
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use latchkey_relay_core::TrackId;
 
     use super::*;
 

@@ -1,30 +1,30 @@
 //! What comes in: each datagram to its peer, and nothing changed by one that is not proven to be the peer's.
 
-use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant, SystemTime};
+mod addresses;
+mod connectivity;
+pub(super) mod probe;
 
-use is::stun::StunMessage;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Instant, SystemTime};
+
 use latchkey_relay_core::{DropReason as Refused, Exceeded};
 use latchkey_wire::codec::MediaKind;
 use latchkey_wire::rtcp::{self, Request, RtcpMessage};
 
 use crate::batch::Route;
 use crate::demux::{Protocol, classify};
-use crate::shard::command::Role;
-use crate::shard::counters::{Direction, DropReason, Event, Limited, PacketKind};
-use crate::shard::end::EndReason;
+use crate::shard::command::join::Role;
+use crate::shard::counters::events::Event;
+use crate::shard::counters::packets::{Direction, DropReason, Limited, PacketKind};
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
 use crate::shard::timers::{Armed, Timer};
 use crate::shard::worker::Worker;
 use crate::srtp::OpenError;
-use crate::transport::dtls::{DtlsError, DtlsEvent};
-use crate::transport::ice::{CheckError, IceLite, shard_of};
 
 impl Worker {
     /// Handles one datagram; counts it by what it was, or by why it was dropped.
-    pub(super) fn datagram(
+    pub(in crate::shard) fn datagram(
         &mut self,
         bytes: &mut [u8],
         route: Route,
@@ -138,7 +138,7 @@ impl Worker {
     #[cfg(feature = "test-tap")]
     fn meddle(
         &mut self,
-        meddler: &crate::shard::start::Meddler,
+        meddler: &crate::shard::tap::Meddler,
         key: PeerKey,
         packet: &[u8],
         received: Option<SystemTime>,
@@ -153,124 +153,6 @@ impl Worker {
             outcome = self.take(place, kind, &packet, received, now);
         }
         outcome
-    }
-
-    fn stun(
-        &mut self,
-        bytes: &[u8],
-        route: &Route,
-        received: Option<SystemTime>,
-        now: Instant,
-    ) -> Result<Option<PacketKind>, DropReason> {
-        let message = StunMessage::parse(bytes).map_err(|_| DropReason::Malformed)?;
-        let (ufrag, _) = message.split_username().ok_or(DropReason::Malformed)?;
-        let Some(key) = self.by_ufrag.get(ufrag).copied() else {
-            // Only what names another shard goes there, and that one checks it as strictly.
-            let shard = shard_of(ufrag).ok_or(DropReason::UnknownPeer)?;
-            if shard == self.index {
-                return self.probe(&message, route, now);
-            }
-            return self.give_to(shard, bytes, route, received);
-        };
-        if self.is_taken(&route.remote, key, now) {
-            return Err(DropReason::Policy);
-        }
-        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
-        let first = peer.ice.last_check().is_none();
-        let mut answer = [0; IceLite::ANSWER];
-        let checked = peer.ice.check(now, route, &message, &mut answer).map_err(|error| match error {
-            CheckError::Auth => DropReason::Auth,
-            CheckError::Unexpected => DropReason::Policy,
-        })?;
-        if checked.moved {
-            peer.route = peer.ice.selected().copied();
-        }
-        if first {
-            tracing::info!(session = ?peer.session, "ICE: first authenticated check");
-        } else if checked.moved {
-            tracing::info!(session = ?peer.session, "ICE: address moved");
-        }
-        // One that checks too often is heard, but not answered each time.
-        let exceeded = peer.take_control(bytes.len(), now).err();
-        if exceeded.is_none() {
-            self.outbox.transport(route, &answer[..checked.answer]);
-        }
-        if checked.learnt {
-            self.learn(route.remote, key);
-        }
-        if checked.learnt || self.taking_over {
-            // Also again when a check came by another shard: it may have missed the news.
-            self.neighbours.announce(route.remote, true);
-        }
-        if let Some(address) = checked.forgotten {
-            self.forget(&address, key);
-        }
-        if let Some(ufrag) = checked.retired {
-            self.by_ufrag.remove(&ufrag);
-        }
-        if checked.moved {
-            self.view(key, now);
-        }
-        match exceeded {
-            Some(exceeded) => Err(self.limited(key, control(exceeded))),
-            None => Ok(Some(PacketKind::Transport)),
-        }
-    }
-
-    /// A check that names no session: somebody looks whether this port can be reached.
-    fn probe(
-        &mut self,
-        message: &StunMessage<'_>,
-        route: &Route,
-        now: Instant,
-    ) -> Result<Option<PacketKind>, DropReason> {
-        let mut answer = [0; IceLite::ANSWER];
-        let written = self.probes.answer(message, route.remote, &mut answer, now);
-        let written = written.ok_or(DropReason::UnknownPeer)?;
-        self.outbox.transport(route, &answer[..written]);
-        Ok(Some(PacketKind::Transport))
-    }
-
-    fn dtls(
-        &mut self,
-        bytes: &[u8],
-        route: &Route,
-        received: Option<SystemTime>,
-        now: Instant,
-    ) -> Result<Option<PacketKind>, DropReason> {
-        let Some(key) = self.owner(&route.remote) else { return self.hand_over(bytes, route, received) };
-        let peer = self.peers.get_mut(key).ok_or(DropReason::UnknownPeer)?;
-        if let Err(exceeded) = peer.take_dtls(bytes.len(), now) {
-            return Err(self.limited(key, control(exceeded)));
-        }
-        let result = peer.dtls.receive(now, bytes);
-        // Before a nomination the answer goes where the question came from; that address was checked.
-        let to = peer.route.unwrap_or(*route);
-        while let Some(datagram) = peer.dtls.poll_transmit() {
-            self.outbox.transport(&to, &datagram);
-        }
-        match result {
-            Ok(None) => {}
-            Ok(Some(DtlsEvent::Connected(keys))) => {
-                tracing::info!(session = ?peer.session, profile = keys.profile.label(), "DTLS: connected");
-                peer.key(&keys);
-                self.connecting -= 1;
-                self.outbox.tally.add(Event::DtlsConnected, 1);
-                self.view(key, now);
-            }
-            Ok(Some(DtlsEvent::Closed)) => self.end(key, EndReason::PeerClosed, now),
-            Err(DtlsError::Records) => return Err(DropReason::Malformed),
-            Err(DtlsError::Fingerprint) => {
-                self.end(key, EndReason::FingerprintMismatch, now);
-                return Err(DropReason::Auth);
-            }
-            Err(_) => {
-                self.end(key, EndReason::DtlsFailed, now);
-                return Err(DropReason::Auth);
-            }
-        }
-        self.arm_peer(key);
-        Ok(Some(PacketKind::Transport))
     }
 
     fn rtcp(
@@ -341,70 +223,6 @@ impl Worker {
         }
         DropReason::RateLimit
     }
-
-    /// The peer at an address.
-    #[inline]
-    pub(super) fn owner(&mut self, remote: &SocketAddr) -> Option<PeerKey> {
-        if let Some((address, key)) = &self.last_owner
-            && address == remote
-        {
-            return Some(*key);
-        }
-        let key = *self.by_address.get(remote)?;
-        self.last_owner = Some((*remote, key));
-        Some(key)
-    }
-
-    /// Whether the address belongs to another session that was checked from it lately. Otherwise anyone with a session of
-    /// their own could take a stranger's address by a check with a forged source.
-    fn is_taken(&self, remote: &SocketAddr, by: PeerKey, now: Instant) -> bool {
-        let Some(owner) = self.by_address.get(remote).filter(|owner| **owner != by) else { return false };
-        let last = self.peers.get(*owner).and_then(|peer| peer.ice.last_check_from(remote));
-        last.is_some_and(|last| now.saturating_duration_since(last) < OWNED)
-    }
-
-    fn learn(&mut self, address: SocketAddr, key: PeerKey) {
-        if let Some(former) = self.by_address.insert(address, key).filter(|former| *former != key)
-            && let Some(peer) = self.peers.get_mut(former)
-        {
-            peer.ice.lose(&address);
-            peer.route = peer.ice.selected().copied();
-        }
-        self.last_owner = None;
-    }
-
-    /// The address is no longer this peer's.
-    pub(super) fn forget(&mut self, address: &SocketAddr, key: PeerKey) {
-        if self.by_address.get(address) == Some(&key) {
-            self.by_address.remove(address);
-            self.neighbours.announce(*address, false);
-        }
-        self.last_owner = None;
-    }
-
-    /// Gives a datagram from an address unknown here to the shard that knows it.
-    fn hand_over(
-        &mut self,
-        bytes: &[u8],
-        route: &Route,
-        received: Option<SystemTime>,
-    ) -> Result<Option<PacketKind>, DropReason> {
-        let shard = self.neighbours.owner_of(&route.remote).ok_or(DropReason::UnknownPeer)?;
-        self.give_to(shard, bytes, route, received)
-    }
-
-    fn give_to(
-        &mut self,
-        shard: usize,
-        bytes: &[u8],
-        route: &Route,
-        received: Option<SystemTime>,
-    ) -> Result<Option<PacketKind>, DropReason> {
-        match self.neighbours.hand_over(shard, bytes, *route, received) {
-            true => Ok(None),
-            false => Err(DropReason::QueueFull),
-        }
-    }
 }
 
 fn media(exceeded: Exceeded) -> Limited {
@@ -429,6 +247,3 @@ fn reason_of(error: OpenError) -> DropReason {
         OpenError::TooManySources => DropReason::Policy,
     }
 }
-
-/// Three of the usual intervals between checks.
-const OWNED: Duration = Duration::from_secs(8);
