@@ -1,4 +1,5 @@
-//! Cost of forwarding alone: no socket, no seal. Prints nanoseconds per outgoing packet and bytes per viewer.
+//! Cost of forwarding alone: no socket, no seal. Prints nanoseconds per outgoing packet, and bytes kept per viewer without
+//! and with transport-wide feedback.
 //!
 //! `cargo bench -p latchkey-relay-core --bench forward`
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use latchkey_relay_core::{Outgoing, Room, RoomConfig, SenderReport, Sink, SubscriberId};
 use latchkey_wire::codec::Codec;
+use latchkey_wire::extension::ExtensionKind;
 use simulation::Camera;
 
 fn main() {
@@ -19,13 +21,10 @@ fn main() {
         camera.max_payload = 1040;
         let (mut now, mut room, mut sink) = (Instant::now(), Room::new(RoomConfig::default()), Arena::new());
         let track = room.publish(camera.params(), now).expect("an empty room has a place");
-        let joining = allocation_counter::measure(|| {
-            for viewer in 0..viewers {
-                room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now)
-                    .expect("the track is there");
-            }
-        });
-        let per_viewer = joining.bytes_current / viewers as i64;
+        for viewer in 0..viewers {
+            room.subscribe(SubscriberId(viewer), track, &simulation::leg(viewer), now)
+                .expect("the track is there");
+        }
         let frames: Vec<_> = (0..300).map(|index| camera.frame(index % 60 == 0, 10_300).packets).collect();
         let (mut ingesting, mut forwarding) = (Duration::ZERO, Duration::ZERO);
         for (index, packets) in frames.iter().enumerate() {
@@ -51,12 +50,32 @@ fn main() {
         }
         let incoming: usize = frames[21..].iter().map(Vec::len).sum();
         println!(
-            "core forward: viewers={viewers} packets_out={} ingest_ns={:.0} forward_ns_per_packet={:.1} bytes_per_viewer={per_viewer}",
+            "core forward: viewers={viewers} packets_out={} ingest_ns={:.0} forward_ns_per_packet={:.1}",
             sink.packets,
             ingesting.as_nanos() as f64 / incoming as f64,
             forwarding.as_nanos() as f64 / sink.packets as f64,
         );
     }
+    for feedback in [false, true] {
+        println!("core memory: transport_cc={feedback} bytes_per_viewer={}", bytes_per_viewer(feedback));
+    }
+}
+
+/// What a room keeps for each viewer of one track.
+fn bytes_per_viewer(feedback: bool) -> i64 {
+    const VIEWERS: u64 = 1024;
+    let (now, mut room) = (Instant::now(), Room::new(RoomConfig::default()));
+    let track = room.publish(Camera::new(Codec::H264, 1).params(), now).expect("an empty room has a place");
+    let joining = allocation_counter::measure(|| {
+        for viewer in 0..VIEWERS {
+            let mut leg = simulation::leg(viewer);
+            if feedback {
+                leg.extensions.insert(ExtensionKind::TransportCc, 13).expect("the id is free");
+            }
+            room.subscribe(SubscriberId(viewer), track, &leg, now).expect("the track is there");
+        }
+    });
+    joining.bytes_current / VIEWERS as i64
 }
 
 /// Copies packets like a shell does, over and over the same place.
