@@ -13,7 +13,8 @@ use wasm_bindgen_futures::future_to_promise;
 use self::frames::{Opener, Sealer};
 use self::storage::PageRest;
 use crate::device::Device;
-use crate::face::{Event, Fault, Request};
+use crate::face::event::Event;
+use crate::face::{Fault, Request};
 use crate::host::Host;
 
 #[wasm_bindgen(typescript_custom_section)]

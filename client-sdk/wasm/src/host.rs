@@ -2,7 +2,7 @@
 
 use latchkey_household::task::Portable;
 
-use crate::face::Event;
+use crate::face::event::Event;
 
 /// The worker: it passes events on and hands frames in.
 pub trait Host: Portable {

@@ -10,10 +10,13 @@ use latchkey_household::home::Home;
 use latchkey_household::stats::{self, CameraStats, ViewerStats};
 use latchkey_household::story;
 
-use crate::face::{
-    Authenticity, Device, Devices, Event, Failed, Fault, Figures, Kind, Right, Role, SendingFigures, Step,
-    Terms, Watcher,
-};
+use crate::face::Fault;
+use crate::face::admit::Terms;
+use crate::face::devices::{Device, Devices, Right, Role};
+use crate::face::enrol::Kind;
+use crate::face::event::Event;
+use crate::face::figures::{Authenticity, Failed, Figures, SendingFigures};
+use crate::face::session::{Step, Watcher};
 
 /// What a watch or camera tells, where the page is to hear it.
 pub(crate) fn event(session: u32, told: Told) -> Option<Event> {

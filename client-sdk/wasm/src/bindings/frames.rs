@@ -88,10 +88,10 @@ impl Sealer {
 
 #[wasm_bindgen]
 impl Sealer {
-    /// Seals an encoded frame; `layer` counts the layers of a picture from 0.
-    pub fn seal(&self, layer: u32, codec: u8, key: bool, data: &[u8]) -> Verdict {
+    /// Seals an encoded frame; `layer` counts the sizes of a picture from 0, `temporal` the layers within one.
+    pub fn seal(&self, layer: u32, codec: u8, key: bool, temporal: u8, data: &[u8]) -> Verdict {
         let Some(codec) = Codec::from_code(codec) else { return Verdict::Drop };
-        let fate = self.camera.seal(layer, Plain { codec, key, data }, |wire| {
+        let fate = self.camera.seal(layer, Plain { codec, key, temporal, data }, |wire| {
             self.wire.replace(Some(Uint8Array::from(wire)));
         });
         match fate {

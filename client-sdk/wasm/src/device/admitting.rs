@@ -7,9 +7,9 @@ use latchkey_household::enrol::{Accepted, Invitation, Invited, LetIn, Met as Hou
 use latchkey_household::task::spawn;
 
 use crate::device::Device;
-use crate::face::{
-    Admitted, DigitsVerdict, Event, Fault, InviteCode, LastGlance, LetIn as LetInAsk, Met, Terms,
-};
+use crate::face::Fault;
+use crate::face::admit::{Admitted, DigitsVerdict, InviteCode, LastGlance, LetIn as LetInAsk, Met, Terms};
+use crate::face::event::Event;
 use crate::told;
 
 /// How far the letting in of a device is.

@@ -13,10 +13,12 @@ use latchkey_household::task::{Task, spawn};
 use tokio::sync::oneshot;
 
 use crate::device::Device;
-use crate::face::{
-    ArrivalStage, Arrive, ArriveBy, Event, Fault, Found, JoinByCode, Member as MemberFace, NewHousehold,
-    Nothing, Recover, Standing, Waiting, Words,
+use crate::face::devices::{Member as MemberFace, Standing};
+use crate::face::enrol::{
+    ArrivalStage, Arrive, ArriveBy, Found, JoinByCode, NewHousehold, Recover, Waiting, Words,
 };
+use crate::face::event::Event;
+use crate::face::{Fault, Nothing};
 
 /// This device waits to be let in.
 pub(super) struct Arriving {

@@ -13,7 +13,9 @@ use latchkey_household::home::HomeError;
 use latchkey_household::task::spawn;
 
 use crate::device::{Device, Member};
-use crate::face::{Camera, Cameras, Change, Devices, Event, Fault, ListSigned, Rename, SafetyNumber};
+use crate::face::Fault;
+use crate::face::devices::{Camera, Cameras, Change, Devices, ListSigned, Rename, SafetyNumber};
+use crate::face::event::Event;
 use crate::told;
 
 impl Device {

@@ -10,7 +10,8 @@ use latchkey_household::story::Step as StoryStep;
 use latchkey_household::task::{Task, spawn};
 
 use crate::device::{CameraSession, Device, WatchSession};
-use crate::face::{Door, Fault, Nothing, TellStep};
+use crate::face::session::{Door, TellStep};
+use crate::face::{Fault, Nothing};
 use crate::host::Host;
 use crate::told;
 

@@ -8,7 +8,7 @@ use latchkey_household::signaling::SignalUpdate;
 use latchkey_household::task::{Task, spawn};
 
 use crate::device::Member;
-use crate::face::Event;
+use crate::face::event::Event;
 use crate::host::Host;
 use crate::told;
 

@@ -14,7 +14,9 @@ use latchkey_wire::codec::Codec;
 
 use crate::device::Device;
 use crate::device::sessions::{Session, Tasks, pass_on};
-use crate::face::{Event, Fault, Watch};
+use crate::face::Fault;
+use crate::face::event::Event;
+use crate::face::session::Watch;
 use crate::host::Host;
 use crate::told;
 

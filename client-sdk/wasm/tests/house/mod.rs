@@ -10,7 +10,8 @@ use latchkey_household::vault::memory::Memory;
 use latchkey_household::vault::records::to_bytes;
 use latchkey_signaling::{Registration, Server, ServerConfig, make_invite_code};
 use latchkey_wasm::device::Device;
-use latchkey_wasm::face::{Event, Fault, Reply, Request};
+use latchkey_wasm::face::event::Event;
+use latchkey_wasm::face::{Fault, Reply, Request};
 use latchkey_wasm::host::Host;
 use serde_json::{Value, json};
 
