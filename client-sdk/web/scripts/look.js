@@ -10,6 +10,9 @@ const only = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
+/** Pages that are looked at at the same time. */
+const AT_ONCE = 3;
+
 /** Name, scene, page, and what to do there before the picture. */
 const PAGES = [
   ['welcome', 'new', '#/'],
@@ -21,13 +24,24 @@ const PAGES = [
   ['join-qr', 'new', '#/join', (page) => show(page, /Show a QR code/)],
   ['join-digits', 'new', '#/join', digits],
   ['invited', 'new', '#latchkey1-abc'],
+  ['invited-used', 'used', '#latchkey1-abc'],
   ['recover', 'new', '#/recover'],
+  ['recover-wrong', 'new', '#/recover', (page) => page.getByRole('button', { name: 'Recover' }).click()],
   ['cameras', 'admin', '#/'],
+  ['cameras-many', 'many', '#/'],
+  ['cameras-offline', 'offline', '#/'],
   ['no-camera', 'nocamera', '#/'],
   ['alarms', 'alarms', '#/'],
   ['live', 'admin', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(4_000)],
   ['stuck', 'stuck', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(800)],
+  ['live-many', 'many', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(4_000)],
+  ['live-forged', 'forged', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(4_000)],
+  ['live-offline', 'offline', '#/camera/ZnJvbnQtZG9vcg', (page) => page.waitForTimeout(800)],
   ['devices', 'admin', '#/devices'],
+  ['devices-many', 'many', '#/devices'],
+  ['devices-viewer', 'viewer', '#/devices'],
+  ['focus', 'admin', '#/devices', tabbed],
+  ['rename', 'admin', '#/devices', (page) => page.getByRole('button', { name: /^Rename Kitchen/ }).click()],
   [
     'remove-ask',
     'admin',
@@ -37,6 +51,8 @@ const PAGES = [
   ['removing', 'admin', '#/devices', removing],
   ['add', 'admin', '#/add'],
   ['add-guest', 'admin', '#/add', (page) => page.getByLabel('It will be').selectOption('guest')],
+  ['add-guest-many', 'many', '#/add', (page) => page.getByLabel('It will be').selectOption('guest')],
+  ['add-wrong', 'admin', '#/add', (page) => page.getByRole('button', { name: 'Next' }).click()],
   ['add-ways', 'admin', '#/add', ways],
   ['add-invite', 'admin', '#/add', (page) => by(page, /Show an invite/)],
   ['add-code', 'admin', '#/add', (page) => by(page, /It shows a code/)],
@@ -63,6 +79,10 @@ async function show(page, name) {
 async function digits(page) {
   await show(page, /Compare six digits/);
   await page.getByRole('button', { name: 'Yes, they are right' }).waitFor();
+}
+async function tabbed(page) {
+  await page.getByRole('heading', { level: 1 }).click();
+  for (let times = 0; times < 4; times += 1) await page.keyboard.press('Tab');
 }
 async function removing(page) {
   await page.getByRole('button', { name: 'Remove Kitchen tablet' }).click();
@@ -110,8 +130,8 @@ const browser = await chromium.launch({
   ],
 });
 let faults = 0;
-for (const [name, scene, hash, act] of PAGES) {
-  if (only.length > 0 && !only.includes(name)) continue;
+
+async function look([name, scene, hash, act]) {
   for (const width of [1280, 390, 360]) {
     for (const colorScheme of ['light', 'dark']) {
       if (width === 360 && colorScheme === 'dark') continue;
@@ -155,6 +175,12 @@ for (const [name, scene, hash, act] of PAGES) {
     }
   }
 }
+
+const waiting = PAGES.filter(([name]) => only.length === 0 || only.includes(name));
+const looker = async () => {
+  for (let next = waiting.shift(); next; next = waiting.shift()) await look(next);
+};
+await Promise.all(Array.from({ length: AT_ONCE }, looker));
 await browser.close();
 await server.close();
 console.log(`pictures in ${out}, faults: ${faults}`);

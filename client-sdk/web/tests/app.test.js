@@ -103,7 +103,7 @@ for (const weather of WEATHERS) {
           if (camera === 'native H.264' && name === 'firefox' && app.lacksH264) {
             context.diagnostic('firefox plays no H.264 over WebRTC: the page says so');
             const { phase } = await app.says(
-              'This camera sends H.264, which this browser cannot play in live video. Use a browser based on Chromium, or Safari, or have the camera send VP8.',
+              'This camera sends H.264, which this browser cannot play live: open the page in Chrome, Edge or Safari, or have the camera send VP8.',
             );
             assert.equal(phase, 'unplayable');
             assert.equal((await app.figures()).decoded, 0);

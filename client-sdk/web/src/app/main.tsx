@@ -4,10 +4,7 @@ import { render } from 'preact';
 
 import { App } from './app.tsx';
 import { startWorker } from '../sdk/index.ts';
-import './style/tokens.css';
-import './style/base.css';
-import './style/parts.css';
-import './style/pages.css';
+import './style/style.css';
 
 const root = document.getElementById('app');
 if (root !== null) render(<App start={startWorker} />, root);

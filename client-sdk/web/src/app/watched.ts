@@ -58,9 +58,9 @@ export function useAction(): Action {
   return { busy, wrong, run, refuse };
 }
 
-/** Returns what went wrong as a sentence: upper case first, full stop last. */
+/** Returns what went wrong as a sentence: upper case first, full stop last, names in the page's quotation marks. */
 export function sentence(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  const first = (text.charAt(0).toUpperCase() + text.slice(1)).replace(/"([^"]+)"/g, '“$1”');
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }

@@ -1,55 +1,18 @@
 /** Development only, never shipped: answers calls as the real worker would in one scene, so that pages can be looked at. */
 
-import type { Device, Event as WorkerEvent, Figures, Member } from '../sdk/generated/face.ts';
+import type { Event as WorkerEvent, Figures } from '../sdk/generated/face.ts';
 import type { Calls, CallMessage } from '../sdk/link.ts';
 import type { LockState } from '../sdk/lock.ts';
+import { camerasOf, devicesOf, ids, memberOf } from './scenes.ts';
 
 type Handler = {
   [Name in keyof Calls]: (argument: Calls[Name][0]) => Calls[Name][1] | Promise<Calls[Name][1]>;
 };
 
 const scene = self.name;
-const hour = 3_600_000;
-const now = Date.now();
-const ids = {
-  me: 'bWUtYWRtaW4',
-  door: 'ZnJvbnQtZG9vcg',
-  garden: 'Z2FyZGVu',
-  tablet: 'dGFibGV0',
-  guest: 'Z3Vlc3Q',
-};
-
-const device = (id: string, name: string, role: Device['role'], more: Partial<Device> = {}): Device => ({
-  id,
-  name,
-  role,
-  rights: role === 'camera' ? [] : ['see'],
-  cameras: null,
-  since: now - 400 * hour,
-  ends: null,
-  this: false,
-  ...more,
-});
-
-let devices: Device[] = [
-  device(ids.me, 'Ada’s laptop', scene === 'viewer' ? 'viewer' : scene === 'owncamera' ? 'camera' : 'admin', {
-    this: true,
-  }),
-  device(ids.door, 'Front door', 'camera'),
-  device(ids.garden, 'Garden, behind the shed', 'camera'),
-  device(ids.tablet, 'Kitchen tablet', 'viewer'),
-  device(ids.guest, 'Grandma', 'guest', { cameras: [ids.garden], ends: now + 100 * hour }),
-];
-if (scene === 'removed') devices = devices.filter((one) => !one.this);
+let devices = devicesOf(scene);
 let version = 7;
-
-const member: Member = {
-  household: 'Yj0kVfQ2nS8mJr1xT5uLwA',
-  device: ids.me,
-  name: 'Ada’s laptop',
-  role: devices.find((one) => one.this)?.role ?? null,
-  server: 'https://cameras.example.org',
-};
+const member = memberOf(scene);
 
 const words = 'orbit lemon velvet captain river noble hazard window stool amateur fabric zero'.split(' ');
 
@@ -69,12 +32,14 @@ const handlers: Handler = {
   takeLockOff: () => (lockState = { lock: undefined, locked: false }),
   eraseLocked: () => (lockState = { lock: undefined, locked: false }),
   open: () =>
-    scene === 'new'
+    scene === 'new' || scene === 'used'
       ? { is: 'nobody' }
       : { is: 'member', ...(scene === 'removed' ? { ...member, role: null } : member) },
   prepareHousehold: () => ({ words: [...words] }),
   found: () => ({ is: 'member', ...member }),
   join: async () => {
+    if (scene === 'used')
+      throw fault('code-used', 'this invite code has been used already: ask for a new code');
     await wait(60_000);
     return { is: 'member', ...member };
   },
@@ -150,15 +115,10 @@ const handlers: Handler = {
     qr: `LATCHKEY:SN1:7:${'482130091755120'.repeat(4)}`,
     listVersion: version,
   }),
-  cameras: () => ({
-    cameras:
-      scene === 'nocamera'
-        ? []
-        : [
-            { id: ids.door, name: 'Front door', live: true },
-            { id: ids.garden, name: 'Garden, behind the shed', live: false },
-          ],
-  }),
+  cameras: () => {
+    if (scene === 'offline') throw unreachable();
+    return { cameras: camerasOf(scene) };
+  },
   forget: () => ({}),
   watch: () => {
     const session = ++sessions;
@@ -168,16 +128,14 @@ const handlers: Handler = {
       tell({
         event: 'watching',
         session,
-        devices: [
-          { device: ids.me, name: 'Ada’s laptop' },
-          { device: ids.tablet, name: 'Kitchen tablet' },
-        ],
+        devices: devices.filter((one) => one.role !== 'camera').map(({ id, name }) => ({ device: id, name })),
       });
       tell({ event: 'newEpoch', session, epoch: 41, members: 5 });
     }, 60);
     return { session };
   },
   door: ({ session }) => {
+    if (scene === 'offline') throw unreachable();
     if (scene === 'stuck') throw fault('no-publisher', 'nobody publishes into the room: it left just now');
     return { url: `${location.origin}/fake-whep/${session}`, grant: 'grant' };
   },
@@ -277,8 +235,8 @@ function figures(frames: number): Figures {
     signed: frames,
     unverified: 0,
     forged: 0,
-    authenticity: 'signed',
-    live: true,
+    authenticity: scene === 'forged' ? 'forged' : 'signed',
+    live: scene !== 'forged',
     blind: false,
   };
 }
@@ -298,6 +256,13 @@ function tell(event: WorkerEvent): void {
 
 function fault(code: string, text: string) {
   return { code, text };
+}
+
+function unreachable() {
+  return fault(
+    'unreachable',
+    'the server at cameras.example.org does not answer (the network is down): check the address and that it runs',
+  );
 }
 
 function wait(ms: number): Promise<void> {

@@ -3,10 +3,7 @@
 import { render } from 'preact';
 
 import { App } from '../app/app.tsx';
-import '../app/style/tokens.css';
-import '../app/style/base.css';
-import '../app/style/parts.css';
-import '../app/style/pages.css';
+import '../app/style/style.css';
 
 const scene = new URLSearchParams(location.search).get('scene') ?? 'admin';
 

@@ -1,9 +1,10 @@
 /** What is known of this device while it is a camera, and how the worker's events change it. Pure. */
 
-import type { Event as WorkerEvent, SendingFigures, Watcher } from './generated/face.ts';
+import type { Event as WorkerEvent, SendingFigures } from './generated/face.ts';
+import { isOf, lineAfter, newLine } from './line-state.ts';
+import type { LineState } from './line-state.ts';
 import type { Codec } from './sdp.ts';
-import type { Story } from './story.ts';
-import { done, newStory, openStep, trying } from './story.ts';
+import { openStep } from './story.ts';
 
 /** How a camera stands. */
 export type PublisherPhase =
@@ -17,18 +18,13 @@ export type PublisherPhase =
   | { is: 'ended'; reason: string };
 
 /** What is known of this device while it is a camera. */
-export interface PublisherState {
+export interface PublisherState extends LineState {
   phase: PublisherPhase;
-  story: Story;
-  /** When the present connection was begun, in milliseconds of the story's clock. */
-  since: number;
   figures: SendingFigures | undefined;
   /** Codec of the picture that was agreed on; undefined before. */
   codec: Codec | undefined;
   /** The relay takes several sizes of the picture. */
   simulcast: boolean;
-  watchers: readonly Watcher[];
-  epoch: { number: number; members: number } | undefined;
   /** Why nothing is sealed for now; null when frames are sealed. */
   sealingStopped: string | null;
 }
@@ -36,33 +32,24 @@ export interface PublisherState {
 /** A camera that has just begun. */
 export function newPublisher(): PublisherState {
   return {
+    ...newLine(),
     phase: { is: 'connecting' },
-    story: newStory(),
-    since: 0,
     figures: undefined,
     codec: undefined,
     simulcast: false,
-    watchers: [],
-    epoch: undefined,
     sealingStopped: null,
   };
 }
 
 /** Returns the state after an event of this camera's session; others change nothing. */
 export function publisherAfter(state: PublisherState, session: number, event: WorkerEvent): PublisherState {
-  if (!('session' in event) || event.session !== session) return state;
+  if (!isOf(event, session)) return state;
   switch (event.event) {
     case 'stepDone': {
-      const story = done(state.story, event.step, Math.max(0, event.ms - state.since));
-      const sending = openStep(story) === undefined && state.phase.is !== 'ended';
-      return { ...state, story, phase: sending ? { is: 'sending' } : state.phase };
+      const after = lineAfter(state, event);
+      const sending = openStep(after.story) === undefined && after.phase.is !== 'ended';
+      return sending ? { ...after, phase: { is: 'sending' } } : after;
     }
-    case 'trying':
-      return { ...state, story: trying(state.story, event.step, event.reason) };
-    case 'newEpoch':
-      return { ...state, epoch: { number: event.epoch, members: event.members } };
-    case 'watching':
-      return { ...state, watchers: event.devices };
     case 'sending':
       return { ...state, figures: event.figures };
     case 'sealing':
@@ -70,6 +57,6 @@ export function publisherAfter(state: PublisherState, session: number, event: Wo
     case 'ended':
       return { ...state, phase: { is: 'ended', reason: event.reason } };
     default:
-      return state;
+      return lineAfter(state, event);
   }
 }

@@ -237,4 +237,4 @@ const SIZES = [
 const STOPPED = 'It was stopped here.';
 const CLOSED = 'the connection to the relay ended';
 const NO_TRANSFORM =
-  'This browser cannot seal video end to end (it lacks RTCRtpScriptTransform). Use Chromium 141, Firefox 117, Safari 15.4, or a newer one.';
+  'This browser cannot encrypt video end to end: use Chrome or Edge 141, Firefox 117, Safari 15.4, or a newer one.';

@@ -1,9 +1,10 @@
 /** What is known of a camera while it is watched, and how the worker's events change it. Pure. */
 
-import type { Authenticity, Event as WorkerEvent, Figures, Watcher } from './generated/face.ts';
+import type { Authenticity, Event as WorkerEvent, Figures } from './generated/face.ts';
+import { isOf, lineAfter, newLine } from './line-state.ts';
+import type { LineState } from './line-state.ts';
 import type { VideoCodec } from './sdp.ts';
-import type { Story } from './story.ts';
-import { done, newStory, openStep, trying } from './story.ts';
+import { openStep } from './story.ts';
 
 /** How a viewer stands. */
 export type Phase =
@@ -31,20 +32,14 @@ export interface Picture {
 }
 
 /** What is known of a camera while it is watched. */
-export interface ViewerState {
+export interface ViewerState extends LineState {
   phase: Phase;
-  story: Story;
-  /** When the present connection was begun, in milliseconds of the story's clock. */
-  since: number;
   picture: Picture | undefined;
   figures: Figures | undefined;
   /** What the camera's signature says about the frames of the moment. */
   authenticity: Authenticity;
   /** The camera's own answer proves the picture to be of now; null while it has not answered. */
   fresh: boolean | null;
-  watchers: readonly Watcher[];
-  /** The MLS epoch, and how many devices hold its keys; undefined before it is known. */
-  epoch: { number: number; members: number } | undefined;
   /** The newest sentence that stops nothing. */
   note: string | undefined;
   /** How often the connection was made anew. */
@@ -54,15 +49,12 @@ export interface ViewerState {
 /** A viewer that has just begun. */
 export function newViewer(): ViewerState {
   return {
+    ...newLine(),
     phase: { is: 'connecting' },
-    story: newStory(),
-    since: 0,
     picture: undefined,
     figures: undefined,
     authenticity: 'notVerified',
     fresh: null,
-    watchers: [],
-    epoch: undefined,
     note: undefined,
     reconnects: 0,
   };
@@ -70,19 +62,13 @@ export function newViewer(): ViewerState {
 
 /** Returns the state after an event of this viewer's session; others change nothing. */
 export function viewerAfter(state: ViewerState, session: number, event: WorkerEvent): ViewerState {
-  if (!('session' in event) || event.session !== session) return state;
+  if (!isOf(event, session)) return state;
   switch (event.event) {
     case 'stepDone': {
-      const story = done(state.story, event.step, Math.max(0, event.ms - state.since));
-      const live = openStep(story) === undefined && !isOver(state.phase);
-      return { ...state, story, phase: live ? { is: 'live' } : state.phase };
+      const after = lineAfter(state, event);
+      const live = openStep(after.story) === undefined && !isOver(after.phase);
+      return live ? { ...after, phase: { is: 'live' } } : after;
     }
-    case 'trying':
-      return { ...state, story: trying(state.story, event.step, event.reason) };
-    case 'newEpoch':
-      return { ...state, epoch: { number: event.epoch, members: event.members } };
-    case 'watching':
-      return { ...state, watchers: event.devices };
     case 'figures':
       return {
         ...state,
@@ -103,7 +89,7 @@ export function viewerAfter(state: ViewerState, session: number, event: WorkerEv
         watchers: [],
       };
     default:
-      return state;
+      return lineAfter(state, event);
   }
 }
 

@@ -342,4 +342,4 @@ const NOT_SENDING = 'the camera is not sending now';
 const BLIND = 'nothing that comes opens with this camera’s keys; it is tried again less and less often';
 const NO_KEY = 'this device has no key of the camera yet; the connection rests until one comes';
 const NO_TRANSFORM =
-  'This browser cannot open end-to-end-encrypted video (it lacks RTCRtpScriptTransform). Use Chromium 141, Firefox 117, Safari 15.4, or a newer one.';
+  'This browser cannot open video that is encrypted end to end: use Chrome or Edge 141, Firefox 117, Safari 15.4, or a newer one.';

@@ -6,7 +6,9 @@ import { Button, IconButton } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { Stage } from '../parts/stage.tsx';
 import { StorySteps, waitingFor } from '../parts/story.tsx';
+import { Watchers } from '../parts/watchers.tsx';
 import type { Household, Viewer, ViewerState } from '../../sdk/index.ts';
 import { sentence, useWatched } from '../watched.ts';
 
@@ -34,12 +36,7 @@ export function CameraPage({ household, id }: { household: Household; id: string
   }, [camera, round]);
   return (
     <>
-      <PageHead title={household.nameOf(id) || words.unknown}>
-        <a class="button quiet" href="#/">
-          <Icon name="back" />
-          {words.all}
-        </a>
-      </PageHead>
+      <PageHead title={household.nameOf(id) || words.unknown} back={{ to: '#/', say: words.all }} />
       {viewer && <Live key={round} viewer={viewer} again={() => setRound(round + 1)} />}
     </>
   );
@@ -49,7 +46,7 @@ function Live({ viewer, again }: { viewer: Viewer; again: () => void }) {
   const state = useWatched(viewer);
   return (
     <>
-      <Stage viewer={viewer} state={state} again={again} />
+      <Picture viewer={viewer} state={state} again={again} />
       <div class="beside">
         <section class="card stack" aria-labelledby="line">
           <h2 id="line">{words.line}</h2>
@@ -57,7 +54,8 @@ function Live({ viewer, again }: { viewer: Viewer; again: () => void }) {
         </section>
         <section class="card stack" aria-labelledby="who">
           <h2 id="who">{words.who}</h2>
-          <Watchers state={state} />
+          <Watchers watchers={state.watchers} nobody={words.nobody} />
+          <p class="soft small">{words.honest}</p>
         </section>
       </div>
       <section class="card stack tight" aria-labelledby="story">
@@ -70,19 +68,13 @@ function Live({ viewer, again }: { viewer: Viewer; again: () => void }) {
   );
 }
 
-function Stage(props: { viewer: Viewer; state: ViewerState; again: () => void }) {
+function Picture(props: { viewer: Viewer; state: ViewerState; again: () => void }) {
   const { viewer, state, again } = props;
   const video = useRef<HTMLVideoElement>(null);
   const stage = useRef<HTMLDivElement>(null);
   const [muted, setMuted] = useState(true);
   const { phase } = state;
   const over = phase.is === 'ended' || phase.is === 'unplayable';
-
-  useEffect(() => {
-    if (video.current === null) return;
-    // Nothing that was shown stays on the screen once it is over.
-    video.current.srcObject = over ? null : viewer.stream;
-  }, [viewer, over]);
 
   const full = (): void => {
     if (document.fullscreenElement) void document.exitFullscreen();
@@ -93,28 +85,41 @@ function Stage(props: { viewer: Viewer; state: ViewerState; again: () => void })
     else void video.current?.requestPictureInPicture().catch(() => undefined);
   };
   return (
-    <div ref={stage} class={`stage page-wide ${phase.is === 'live' ? '' : 'stale'}`} data-phase={phase.is}>
-      <video ref={video} autoPlay playsInline muted={muted} aria-label={words.picture} />
-      <Badges state={state} />
-      {phase.is !== 'live' && (
-        <div class="cover" role={over ? 'alert' : 'status'}>
-          {!over && <span class="spinner" aria-hidden="true" />}
-          <Why state={state} />
-          {over && <Button onPress={again}>{words.again}</Button>}
-        </div>
-      )}
-      {!over && (
-        <div class="controls">
-          <IconButton
-            icon={muted ? 'muted' : 'sound'}
-            label={muted ? words.soundOn : words.soundOff}
-            onPress={() => setMuted(!muted)}
-          />
-          {document.pictureInPictureEnabled && <IconButton icon="pip" label={words.pip} onPress={inWindow} />}
-          {document.fullscreenEnabled && <IconButton icon="full" label={words.full} onPress={full} />}
-        </div>
-      )}
-    </div>
+    <Stage
+      phase={phase.is}
+      // Nothing that was shown stays on the screen once it is over.
+      stream={over ? null : viewer.stream}
+      label={words.picture}
+      stale={phase.is !== 'live'}
+      muted={muted}
+      stage={stage}
+      video={video}
+      cover={
+        phase.is !== 'live' && (
+          <div class="cover" role={over ? 'alert' : 'status'}>
+            {!over && <span class="spinner" aria-hidden="true" />}
+            <Why state={state} />
+            {over && <Button onPress={again}>{words.again}</Button>}
+          </div>
+        )
+      }
+      badges={<Badges state={state} />}
+      controls={
+        !over && (
+          <>
+            <IconButton
+              icon={muted ? 'muted' : 'sound'}
+              label={muted ? words.soundOn : words.soundOff}
+              onPress={() => setMuted(!muted)}
+            />
+            {document.pictureInPictureEnabled && (
+              <IconButton icon="pip" label={words.pip} onPress={inWindow} />
+            )}
+            {document.fullscreenEnabled && <IconButton icon="full" label={words.full} onPress={full} />}
+          </>
+        )
+      }
+    />
   );
 }
 
@@ -144,7 +149,7 @@ function Badges({ state }: { state: ViewerState }) {
   if (state.phase.is !== 'live') return null;
   const { picture, authenticity, fresh } = state;
   return (
-    <div class="badges">
+    <>
       {fresh === false ? (
         <span class="badge alarm">
           <Icon name="alarm" size={16} />
@@ -172,7 +177,7 @@ function Badges({ state }: { state: ViewerState }) {
           {words.forged}
         </span>
       )}
-    </div>
+    </>
   );
 }
 
@@ -202,26 +207,6 @@ function Figures({ state }: { state: ViewerState }) {
   );
 }
 
-function Watchers({ state }: { state: ViewerState }) {
-  return (
-    <>
-      {state.watchers.length === 0 ? (
-        <p class="soft">{words.nobody}</p>
-      ) : (
-        <ul class="stack tight">
-          {state.watchers.map((watcher) => (
-            <li key={watcher.device} class="line">
-              <Icon name="eye" />
-              {watcher.name}
-            </li>
-          ))}
-        </ul>
-      )}
-      <p class="soft small">{words.honest}</p>
-    </>
-  );
-}
-
 const words = {
   unknown: 'Camera',
   all: 'All cameras',
@@ -242,7 +227,7 @@ const words = {
   notVerified: 'Signature not checked yet',
   forged: 'Not from the camera',
   unplayable: (codec: string) =>
-    `This camera sends ${codec === 'H264' ? 'H.264' : codec}, which this browser cannot play in live video. Use a browser based on Chromium, or Safari, or have the camera send VP8.`,
+    `This camera sends ${codec === 'H264' ? 'H.264' : codec}, which this browser cannot play live: open the page in Chrome, Edge or Safari, or have the camera send VP8.`,
   delay: 'Delay',
   size: 'Size',
   rate: 'Pictures',
@@ -251,14 +236,14 @@ const words = {
   mbits: (rate: string) => `${rate} Mbit/s`,
   jitter: 'Jitter',
   lostPackets: 'Packets lost',
-  unopened: 'Not opened',
-  freshness: 'Of this moment',
-  proven: 'Proven',
+  unopened: 'Frames not opened',
+  freshness: 'Proven live',
+  proven: 'Yes',
   old: 'No',
   keys: 'Keys',
   epoch: (number: number, members: number) => `Epoch ${number}, ${members} devices`,
   anew: (times: number) =>
     `The connection was made anew ${times === 1 ? 'once' : `${times} times`} since this page was opened.`,
   nobody: 'Nobody has said so yet.',
-  honest: 'Devices say so themselves. Who could watch is on the list of devices, always complete.',
+  honest: 'Devices say so themselves. The list of devices has everyone who could watch.',
 };

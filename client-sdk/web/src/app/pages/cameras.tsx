@@ -17,7 +17,7 @@ export function CamerasPage({ household, admin }: { household: Household; admin:
       if (document.visibilityState !== 'visible') return;
       household.lookForCameras().then(
         () => setWrong(undefined),
-        (error: unknown) => setWrong(sentence(error)),
+        (error: unknown) => setWrong(navigator.onLine ? sentence(error) : words.offline),
       );
     };
     look();
@@ -37,20 +37,25 @@ export function CamerasPage({ household, admin }: { household: Household; admin:
       <div role="status">{wrong && <Notice kind="warn">{wrong}</Notice>}</div>
       {cameras === undefined && !wrong && <p class="soft">{words.looking}</p>}
       {cameras?.length === 0 && (
-        <Notice title={words.none}>{admin ? words.noneAdmin : words.noneOther}</Notice>
+        <Notice icon="camera" title={words.none}>
+          {admin ? words.noneAdmin : words.noneOther}
+        </Notice>
       )}
       <ul class="cameras">
         {cameras?.map((camera) => (
           <li key={camera.id}>
             <a href={`#/camera/${camera.id}`}>
               <span class="picture">
-                <Icon name="camera" size={44} />
+                <Icon name={camera.live === false ? 'gone' : 'camera'} size={36} />
               </span>
-              <span class="about">
-                <strong>{camera.name}</strong>
-                {camera.live === true && <span class="badge">{words.live}</span>}
-                {camera.live === false && <span class="badge plain">{words.off}</span>}
-              </span>
+              <strong>
+                <bdi>{camera.name}</bdi>
+              </strong>
+              {camera.live !== null && (
+                <span class={`soft small ${camera.live ? 'on' : ''}`}>
+                  {camera.live ? words.live : words.off}
+                </span>
+              )}
             </a>
           </li>
         ))}
@@ -65,6 +70,7 @@ const LOOK_EVERY = 5_000;
 const words = {
   title: 'Cameras',
   add: 'Add a camera',
+  offline: 'This device has no network. The cameras are looked for again by themselves.',
   looking: 'Looking for cameras …',
   none: 'No camera yet.',
   noneAdmin:

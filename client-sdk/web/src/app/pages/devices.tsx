@@ -2,11 +2,12 @@
 
 import { useState } from 'preact/hooks';
 
-import { Ask, Button, Field, Wrong } from '../parts/controls.tsx';
+import { Ask, Field, Wrong } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
 import type { IconName } from '../parts/icons.tsx';
 import { day } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { quoted } from '../names.ts';
 import type { Device, Household, Removal, Role } from '../../sdk/index.ts';
 import { useAction, useWatched } from '../watched.ts';
 
@@ -86,10 +87,9 @@ function Row(props: {
   onName: () => void;
 }) {
   const { device, cameraNames, admin } = props;
-  const cameras = device.cameras?.map((id) => cameraNames.get(id) ?? id).join(', ');
   const facts = [
     words.roles[device.role],
-    cameras !== undefined && (cameras === '' ? words.noCamera : words.sees(cameras)),
+    device.cameras && words.sees(device.cameras.map((id) => cameraNames.get(id) ?? id)),
     device.ends !== null && words.until(day(device.ends)),
     words.since(day(device.since)),
   ].filter(Boolean);
@@ -98,23 +98,28 @@ function Row(props: {
       <Icon name={ICONS[device.role]} size={24} />
       <div class="what">
         <strong>
-          {device.name} {device.this && <span class="badge plain">{words.this}</span>}
+          <bdi>{device.name}</bdi> {device.this && <span class="badge plain">{words.this}</span>}
         </strong>
         <span class="soft small">{facts.join(' · ')}</span>
       </div>
       {admin && (
-        <div class="line">
-          <Button kind="bare" onPress={props.onName}>
-            {words.rename}
-            <span class="for-readers"> {device.name}</span>
-          </Button>
-          <Button kind="quiet" icon="trash" onPress={props.onRemove}>
-            {words.remove}
-            <span class="for-readers"> {device.name}</span>
-          </Button>
+        <div class="acts">
+          <Act icon="edit" say={words.rename} of={device.name} onPress={props.onName} />
+          <Act icon="trash" say={words.remove} of={device.name} onPress={props.onRemove} />
         </div>
       )}
     </li>
+  );
+}
+
+/** What may be done with a device: a word where there is room for it, its icon alone on a phone. */
+function Act(props: { icon: IconName; say: string; of: string; onPress: () => void }) {
+  return (
+    <button type="button" class="button quiet" title={props.say} onClick={props.onPress}>
+      <Icon name={props.icon} />
+      <span class="if-room">{props.say}</span>
+      <span class="for-readers"> {props.of}</span>
+    </button>
   );
 }
 
@@ -130,9 +135,9 @@ function Progress({ removal }: { removal: Removal }) {
       <ul class="stack tight">
         {removal.cameras.length === 0 && <li class="soft">{words.signed}</li>}
         {removal.cameras.map((camera) => (
-          <li key={camera.camera} class="line">
+          <li key={camera.camera} class="with-icon">
             <Icon name={camera.epoch === null ? 'clock' : 'check'} />
-            <span class="grow">
+            <span>
               {camera.epoch === null
                 ? words.pending(camera.cameraName, camera.reason)
                 : words.removedAt(camera.cameraName, camera.epoch)}
@@ -162,11 +167,14 @@ function Name(props: { household: Household; device: Device; onDone: () => void 
         value={name}
         onInput={setName}
         wrong={action.wrong}
-        input={{ maxLength: 64, autocomplete: 'off' }}
+        input={{ maxLength: 64, autocomplete: 'off', dir: 'auto' }}
       />
     </Ask>
   );
 }
+
+/** Cameras of a guest that are named; of more, the rest are counted. */
+const MOST_NAMED = 3;
 
 const ICONS: Record<Role, IconName> = { admin: 'key', camera: 'camera', guest: 'clock', viewer: 'device' };
 
@@ -179,8 +187,10 @@ const words = {
   noGuests: 'No guests. A guest sees the cameras you name, for the days you name.',
   this: 'This device',
   roles: { admin: 'Admin', camera: 'Camera', guest: 'Guest', viewer: 'Viewer' },
-  sees: (cameras: string) => `sees ${cameras}`,
-  noCamera: 'sees no camera',
+  sees: (cameras: readonly string[]) =>
+    cameras.length > MOST_NAMED
+      ? `sees ${cameras.slice(0, MOST_NAMED - 1).join(', ')} and ${cameras.length - MOST_NAMED + 1} more cameras`
+      : `sees ${cameras.join(', ') || 'no camera'}`,
   until: (when: string) => `until ${when}`,
   since: (when: string) => `since ${when}`,
   rename: 'Rename',
@@ -188,12 +198,12 @@ const words = {
   noName: 'Give it a name.',
   save: 'Save',
   remove: 'Remove',
-  removeTitle: (name: string) => `Remove “${name}”?`,
+  removeTitle: (name: string) => `Remove ${quoted(name)}?`,
   removeWhat: 'Every camera changes its keys at once. The device opens nothing that is sent after that.',
   removeCamera: 'Nobody of the household can watch it any more. It can be added again later.',
   removeThis: 'This is the device you are holding.',
-  going: (name: string) => `Removing “${name}”`,
-  gone: (name: string) => `“${name}” is removed`,
+  going: (name: string) => `Removing ${quoted(name)}`,
+  gone: (name: string) => `${quoted(name)} is removed`,
   signed: 'The list is signed. Waiting for the cameras to change their keys …',
   removedAt: (camera: string, epoch: number) => `${camera}: removed at epoch ${epoch}.`,
   pending: (camera: string, reason: string | null) =>

@@ -5,6 +5,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { Button, Field, Form } from '../parts/controls.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { ServerField } from '../parts/server-field.tsx';
 import { defaultServer, deviceName } from '../server.ts';
 import { Failure } from '../../sdk/index.ts';
 import type { Household } from '../../sdk/index.ts';
@@ -36,15 +37,9 @@ function Begin(props: { household: Household; onWords: (words: readonly string[]
           value={name}
           onInput={setName}
           hint={words.nameHint}
-          input={{ autocomplete: 'off', maxLength: 64 }}
+          input={{ autocomplete: 'off', maxLength: 64, dir: 'auto' }}
         />
-        <Field
-          label={words.server}
-          value={server}
-          onInput={setServer}
-          hint={words.serverHint}
-          input={{ type: 'url', autocomplete: 'off', spellcheck: false }}
-        />
+        <ServerField label={words.server} value={server} hint={words.serverHint} onInput={setServer} />
       </Form>
     </>
   );
@@ -152,7 +147,7 @@ const words = {
   askWhat: 'Look at your paper.',
   word: (number: number) => `Word ${number}`,
   wrongWord: (number: number) =>
-    `Word ${number} is another one. Look at your paper, or go back and look again.`,
+    `Word ${number} is another one. Look at your paper, or have the words shown again.`,
   make: 'Make the household',
   again: 'Show the words again',
   invite: 'Invite code of the server',

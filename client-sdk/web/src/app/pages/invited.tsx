@@ -1,11 +1,14 @@
 /** What an opened invite link leads to: it joins by itself, unless this browser is in a household already. */
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 import { Button, Wrong } from '../parts/controls.tsx';
 import { Mark } from '../parts/icons.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { Waits } from '../parts/waits.tsx';
+import { quoted } from '../names.ts';
+import { Failure } from '../../sdk/index.ts';
 import type { Household, Member } from '../../sdk/index.ts';
 import { useAction } from '../watched.ts';
 
@@ -17,11 +20,17 @@ export function InvitedPage(props: {
   onDone: () => void;
 }) {
   const { household, code, member, onDone } = props;
+  const [used, setUsed] = useState(false);
   const action = useAction();
   const join = (): void =>
     action.run(async () => {
-      await household.join(code);
-      onDone();
+      try {
+        await household.join(code);
+        onDone();
+      } catch (error) {
+        if (!(error instanceof Failure) || error.code !== 'code-used') throw error;
+        setUsed(true);
+      }
     });
   useEffect(() => {
     if (member === undefined) join();
@@ -41,18 +50,14 @@ export function InvitedPage(props: {
     <>
       <div class="hero">
         <Mark size={56} />
-        <PageHead title={words.title} />
-        {action.busy && (
-          <p class="line soft" role="status">
-            <span class="spinner" aria-hidden="true" />
-            {words.waiting}
-          </p>
-        )}
+        <PageHead title={used ? words.used : words.title} />
+        {action.busy && <Waits say={words.waiting} />}
+        {used && <p role="alert">{words.usedWhat}</p>}
       </div>
       <Wrong action={action} />
       {!action.busy && (
-        <div class="line">
-          <Button onPress={join}>{words.again}</Button>
+        <div class="line centred">
+          {!used && <Button onPress={join}>{words.again}</Button>}
           <Button kind="quiet" onPress={onDone}>
             {words.back}
           </Button>
@@ -67,8 +72,11 @@ const words = {
   waiting: 'Waiting for the admin’s device to answer …',
   again: 'Try again',
   back: 'Back',
+  used: 'This invite has been used already',
+  usedWhat:
+    'An invite lets one device in, once. For a new one, an admin of the household opens “Devices” in the app and chooses “Add a device”.',
   already: 'This browser is in a household already.',
   alreadyWhat: (name: string) =>
-    `It is “${name}” there. To use the invite, forget this device first (Settings), then open the link again.`,
-  fine: 'All right',
+    `It is ${quoted(name)} there. To use the invite, forget this device first (Settings), then open the link again.`,
+  fine: 'Stay here',
 };

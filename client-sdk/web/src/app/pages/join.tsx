@@ -3,11 +3,16 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import { Button, Choose, Copy, Field, Form, Wrong } from '../parts/controls.tsx';
-import { Icon } from '../parts/icons.tsx';
+import { Choices } from '../parts/choices.tsx';
+import type { Choice } from '../parts/choices.tsx';
+import { Digits } from '../parts/digits.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
 import { QrCode } from '../parts/qr.tsx';
 import { Scan, canScan } from '../parts/scan.tsx';
+import { ServerField } from '../parts/server-field.tsx';
+import { Waits } from '../parts/waits.tsx';
+import { quoted } from '../names.ts';
 import { inviteIn } from '../route.ts';
 import { defaultServer } from '../server.ts';
 import type { ArrivalStage, Household, Kind } from '../../sdk/index.ts';
@@ -34,17 +39,7 @@ export function JoinPage({ household, onDone }: { household: Household; onDone: 
         ]}
         onChoose={setKind}
       />
-      <ul class="choices">
-        {WAYS.map(([to, icon]) => (
-          <li key={to}>
-            <button type="button" onClick={() => setWay(to)}>
-              <Icon name={icon} size={28} />
-              <strong>{words[to].name}</strong>
-              <span class="soft">{words[to].what}</span>
-            </button>
-          </li>
-        ))}
-      </ul>
+      <Choices of={WAYS} onChoose={setWay} />
       <div class="line">
         <a class="button quiet" href="#/">
           {words.cancel}
@@ -121,13 +116,7 @@ function ByShowing(props: {
       <>
         <PageHead title={words[by].name} />
         <Form action={action} say={words.show} cancel={onBack} onSubmit={show}>
-          <Field
-            label={words.server}
-            value={server}
-            onInput={setServer}
-            hint={words.serverHint}
-            input={{ type: 'url', autocomplete: 'off', spellcheck: false }}
-          />
+          <ServerField label={words.server} value={server} hint={words.serverHint} onInput={setServer} />
         </Form>
       </>
     );
@@ -159,12 +148,9 @@ function Shown({ by, shown }: { by: 'code' | 'number'; shown: string }) {
           </div>
         </>
       ) : (
-        <p class="number">{shown}</p>
+        <Digits digits={shown} />
       )}
-      <p class="line soft" role="status">
-        <span class="spinner" aria-hidden="true" />
-        {words.waits}
-      </p>
+      <Waits say={words.waits} />
     </div>
   );
 }
@@ -182,11 +168,9 @@ function Stage({ household, stage }: { household: Household; stage: ArrivalStage
       return (
         <div class="stack">
           <p>{words.digits}</p>
-          <p class="number" role="status">
-            {spaced(stage.digits)}
-          </p>
+          <Digits digits={stage.digits} />
           {answered ? (
-            <p class="soft">{words.answered}</p>
+            <Waits say={words.waits} />
           ) : (
             <>
               <p>{words.fit}</p>
@@ -207,8 +191,8 @@ function Stage({ household, stage }: { household: Household; stage: ArrivalStage
       return (
         <div class="stack">
           <p role="status">{words.invited(stage.name)}</p>
-          <p class="number">{spaced(stage.glance)}</p>
-          <p class="soft">{words.glance}</p>
+          <Digits digits={stage.glance} />
+          <Waits say={words.glance} />
         </div>
       );
     case 'listed':
@@ -229,16 +213,26 @@ function codeOf(text: string): string {
   return hash < 0 ? trimmed : (inviteIn(trimmed.slice(hash)) ?? trimmed);
 }
 
-/** Returns digits in groups of three. */
-export function spaced(digits: string): string {
-  return digits.replace(/(\d{3})(?=\d)/g, '$1 ');
-}
-
-const WAYS = [
-  ['invite', 'key'],
-  ['code', 'scan'],
-  ['number', 'numbers'],
-] as const;
+const WAYS: readonly Choice<Way>[] = [
+  {
+    value: 'invite',
+    icon: 'key',
+    name: 'I have an invite',
+    what: 'A QR code or link that an admin’s device shows.',
+  },
+  {
+    value: 'code',
+    icon: 'scan',
+    name: 'Show a QR code here',
+    what: 'An admin scans it.',
+  },
+  {
+    value: 'number',
+    icon: 'numbers',
+    name: 'Compare six digits',
+    what: 'Two screens, no camera needed.',
+  },
+];
 
 const words = {
   title: 'Join a household',
@@ -255,17 +249,14 @@ const words = {
   copy: 'Copy the code',
   invite: {
     name: 'I have an invite',
-    what: 'A QR code or link that an admin’s device shows.',
   },
   code: {
     name: 'Show a QR code here',
-    what: 'An admin scans it.',
-    tell: 'On an admin’s device: Devices, Add, “It shows a code”. Whoever sees this code can let this device in; it is good once, for ten minutes.',
+    tell: 'On an admin’s device: Devices, “Add a device”, “It shows a code”. It is good once, for ten minutes, and whoever sees it could let this device in: show it to the admin only.',
   },
   number: {
     name: 'Compare six digits',
-    what: 'Two screens, no camera needed.',
-    tell: 'On an admin’s device: Devices, Add, “It shows a number”. Type this number there:',
+    tell: 'On an admin’s device: Devices, “Add a device”, “It shows a number”. Type this number there:',
   },
   codeLabel: 'Invite link or code',
   scan: 'Scan with this camera',
@@ -277,8 +268,7 @@ const words = {
   fit: 'Did the admin’s device say that they are right?',
   yes: 'Yes, they are right',
   no: 'No',
-  answered: 'Waiting for the admin …',
-  invited: (name: string) => `An admin lets this device in as “${name}”. Both screens show:`,
+  invited: (name: string) => `An admin lets this device in as ${quoted(name)}. Both screens show:`,
   glance: 'Waiting until the admin has added this device …',
   listed: 'This device is in the household.',
 };

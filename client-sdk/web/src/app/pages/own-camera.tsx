@@ -1,12 +1,14 @@
 /** This device as a camera: what it sees, who watches, and one button. */
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 import { Button, Choose, Wrong } from '../parts/controls.tsx';
-import { Icon } from '../parts/icons.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { Stage } from '../parts/stage.tsx';
 import { StorySteps, waitingFor } from '../parts/story.tsx';
+import { Watchers } from '../parts/watchers.tsx';
+import { quoted } from '../names.ts';
 import type { Household, Member, Publisher, PublisherState } from '../../sdk/index.ts';
 import { sentence, useAction, useWatched } from '../watched.ts';
 
@@ -72,46 +74,37 @@ export function OwnCameraPage({ household, member }: { household: Household; mem
 function Sending(props: { publisher: Publisher; stream: MediaStream; onStop: () => void }) {
   const { publisher, stream, onStop } = props;
   const state = useWatched(publisher);
-  const video = useRef<HTMLVideoElement>(null);
-  useEffect(() => {
-    if (video.current) video.current.srcObject = stream;
-  }, [stream]);
   return (
     <>
-      <div class="stage page-wide" data-phase={state.phase.is}>
-        <video ref={video} autoPlay playsInline muted aria-label={words.own} />
-        <div class="badges" role="status">
-          <span class="badge">
-            {state.phase.is === 'sending' && <span class="dot" aria-hidden="true" />}
-            {standing(state)}
-          </span>
-          {state.figures && state.phase.is === 'sending' && (
-            <span class="badge figures">
-              {words.rate(state.figures.fps.toFixed(0), (state.figures.bitsPerSecond / 1e6).toFixed(1))}
+      <Stage
+        phase={state.phase.is}
+        stream={stream}
+        label={words.own}
+        badges={
+          <>
+            <span class="badge">
+              {state.phase.is === 'sending' && <span class="dot" aria-hidden="true" />}
+              {standing(state)}
             </span>
-          )}
-        </div>
-        <div class="controls">
-          <Button onPress={onStop}>{words.stop}</Button>
-        </div>
-      </div>
+            {state.figures && state.phase.is === 'sending' && (
+              <span class="badge plain figures">
+                {words.rate(state.figures.fps.toFixed(0), (state.figures.bitsPerSecond / 1e6).toFixed(1))}
+              </span>
+            )}
+          </>
+        }
+        controls={
+          <Button kind="quiet" onPress={onStop}>
+            {words.stop}
+          </Button>
+        }
+      />
       {state.sealingStopped !== null && <Notice kind="warn">{sentence(state.sealingStopped)}</Notice>}
       {state.phase.is === 'ended' && <Notice kind="warn">{sentence(state.phase.reason)}</Notice>}
       <div class="beside">
         <section class="card stack" aria-labelledby="who">
           <h2 id="who">{words.who}</h2>
-          {state.watchers.length === 0 ? (
-            <p class="soft">{words.nobody}</p>
-          ) : (
-            <ul class="stack tight">
-              {state.watchers.map((watcher) => (
-                <li key={watcher.device} class="line">
-                  <Icon name="eye" />
-                  {watcher.name}
-                </li>
-              ))}
-            </ul>
-          )}
+          <Watchers watchers={state.watchers} nobody={words.nobody} />
           {state.epoch && <p class="soft small">{words.epoch(state.epoch.number, state.epoch.members)}</p>}
         </section>
         <section class="card stack tight" aria-labelledby="story">
@@ -141,13 +134,24 @@ async function look(facing: Facing): Promise<MediaStream> {
     height: { ideal: 720 },
     frameRate: { ideal: 30 },
   };
+  // Browsers hide cameras from a page that came without HTTPS.
+  if (!('mediaDevices' in navigator)) throw new Error(words.noCamera);
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio: true });
   } catch (error) {
     const name = error instanceof DOMException ? error.name : '';
     // A device without a microphone is a camera, too.
-    if (name === 'NotFoundError') return navigator.mediaDevices.getUserMedia({ video });
+    if (name === 'NotFoundError') return withoutSound(video);
     throw new Error(name === 'NotAllowedError' ? words.notAllowed : words.notThere);
+  }
+}
+
+async function withoutSound(video: MediaTrackConstraints): Promise<MediaStream> {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video });
+  } catch (error) {
+    const name = error instanceof DOMException ? error.name : '';
+    throw new Error(name === 'NotFoundError' ? words.noCamera : words.notThere);
   }
 }
 
@@ -179,7 +183,7 @@ function useAwake(on: boolean): void {
 const words = {
   title: 'This device as a camera',
   what: (name: string) =>
-    `“${name}” is a camera of the household. It sends picture and sound, sealed on this device, while this page is open and in front.`,
+    `${quoted(name)} is a camera of the household. It sends picture and sound, sealed on this device, while this page is open and in front.`,
   which: 'Which camera',
   back: 'The one on the back',
   front: 'The one on the front',
@@ -190,10 +194,12 @@ const words = {
   ended: 'Stopped',
   rate: (fps: string, mbits: string) => `${fps} per second, ${mbits} Mbit/s`,
   who: 'Watching now',
-  nobody: 'Nobody has said so.',
+  nobody: 'Nobody has said so yet.',
   epoch: (number: number, members: number) => `Keys of epoch ${number}; ${members} devices hold them.`,
   story: 'How the picture gets out',
   notAllowed:
-    'This page may not use camera and microphone. Allow it in the browser’s settings for this page.',
+    'This page may not use camera and microphone. Allow both in the browser’s settings for this page, then try again.',
+  noCamera:
+    'This browser shows no camera to the page. Use a device that has one, and open the page over HTTPS.',
   notThere: 'The camera cannot be used. Close other programs that use it, then try again.',
 };

@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 import { Field, Form, Tick } from '../parts/controls.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { ServerField } from '../parts/server-field.tsx';
 import { defaultServer, deviceName } from '../server.ts';
 import type { Household } from '../../sdk/index.ts';
 import { useAction } from '../watched.ts';
@@ -17,8 +18,9 @@ export function RecoverPage({ household, onDone }: { household: Household; onDon
   const [keep, setKeep] = useState(false);
   const action = useAction();
   const submit = (): void => {
-    const twelve = typed.trim().toLowerCase().split(/\s+/);
-    if (twelve.length !== 12) return action.refuse(words.notTwelve(typed.trim() === '' ? 0 : twelve.length));
+    const twelve = typed.toLowerCase().match(/\S+/g) ?? [];
+    if (twelve.length !== 12) return action.refuse(words.notTwelve(twelve.length));
+    if (name.trim() === '') return action.refuse(words.noName);
     action.run(async () => {
       await household.recover(server.trim(), twelve.join(' '), name.trim(), keep);
       setTyped('');
@@ -35,14 +37,9 @@ export function RecoverPage({ household, onDone }: { household: Household; onDon
           label={words.name}
           value={name}
           onInput={setName}
-          input={{ autocomplete: 'off', maxLength: 64 }}
+          input={{ autocomplete: 'off', maxLength: 64, dir: 'auto' }}
         />
-        <Field
-          label={words.server}
-          value={server}
-          onInput={setServer}
-          input={{ type: 'url', autocomplete: 'off', spellcheck: false }}
-        />
+        <ServerField label={words.server} value={server} onInput={setServer} />
         <Tick label={words.keep} on={keep} onChange={setKeep} />
         {!keep && <Notice kind="warn">{words.others}</Notice>}
       </Form>
@@ -55,10 +52,14 @@ const words = {
   what: 'This makes this browser an admin of the household. All other devices are told so.',
   twelve: 'The twelve words',
   twelveHint: 'In their order, with spaces between.',
-  notTwelve: (count: number) => `Those are ${count} words. It takes all twelve.`,
+  notTwelve: (count: number) =>
+    count === 0
+      ? 'Type the twelve words first.'
+      : `${count === 1 ? 'That is one word' : `Those are ${count} words`}: it takes all twelve.`,
   name: 'Name of this device',
+  noName: 'Give this device a name first.',
   server: 'Server of the household',
-  keep: 'The admins of before stay admins',
-  others: 'The admins of before are removed. Viewers and cameras stay.',
+  keep: 'The earlier admins stay admins',
+  others: 'The earlier admins are removed. Viewers and cameras stay.',
   recover: 'Recover the household',
 };

@@ -3,6 +3,7 @@
 import { Button, Wrong } from '../parts/controls.tsx';
 import { Mark } from '../parts/icons.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { quoted } from '../names.ts';
 import type { Household, Member } from '../../sdk/index.ts';
 import { useAction } from '../watched.ts';
 
@@ -17,7 +18,7 @@ export function RemovedPage({ household, member }: { household: Household; membe
         <p>{words.what(member.name)}</p>
       </div>
       <Wrong action={forget} />
-      <div class="line">
+      <div class="line centred">
         <Button busy={forget.busy} onPress={() => forget.run(() => household.forget())}>
           {words.anew}
         </Button>
@@ -29,6 +30,6 @@ export function RemovedPage({ household, member }: { household: Household; membe
 const words = {
   title: 'This device was removed',
   what: (name: string) =>
-    `“${name}” is not on the household’s list any more, so nothing that a camera sends opens here. If that was a mistake, ask an admin for a new invite.`,
+    `${quoted(name)} is not on the household’s list any more, so nothing that a camera sends opens here. If that was a mistake, ask an admin for a new invite.`,
   anew: 'Forget this household and begin anew',
 };

@@ -15,7 +15,7 @@ export function SettingsPage({ household, member }: { household: Household; memb
   const [asking, setAsking] = useState(false);
   const forget = useAction();
   return (
-    <>
+    <div class="stack wide settings">
       <PageHead title={words.title} />
       <section class="card stack" aria-labelledby="this">
         <h2 id="this">{words.this}</h2>
@@ -69,7 +69,7 @@ export function SettingsPage({ household, member }: { household: Household; memb
           <p>{words.forgetWhat}</p>
         </Ask>
       )}
-    </>
+    </div>
   );
 }
 
@@ -88,7 +88,7 @@ const words = {
   household: 'Household id',
   page: 'Where this page comes from',
   sameOrigin:
-    'This page came from the household’s own server. Whoever runs that server could change the page, and a changed page could show your keys to them. If somebody else runs it, open the app from a host that you trust, or use the program `latchkey`.',
+    'This page came from the household’s own server. Whoever runs that server could change the page, and a changed page could show your keys to them. If somebody else runs it, open the app from a host that you trust.',
   otherOrigin:
     'This page came from another host than the household’s server. The server carries sealed frames and cannot change what runs here.',
   twelve: 'The twelve words',

@@ -1,7 +1,10 @@
 /** The first page: make a household, or join one. */
 
-import { Icon, Mark } from '../parts/icons.tsx';
+import { Choices } from '../parts/choices.tsx';
+import type { Choice } from '../parts/choices.tsx';
+import { Mark } from '../parts/icons.tsx';
 import { PageHead } from '../parts/page.tsx';
+import { addressOf } from '../route.ts';
 
 /** What a browser shows that belongs to no household. */
 export function WelcomePage() {
@@ -12,22 +15,7 @@ export function WelcomePage() {
         <PageHead title={words.title} />
         <p class="soft">{words.what}</p>
       </div>
-      <ul class="choices">
-        <li>
-          <a href="#/found">
-            <Icon name="house" size={28} />
-            <strong>{words.found}</strong>
-            <span class="soft">{words.foundWhat}</span>
-          </a>
-        </li>
-        <li>
-          <a href="#/join">
-            <Icon name="scan" size={28} />
-            <strong>{words.join}</strong>
-            <span class="soft">{words.joinWhat}</span>
-          </a>
-        </li>
-      </ul>
+      <Choices of={WAYS} addressOf={(page) => addressOf({ page })} />
       <p class="soft small centred">
         {words.lost} <a href="#/recover">{words.recover}</a>
       </p>
@@ -35,13 +23,19 @@ export function WelcomePage() {
   );
 }
 
+const WAYS: readonly Choice<'found' | 'join'>[] = [
+  { value: 'found', icon: 'house', name: 'Make a household', what: 'This is the first device.' },
+  {
+    value: 'join',
+    icon: 'scan',
+    name: 'Join a household',
+    what: 'By QR code, invite link, or six digits.',
+  },
+];
+
 const words = {
   title: 'Latchkey',
   what: 'Your cameras, for your eyes only. Every frame is sealed at the camera and opened on your devices; no server in between can look.',
-  found: 'Make a household',
-  foundWhat: 'This is the first device.',
-  join: 'Join a household',
-  joinWhat: 'By QR code, invite link, or six digits.',
   lost: 'Lost every device?',
   recover: 'Use the twelve words',
 };

@@ -15,15 +15,18 @@ export function Button(props: {
   busy?: boolean;
   disabled?: boolean;
   submit?: boolean;
+  /** It has the focus when its window opens. */
+  first?: boolean;
   onPress?: () => void;
 }) {
-  const { children, kind, icon, busy = false, disabled = false, submit = false, onPress } = props;
+  const { children, kind, icon, busy = false, disabled = false, submit = false, first, onPress } = props;
   return (
     <button
       type={submit ? 'submit' : 'button'}
       class={`button ${kind ?? ''}`}
       disabled={busy || disabled}
       aria-busy={busy}
+      {...(first && { autofocus: true })}
       onClick={onPress}
     >
       {busy ? <span class="spinner" aria-hidden="true" /> : icon && <Icon name={icon} />}
@@ -56,10 +59,13 @@ export function Field(props: {
   onInput: (value: string) => void;
   hint?: string;
   wrong?: string | undefined;
+  /** A text of several lines. */
   long?: boolean;
+  /** A number that is read off another screen. */
+  digits?: boolean;
   input?: InputHTMLAttributes<HTMLInputElement>;
 }) {
-  const { label, value, onInput, hint, wrong, long = false, input = {} } = props;
+  const { label, value, onInput, hint, wrong, long = false, digits = false, input = {} } = props;
   const id = useId();
   const about = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(' ');
   const shared = {
@@ -80,7 +86,12 @@ export function Field(props: {
           onInput={(event) => onInput(event.currentTarget.value)}
         />
       ) : (
-        <input {...shared} {...input} onInput={(event) => onInput(event.currentTarget.value)} />
+        <input
+          {...shared}
+          {...(digits && { class: 'digits', inputMode: 'numeric', autocomplete: 'off' })}
+          {...input}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
       )}
       {hint && (
         <p id={`${id}-hint`} class="soft small">
@@ -108,21 +119,29 @@ export function Choose<Value extends string>(props: {
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
-      <select
-        id={id}
-        value={props.value}
-        onChange={(event) => {
-          const chosen = props.options.find(([value]) => value === event.currentTarget.value);
-          if (chosen) props.onChoose(chosen[0]);
-        }}
-      >
-        {props.options.map(([value, text]) => (
-          <option key={value} value={value}>
-            {text}
-          </option>
-        ))}
-      </select>
-      {props.hint && <p class="soft small">{props.hint}</p>}
+      <div class="select">
+        <select
+          id={id}
+          value={props.value}
+          {...(props.hint && { 'aria-describedby': `${id}-hint` })}
+          onChange={(event) => {
+            const chosen = props.options.find(([value]) => value === event.currentTarget.value);
+            if (chosen) props.onChoose(chosen[0]);
+          }}
+        >
+          {props.options.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+        <Icon name="down" />
+      </div>
+      {props.hint && (
+        <p id={`${id}-hint`} class="soft small">
+          {props.hint}
+        </p>
+      )}
     </div>
   );
 }
@@ -138,7 +157,9 @@ export function Tick(props: { label: string; on: boolean; onChange: (on: boolean
         checked={props.on}
         onChange={(event) => props.onChange(event.currentTarget.checked)}
       />
-      <label for={id}>{props.label}</label>
+      <label for={id} dir="auto">
+        {props.label}
+      </label>
     </div>
   );
 }
@@ -200,7 +221,12 @@ export function Ask(props: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    // Closed, not only taken away: then the focus goes back to where it came from.
+    return () => shown?.close();
+  }, []);
   return (
     <dialog
       ref={dialog}
@@ -210,44 +236,59 @@ export function Ask(props: {
         props.onNo();
       }}
     >
-      <div class="stack">
+      <form
+        class="stack"
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          props.onYes();
+        }}
+      >
         <h2 id={id}>{props.title}</h2>
         {props.children}
         <div class="line">
-          <Button kind={props.danger ? 'danger' : undefined} busy={props.busy ?? false} onPress={props.onYes}>
+          <Button submit kind={props.danger ? 'danger' : undefined} busy={props.busy ?? false}>
             {props.yes}
           </Button>
-          <Button kind="quiet" onPress={props.onNo}>
+          <Button kind="quiet" first={props.danger ?? false} onPress={props.onNo}>
             Cancel
           </Button>
         </div>
-      </div>
+      </form>
     </dialog>
   );
 }
 
-/** Copies a text; says so for a moment. */
+/** Copies a text; says so for a moment. Where the browser does not let pages copy, it shows the text instead. */
 export function Copy({ text, say }: { text: string; say: string }) {
-  const [copied, setCopied] = useState(false);
+  const [copied, setCopied] = useState<'yes' | 'refused'>();
   useEffect(() => {
-    if (!copied) return undefined;
-    const timer = setTimeout(() => setCopied(false), 2_000);
+    if (copied !== 'yes') return undefined;
+    const timer = setTimeout(() => setCopied(undefined), 2_000);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = (): void => {
-    void navigator.clipboard.writeText(text).then(
-      () => setCopied(true),
-      () => undefined,
-    );
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied('yes');
+    } catch {
+      setCopied('refused');
+    }
   };
   return (
     <>
-      <Button kind="quiet" icon={copied ? 'check' : 'copy'} onPress={copy}>
-        {copied ? 'Copied' : say}
+      <Button kind="quiet" icon={copied === 'yes' ? 'check' : 'copy'} onPress={() => void copy()}>
+        {copied === 'yes' ? 'Copied' : say}
       </Button>
       <span class="for-readers" role="status">
-        {copied ? 'Copied' : ''}
+        {copied === 'yes' ? 'Copied' : ''}
       </span>
+      {copied === 'refused' && (
+        <div role="status">
+          <p class="small">This browser does not let the page copy. Select this text and copy it:</p>
+          <p class="code">{text}</p>
+        </div>
+      )}
     </>
   );
 }

@@ -3,11 +3,18 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
+import { Icon } from './icons.tsx';
+
 /** The first page drawn leaves the focus where the browser put it. */
 let first = true;
 
-/** The heading of a page, with whatever may be done beside it. */
-export function PageHead({ title, children }: { title: string; children?: ComponentChildren }) {
+/** The heading of a page: the way back before it, whatever may be done beside it. */
+export function PageHead(props: {
+  title: string;
+  back?: { to: string; say: string };
+  children?: ComponentChildren;
+}) {
+  const { title, back, children } = props;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Latchkey`;
@@ -16,7 +23,12 @@ export function PageHead({ title, children }: { title: string; children?: Compon
   }, [title]);
   return (
     <div class="page-head">
-      <h1 ref={heading} tabIndex={-1}>
+      {back && (
+        <a class="button icon quiet" href={back.to} aria-label={back.say} title={back.say}>
+          <Icon name="back" />
+        </a>
+      )}
+      <h1 ref={heading} tabIndex={-1} dir="auto">
         {title}
       </h1>
       {children}
