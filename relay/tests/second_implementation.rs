@@ -94,6 +94,27 @@ async fn a_viewer_that_comes_later_starts_with_a_key_frame() {
     house.relay.shutdown().await;
 }
 
+/// It sends no media, so that it learns its round trip by the answer to its own time only (RFC 3611 sections 4.4 and 4.5).
+#[tokio::test]
+async fn a_viewer_learns_its_round_trip() {
+    let house = House::new().await;
+    let (mut sealer, _) = household();
+    let (mut camera, _) = Peer::join(&house, Scope::Publish, &[Codec::Vp8]).await;
+    let (mut phone, _) = Peer::join(&house, Scope::View, &[Codec::Vp8]).await;
+    let (mut track, mut next) = (Track::new(Codec::Vp8), Instant::now());
+    run(&mut [&mut camera, &mut phone], "a round trip", |peers| {
+        if peers[0].connected && Instant::now() >= next {
+            next += Duration::from_millis(33);
+            let frame = track.next(&mut sealer);
+            peers[0].send(MediaKind::Video, frame.timestamp, &frame.payloads);
+        }
+        peers[1].round_trip.is_some()
+    })
+    .await;
+    println!("the viewer's round trip: {:?}", phone.round_trip.unwrap());
+    house.relay.shutdown().await;
+}
+
 #[tokio::test]
 async fn one_cameras_viewers_are_served_by_every_shard() {
     const PHONES: usize = 12;

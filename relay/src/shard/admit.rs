@@ -287,7 +287,6 @@ fn wire_map(map: &ExtensionMap) -> WireMap {
         (ExtensionKind::DependencyDescriptor, map.dependency_descriptor),
         (ExtensionKind::TransportCc, map.transport_cc),
         (ExtensionKind::PlayoutDelay, map.playout_delay),
-        (ExtensionKind::AbsSendTime, map.abs_send_time),
     ];
     for (kind, id) in entries {
         if let Some(id) = id {

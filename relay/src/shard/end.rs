@@ -20,7 +20,7 @@ pub enum EndReason {
     /// HTTP `DELETE`.
     #[error("the client left")]
     Left,
-    /// DTLS `close_notify` or RTCP BYE for all of its media.
+    /// DTLS `close_notify`.
     #[error("the client closed the connection")]
     PeerClosed,
     /// No authenticated STUN check within the time for the first one.

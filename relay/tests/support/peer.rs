@@ -34,6 +34,8 @@ pub struct Peer {
     pub estimate: Option<u64>,
     /// Key frames that the relay asked of it.
     pub key_frames_wanted: usize,
+    /// The round trip that it measured as a receiver.
+    pub round_trip: Option<Duration>,
 }
 
 /// What a client offers.
@@ -133,6 +135,7 @@ impl Peer {
             .enable_av1(has(Codec::Av1))
             .enable_opus(has(Codec::Opus), false)
             .set_rtp_mode(true)
+            .set_stats_interval(Some(Duration::from_secs(1)))
             .enable_bwe(estimate.map(Bitrate::bps))
             .build(Instant::now());
         rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
@@ -163,6 +166,7 @@ impl Peer {
             bottleneck: None,
             estimate: None,
             key_frames_wanted: 0,
+            round_trip: None,
         };
         (peer, offer.to_sdp_string(), pending)
     }
@@ -319,6 +323,7 @@ impl Peer {
                 });
             }
             Event::KeyframeRequest(_) => self.key_frames_wanted += 1,
+            Event::MediaIngressStats(stats) => self.round_trip = stats.rtt.or(self.round_trip),
             _ => {}
         }
     }

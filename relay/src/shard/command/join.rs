@@ -115,8 +115,6 @@ pub struct ExtensionMap {
     pub transport_cc: Option<u8>,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
     pub playout_delay: Option<u8>,
-    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`
-    pub abs_send_time: Option<u8>,
 }
 
 /// RTCP feedback negotiated for the chosen payload type.

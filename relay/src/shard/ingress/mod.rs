@@ -173,6 +173,7 @@ impl Worker {
         let Some(live) = self.rooms.at(place) else { return Err(DropReason::UnknownPeer) };
         let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
             .noting(&mut live.traffic);
+        let mut time_asked = None;
         let parsed = match role {
             Role::Publish => {
                 let mut messages = Vec::new();
@@ -201,12 +202,31 @@ impl Worker {
                 Request::MostBits { bits_per_second } => {
                     live.room.receiver_estimate(key.subscriber(), bits_per_second, now);
                 }
+                Request::ReferenceTime { ssrc, ntp_middle } => time_asked = Some((ssrc, ntp_middle)),
                 _ => {}
             }),
         };
         sink.finish();
+        if let Some(asked) = time_asked {
+            self.answer_time(key, asked, received);
+        }
         self.after_room(place, now);
         parsed.map(|()| Some(PacketKind::Rtcp)).map_err(|_| DropReason::Malformed)
+    }
+
+    /// Tells a viewer how long ago its time came, so that it knows its round trip: one that sends no media learns it no other way.
+    fn answer_time(&mut self, key: PeerKey, asked: (u32, u32), received: Option<SystemTime>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(reporter) = peer.media.iter().find(|leg| leg.track.is_some()) else { return };
+        let reporter = reporter.params.local_ssrc;
+        let (Some(route), Some(srtp)) = (&peer.route, &mut peer.srtp) else { return };
+        let ago = received.and_then(|received| received.elapsed().ok()).unwrap_or_default();
+        let ago = (ago.as_secs_f64() * 65_536.0) as u32;
+        let cname = &self.setup.cname;
+        self.outbox.report(route, srtp, |out| {
+            rtcp::write_receiver_report(reporter, &[], cname, out);
+            rtcp::write_reference_answer(reporter, asked, ago, out);
+        });
     }
 
     /// Counts a packet beyond what its session may send; the session's first is logged, so that an operator can see whose.

@@ -19,7 +19,7 @@ pub use transport_feedback::{
     MOST_REPORTED, PacketStatus, PacketStatuses, TICK_MICROS, TICKS_PER_REFERENCE, TransportFeedback,
     TransportFeedbackReport, write_transport_feedback,
 };
-pub use write::{write_nack, write_pli, write_receiver_report, write_sender_report};
+pub use write::{write_nack, write_pli, write_receiver_report, write_reference_answer, write_sender_report};
 
 /// One RTCP packet of a compound, as far as we act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -167,3 +167,4 @@ pub(super) const RECEIVER_REPORT: u8 = 201;
 const BYE: u8 = 203;
 pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
 pub(super) const PAYLOAD_FEEDBACK: u8 = 206;
+pub(super) const EXTENDED_REPORT: u8 = 207;

@@ -1,6 +1,6 @@
 //! What a viewer asks for and reports, read where it lies: a relay gets many of these, and allocates for none.
 
-use super::read::{PAYLOAD_FEEDBACK, Packet, RECEIVER_REPORT, TRANSPORT_FEEDBACK};
+use super::read::{EXTENDED_REPORT, PAYLOAD_FEEDBACK, Packet, RECEIVER_REPORT, TRANSPORT_FEEDBACK};
 use super::{RtcpError, TransportFeedback};
 
 /// What a receiver asks of who sends to it, and tells it about the path.
@@ -32,6 +32,13 @@ pub enum Request<'a> {
     MostBits {
         /// Bits per second.
         bits_per_second: u64,
+    },
+    /// A receiver that sends nothing says what time it has, to learn the round trip from the answer (RFC 3611 section 4.4).
+    ReferenceTime {
+        /// Who asks.
+        ssrc: u32,
+        /// The middle 32 bits of its NTP time.
+        ntp_middle: u32,
     },
 }
 
@@ -79,6 +86,21 @@ pub fn requests<'a>(compound: &'a [u8], mut each: impl FnMut(Request<'a>)) -> Re
                 for [a, b, c, d, fraction_lost, ..] in blocks {
                     let media_ssrc = u32::from_be_bytes([*a, *b, *c, *d]);
                     each(Request::Reception { media_ssrc, fraction_lost: *fraction_lost });
+                }
+            }
+            (EXTENDED_REPORT, _) => {
+                let ([ssrc @ ..], mut blocks) =
+                    packet.body.split_first_chunk::<4>().ok_or(RtcpError::Malformed)?;
+                while let Some(([kind, _, length @ ..], after)) = blocks.split_first_chunk::<4>() {
+                    let len = 4 * usize::from(u16::from_be_bytes(*length));
+                    let (content, after) = after.split_at_checked(len).ok_or(RtcpError::Malformed)?;
+                    if let (REFERENCE_TIME, [_, _, middle @ .., _, _]) = (*kind, content)
+                        && let Ok(middle) = middle.try_into()
+                    {
+                        let ntp_middle = u32::from_be_bytes(middle);
+                        each(Request::ReferenceTime { ssrc: u32::from_be_bytes(*ssrc), ntp_middle });
+                    }
+                    blocks = after;
                 }
             }
             _ => {}
@@ -131,10 +153,15 @@ const PLI: u8 = 1;
 const FIR: u8 = 4;
 const TRANSPORT_WIDE: u8 = 15;
 const APPLICATION: u8 = 15;
+/// Block type of a receiver reference time report.
+const REFERENCE_TIME: u8 = 4;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rtc_rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
+    use rtc_rtcp::packet::Packet;
+    use rtc_shared::marshal::Marshal;
 
     use super::*;
     use crate::rtcp::{RtcpMessage, parse, write_nack, write_pli, write_receiver_report};
@@ -150,7 +177,7 @@ mod tests {
                 asked.1.extend(lost.into_iter().map(|sequence| (media_ssrc, sequence)));
             }
             Request::Arrivals(feedback) => drop(feedback.packets().count()),
-            Request::Reception { .. } | Request::MostBits { .. } => {}
+            Request::Reception { .. } | Request::MostBits { .. } | Request::ReferenceTime { .. } => {}
         });
         (asked, done)
     }
@@ -177,6 +204,22 @@ mod tests {
         assert_eq!(asked(&fir), ((vec![7, 9], vec![]), Ok(())));
         assert_eq!(by_the_library(&fir), Some((vec![7, 9], vec![])));
         assert_eq!(asked(&fir[..24]).1, Err(RtcpError::Truncated));
+    }
+
+    #[test]
+    fn a_receivers_time_is_found_among_other_blocks() {
+        let with =
+            |blocks: Vec<Box<dyn Packet>>| ExtendedReport { sender_ssrc: 7, reports: blocks }.marshal();
+        let time = Box::new(ReceiverReferenceTimeReportBlock { ntp_timestamp: 0x1122_3344_5566_7788 });
+        let report = with(vec![Box::new(DLRRReportBlock { reports: Vec::new() }), time]).unwrap();
+        let mut found = Vec::new();
+        requests(&report, |request| found.push(request)).unwrap();
+        assert_eq!(found, [Request::ReferenceTime { ssrc: 7, ntp_middle: 0x3344_5566 }]);
+        let mut cut = report.to_vec();
+        let last = cut.len() - 12;
+        // The last block says that it is longer than what is left.
+        cut[last + 3] = 9;
+        assert_eq!(requests(&cut, |_| {}), Err(RtcpError::Malformed));
     }
 
     proptest! {

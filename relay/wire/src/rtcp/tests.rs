@@ -2,6 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
+use rtc_rtcp::extended_report::{DLRRReport, DLRRReportBlock, ExtendedReport};
+use rtc_shared::marshal::Unmarshal;
 
 fn parsed(compound: &[u8]) -> Result<Vec<RtcpMessage>, RtcpError> {
     let mut out = Vec::new();
@@ -45,6 +47,16 @@ fn a_compound_of_all_we_write_is_read_back() {
         RtcpMessage::Nack { sender_ssrc: 6, media_ssrc: 7, lost: vec![100, 101, 116, 117, 65_535, 0] },
     ];
     assert_eq!(parsed(&compound).unwrap(), want);
+}
+
+#[test]
+fn another_implementation_reads_what_we_say_of_a_receivers_time() {
+    let mut answer = Vec::new();
+    write_reference_answer(1, (7, 0x3344_5566), 655, &mut answer);
+    let read = ExtendedReport::unmarshal(&mut &answer[..]).unwrap();
+    let reports = vec![DLRRReport { ssrc: 7, last_rr: 0x3344_5566, dlrr: 655 }];
+    assert_eq!(read, ExtendedReport { sender_ssrc: 1, reports: vec![Box::new(DLRRReportBlock { reports })] });
+    assert_eq!(parsed(&answer), Ok(vec![RtcpMessage::Other { packet_type: 207, format: 0 }]));
 }
 
 #[test]

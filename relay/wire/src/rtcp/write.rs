@@ -62,6 +62,19 @@ pub fn write_receiver_report(ssrc: u32, reports: &[ReceptionReport], cname: &str
     write_cname(ssrc, cname, out);
 }
 
+/// Appends the answer to a receiver's reference time (RFC 3611 section 4.5): `ntp_middle` as it came from `ssrc`, and how long
+/// ago, in 1/65536 s.
+pub fn write_reference_answer(sender_ssrc: u32, (ssrc, ntp_middle): (u32, u32), ago: u32, out: &mut Vec<u8>) {
+    packet(0, EXTENDED_REPORT, out, |out| {
+        word(sender_ssrc, out);
+        // The block has three words more.
+        word(u32::from(DELAY_SINCE_REFERENCE) << 24 | 3, out);
+        for value in [ssrc, ntp_middle, ago] {
+            word(value, out);
+        }
+    });
+}
+
 /// One chunk with one item (RFC 3550 section 6.5), ended by one to four zeros up to a whole word.
 fn write_cname(source: u32, cname: &str, out: &mut Vec<u8>) {
     let text = &cname.as_bytes()[..cname.floor_char_boundary(MAX_CNAME_LEN)];
@@ -108,6 +121,8 @@ const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
+const EXTENDED_REPORT: u8 = 207;
+const DELAY_SINCE_REFERENCE: u8 = 5;
 const GENERIC_NACK: u8 = 1;
 const PLI: u8 = 1;
 const CNAME: u8 = 1;
