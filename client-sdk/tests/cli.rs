@@ -2,6 +2,8 @@
 //! lost, and what runs can be watched, stopped and read by machines.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests print what they saw")]
 
+#[path = "cli/beside.rs"]
+mod beside;
 mod clips;
 #[path = "cli/devices.rs"]
 mod devices;

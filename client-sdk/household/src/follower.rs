@@ -159,14 +159,33 @@ impl Follower {
                 // Its own follower takes it.
                 continue;
             }
-            self.take_welcome(home, signaling, &welcome, &mut found).await?;
+            if self.take_welcome(home, signaling, &welcome, &mut found).await? {
+                signaling.acknowledge_welcome(welcome.id).await?;
+            }
         }
         self.read_messages(home, signaling, &mut found).await?;
         self.renew_leaf(home, signaling).await?;
         self.tell_cursor(signaling).await;
-        self.old_list.settled(home.chain().head().map_or(0, |head| head.list().version));
-        self.judge_old_list(&mut found);
+        self.settle(home, &mut found);
         self.knock(home, signaling, &mut found).await?;
+        Ok(found)
+    }
+
+    /// Reads as [`Follower::catch_up`] does and leaves everything at the server as it is: for a copy of a device that another
+    /// process holds, which finds Welcome and messages there when it follows the group itself.
+    pub(crate) async fn read_along(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+    ) -> Result<Vec<Followed>, FollowError> {
+        let mut found = Vec::new();
+        refresh(home, signaling, &mut found).await?;
+        for welcome in signaling.welcomes().await? {
+            if welcome.group.camera() == self.camera {
+                self.take_welcome(home, signaling, &welcome, &mut found).await?;
+            }
+        }
+        self.read_messages(home, signaling, &mut found).await?;
         Ok(found)
     }
 
@@ -184,6 +203,23 @@ impl Follower {
                 self.tell_cursor(signaling).await;
             }
         }
+        Ok(found)
+    }
+
+    /// Reads the list of this version, unless it is known already, and the messages up to it. For many followers of one
+    /// device whom the server tells the same.
+    pub(crate) async fn read_list(
+        &mut self,
+        home: &mut Home,
+        signaling: &Signaling,
+        version: u64,
+    ) -> Result<Vec<Followed>, FollowError> {
+        let mut found = Vec::new();
+        if home.chain().head().is_none_or(|head| head.list().version < version) {
+            refresh(home, signaling, &mut found).await?;
+        }
+        self.read_messages(home, signaling, &mut found).await?;
+        self.settle(home, &mut found);
         Ok(found)
     }
 
@@ -233,14 +269,14 @@ impl Follower {
         self.views.iter().map(|view| (view.epoch, view.authenticator)).collect()
     }
 
-    /// Joins by a Welcome of any camera; what cannot be used is reported and thrown away.
+    /// Joins by a Welcome of any camera, and returns whether it is done with; what cannot be used is reported and done with.
     async fn take_welcome(
         &mut self,
         home: &mut Home,
         signaling: &Signaling,
         welcome: &PendingWelcome,
         found: &mut Vec<Followed>,
-    ) -> Result<(), FollowError> {
+    ) -> Result<bool, FollowError> {
         let joined = match join(home, welcome) {
             Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { .. }))) => {
                 refresh(home, signaling, found).await?;
@@ -268,7 +304,7 @@ impl Follower {
             // It may become usable: the list it rests on is still on its way.
             Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { version }))) => {
                 found.push(Followed::Alarm(withheld(home, version, welcome.group.camera())));
-                return Ok(());
+                return Ok(false);
             }
             Err(FollowError::Group(GroupError::Refused(refusal))) => {
                 found.push(Followed::Alarm(Alarm::GroupRuleBroken { what: "Welcome", refusal }));
@@ -278,8 +314,7 @@ impl Follower {
             }
             Err(error) => return Err(error),
         }
-        signaling.acknowledge_welcome(welcome.id).await?;
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn epoch_began(&mut self, removed: bool, found: &mut Vec<Followed>) -> Result<(), GroupError> {
@@ -295,7 +330,9 @@ impl Follower {
         self.old_list.is_open()
     }
 
-    fn judge_old_list(&mut self, found: &mut Vec<Followed>) {
+    /// Everything was read that the camera posted before it knew of the newest list.
+    fn settle(&mut self, home: &Home, found: &mut Vec<Followed>) {
+        self.old_list.settled(home.chain().head().map_or(0, |head| head.list().version));
         if let Some((named, shown)) = self.old_list.judge(Instant::now()) {
             let by = "this device, and not the camera,".to_owned();
             found.push(Followed::Alarm(Alarm::ListWithheld { named, shown, by }));

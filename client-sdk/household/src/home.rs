@@ -23,6 +23,7 @@ use crate::home::following::Followed;
 use crate::names::Names;
 use crate::notice::{self, Notice};
 use crate::signaling::{Server, Signaling, SignalingError};
+use crate::vault::memory::Memory;
 use crate::vault::{Vault, VaultError};
 
 /// One device of one household, held by this process.
@@ -150,6 +151,14 @@ impl Home {
         };
         home.news = home.recent_recoveries(unix_seconds());
         Ok(home)
+    }
+
+    /// This device as it is stored by now, where another process may hold it: a copy to look ahead with. What it keeps is
+    /// stored nowhere.
+    ///
+    /// Fails as [`Home::load`] does.
+    pub(crate) fn copy(&self) -> Result<Self, HomeError> {
+        Self::load(Vault::held(self.vault.look()?, Arc::new(Memory::default())))
     }
 
     /// Lets several at once work with it.

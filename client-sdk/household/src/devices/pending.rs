@@ -9,8 +9,8 @@ use web_time::Instant;
 
 use crate::alarm::Alarm;
 use crate::clock::sleep;
-use crate::follower::{Followed, Follower, records_record, stored_records};
-use crate::home::SharedHome;
+use crate::follower::{FollowError, Followed, Follower, stored_records};
+use crate::home::{Home, SharedHome};
 use crate::signaling::Signaling;
 
 /// What came of waiting.
@@ -145,11 +145,7 @@ async fn record_of(
         let kept = {
             let mut home = home.lock().await;
             if home.is_read_only() {
-                // The process that holds this device follows the group, and keeps what it reads.
-                let kept = home.vault().look().ok();
-                let record =
-                    kept.and_then(|records| RecordChain::from_bytes(records.get(&records_record(camera))?));
-                newest(record.as_ref(), version)
+                look_ahead(&home, signaling, camera, version).await.map_err(|error| error.to_string())?
             } else if home.is_followed(camera) {
                 own = None;
                 newest(stored_records(&home, camera).as_ref(), version)
@@ -172,6 +168,24 @@ async fn record_of(
         }
         sleep(LOOK_EVERY.min(deadline.saturating_duration_since(Instant::now()))).await;
     }
+}
+
+/// What this device would know if it read on, while another process holds it and may follow the group or not.
+///
+/// Nothing of it is kept, and no alarm told: whoever follows the group reads all of it, and tells.
+async fn look_ahead(
+    home: &Home,
+    signaling: &Signaling,
+    camera: DeviceId,
+    version: u64,
+) -> Result<Option<EpochRecord>, FollowError> {
+    let mut copy = home.copy()?;
+    if let Some(record) = newest(stored_records(&copy, camera).as_ref(), version) {
+        return Ok(Some(record));
+    }
+    let mut follower = Follower::new(&copy, camera)?;
+    follower.read_along(&mut copy, signaling).await?;
+    Ok(newest(Some(follower.records()), version))
 }
 
 fn newest(records: Option<&RecordChain>, version: u64) -> Option<EpochRecord> {

@@ -218,6 +218,14 @@ impl Keeper {
                 let found = self.follower.read_to(home, &self.signaling, seq).await?;
                 self.take_all(home, found).await
             }
+            // All keepers of this device hear it, and who is in the group has nothing else to look at.
+            ServerEvent::List { version } if self.follower.is_in(home) => {
+                let found = self.follower.read_list(home, &self.signaling, version).await?;
+                self.give_camera_key(home);
+                self.take_all(home, found).await?;
+                let left_out = self.follower.is_outside(home) && self.removed(home).is_none();
+                if left_out { self.catch_up(home).await } else { Ok(()) }
+            }
             ServerEvent::KeyPackagesLow { .. } => {
                 Ok(key_packages::top_up_if_few(home, &self.signaling).await?)
             }
