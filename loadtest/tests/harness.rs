@@ -128,10 +128,15 @@ fn an_assertion_that_cannot_hold_fails_by_its_name() {
                  settle = 0\nsteady = \"2 s\"\n[assert]\nviewers_ok = 3\nloss_pct = 100\n";
     std::fs::write(dir.path().join("small.toml"), small).expect("written");
     let called = call(dir.path(), &["run", "small.toml", "--json", "-"]);
-    assert_eq!(called.code, Some(1), "{}\n{}", called.out, called.err);
     let lines = Line::read_all(&called.out).expect("standard output is lines and nothing else");
     let judged = verdict(&lines);
-    assert_eq!(judged.verdict, Verdict::Fail);
+    // What a busy machine did to the driver is never held against the server.
+    let busy = |line: &Line| matches!(line, Line::Fault(fault) if fault.code == "driver-overloaded");
+    let expected = match lines.iter().any(busy) {
+        true => (Some(3), Verdict::Inconclusive),
+        false => (Some(1), Verdict::Fail),
+    };
+    assert_eq!((called.code, judged.verdict), expected, "{}\n{}", called.out, called.err);
     let broken: Vec<&str> =
         judged.checks.iter().filter(|check| !check.holds).map(|check| check.name.as_str()).collect();
     assert_eq!(broken, ["viewers_ok"], "{judged:?}");

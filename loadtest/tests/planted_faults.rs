@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use latchkey_loadtest::live::Snapshot;
 use latchkey_loadtest::lossy::{Counts, Lossy, Report, Weather};
+use latchkey_loadtest::measure::latency::LatencyFigures;
 use latchkey_loadtest::measure::line::{Line, Party, StepLine, VerdictLine};
 use latchkey_loadtest::run::stage::Steps;
 use latchkey_loadtest::run::target::{Running, Target};
@@ -67,11 +68,28 @@ fn fifty_milliseconds_are_told_as_fifty() {
     let fair = watch("fair", Weather::fair());
     assert_eq!((fair.step.viewer.lost_first, fair.step.viewer.repeated), (0, 0), "{:?}", fair.step.viewer);
     let late = watch("50 ms", down(NetemConfig::new().latency(Duration::from_millis(50)), 0x30));
-    let more = late.step.frame_latency.p50_ms - fair.step.frame_latency.p50_ms;
-    assert!((45.0..55.0).contains(&more), "{more} ms more");
-    let more = late.step.packet_latency.p50_ms - fair.step.packet_latency.p50_ms;
-    assert!((45.0..55.0).contains(&more), "packets: {more} ms more");
+    let Seen { step: fair, .. } = fair;
+    for (what, fair, late) in [
+        ("frames", &fair.frame_latency, &late.step.frame_latency),
+        ("packets", &fair.packet_latency, &late.step.packet_latency),
+    ] {
+        // What a busy machine adds it adds to some: those that were fastest tell what was planted, to a bucket's width.
+        let more = fastest_ms(late) - fastest_ms(fair);
+        assert!((45.0..60.0).contains(&more), "the fastest {what}: {more} ms more");
+        assert!(late.p50_ms > 49.0, "half of the {what} within {} ms", late.p50_ms);
+    }
     assert_eq!(late.step.viewer.lost_first, 0, "late is not lost: {:?}", late.step.viewer);
+}
+
+/// What the fastest twentieth stayed within.
+fn fastest_ms(told: &LatencyFigures) -> f64 {
+    let mut left = told.count.div_ceil(20);
+    let within = told.buckets.iter().find(|(_, count)| {
+        let ends_here = left <= *count;
+        left = left.saturating_sub(*count);
+        ends_here
+    });
+    within.expect("a step is told with its buckets").0
 }
 
 /// A fault on the way to the viewers only.

@@ -220,8 +220,8 @@ async fn a_device_that_was_removed_is_told() {
     aside(move || {
         let clip = clip();
         for (home, words) in [
-            (&bob, &["view", "door", "--duration", "5"][..]),
-            (&door, &["camera", "--duration", "5", "--source", clip.to_str().unwrap()]),
+            (&bob, &["view", "door", "--duration", "20"][..]),
+            (&door, &["camera", "--duration", "20", "--source", clip.to_str().unwrap()]),
         ] {
             let output = run(&mut latchkey(home, words));
             let said = String::from_utf8(output.stderr).unwrap();
@@ -230,7 +230,7 @@ async fn a_device_that_was_removed_is_told() {
             assert_ne!(output.status.code(), Some(0), "{said}");
             assert!(last.contains("removed") || last.contains("ask an admin"), "{said}");
         }
-        let output = run(&mut latchkey(&bob, &["doctor", "--patience", "5"]));
+        let output = run(&mut latchkey(&bob, &["doctor", "--patience", "12"]));
         let told = String::from_utf8(output.stdout).unwrap();
         println!("{told}");
         assert!(told.contains("FAIL  signed in at the server"), "{told}");

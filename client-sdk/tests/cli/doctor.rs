@@ -25,7 +25,7 @@ const STEPS: [&str; 11] = [
 
 /// Runs the doctor for people and for machines; returns its code and how each step stands, in the order of [`STEPS`].
 fn examine(home: &Path) -> (Option<i32>, [&'static str; 11], String) {
-    let output = run(&mut latchkey(home, &["doctor", "--patience", "4"]));
+    let output = run(&mut latchkey(home, &["doctor", "--patience", "12"]));
     let told = String::from_utf8(output.stdout).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     println!("{told}{said}");
@@ -52,7 +52,7 @@ fn examine(home: &Path) -> (Option<i32>, [&'static str; 11], String) {
     assert_eq!(said.lines().count(), usize::from(failed), "one sentence: {said}");
     assert!(!told.contains("os error") && !said.contains("os error"), "{told}{said}");
 
-    let output_json = run(&mut latchkey(home, &["doctor", "--json", "--patience", "4"]));
+    let output_json = run(&mut latchkey(home, &["doctor", "--json", "--patience", "12"]));
     let lines = String::from_utf8(output_json.stdout).unwrap();
     let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let steps = objects.iter().filter(|object| object["event"] == "doctor");

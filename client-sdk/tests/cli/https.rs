@@ -17,7 +17,7 @@ const WAYS: [&str; 6] = ["name", "tcp", "tls", "http", "websocket", "media"];
 fn look(words: &[&str]) -> (Option<i32>, [Option<bool>; 6], String) {
     let nowhere = Path::new("/nonexistent/home");
     let doctor = |more: &[&str]| {
-        let words = [&["doctor", "--patience", "3", "--from-outside"], words, more].concat();
+        let words = [&["doctor", "--patience", "10", "--from-outside"], words, more].concat();
         run(&mut latchkey(nowhere, &words))
     };
     let output = doctor(&[]);

@@ -77,7 +77,7 @@ async fn a_camera_that_never_sent_has_failed() {
     house.close().await;
     aside(move || {
         let clip = clip();
-        let words = ["camera", "--source", clip.to_str().unwrap(), "--duration", "1"];
+        let words = ["camera", "--source", clip.to_str().unwrap(), "--duration", "5"];
         let (status, _, said) = Running::start(&door, &words).end();
         let last = said.lines().last().unwrap();
         println!("{last}");

@@ -79,7 +79,7 @@ async fn every_command_speaks_json_and_nothing_else() {
         assert_eq!(examined.iter().filter(|object| object["ok"] == true).count(), 11, "{examined:?}");
         assert_eq!(camera.signal("INT").0, Some(0));
 
-        let sent = said(&door, &["camera", "--source", clip.to_str().unwrap(), "--duration", "2"]);
+        let sent = said(&door, &["camera", "--source", clip.to_str().unwrap(), "--duration", "8"]);
         for event in ["camera", "step", "sending", "ended"] {
             assert!(has(&sent, event), "{event} is missing in {sent:?}");
         }

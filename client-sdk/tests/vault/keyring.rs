@@ -58,7 +58,7 @@ until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freede
   string:org.freedesktop.secrets 2>/dev/null | grep -q true
 do
   tries=$((tries + 1))
-  test $tries -lt 100 || { echo "the keyring does not start" >&2; break; }
+  test $tries -lt 300 || { echo "the keyring does not start" >&2; break; }
   sleep 0.1
 done
 "$@"

@@ -89,9 +89,11 @@ impl Pebble {
                 .env("PEBBLE_VA_NOSLEEP", "1"),
         )?;
         let began = Instant::now();
-        while std::net::TcpStream::connect(at(listen)).is_err() {
-            assert!(began.elapsed() < LIVENESS, "pebble gets ready");
-            std::thread::sleep(Duration::from_millis(20));
+        for port in [dns, listen, management] {
+            while std::net::TcpStream::connect(at(port)).is_err() {
+                assert!(began.elapsed() < LIVENESS, "pebble and its DNS get ready");
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
         let directory = format!("https://{}/dir", at(listen));
         Some(Self {
