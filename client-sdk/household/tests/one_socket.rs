@@ -76,6 +76,9 @@ async fn ten_cameras_are_watched_over_one_socket() {
         in_time("the epoch with bob", rekeyed).await;
     }
     println!("all in the epoch with bob after {:?}", joined.elapsed());
+    let refused = stage.metrics("signal_rate_limited_total{").await;
+    assert!(refused.is_empty(), "an honest device asks no more than it may: {refused:?}");
+    println!("{:#?}", stage.metrics("signal_requests_total{").await);
     drop(bob);
     for (watching, ..) in watched {
         watching.stop().await;

@@ -211,7 +211,7 @@ struct Flags {
     #[arg(long, env = "LATCHKEY_SERVER_DEVICE_RATE", value_name = "RATE", value_parser = positive)]
     #[serde(skip_serializing_if = "Option::is_none")]
     device_rate: Option<f64>,
-    /// Requests at once from one device [default: 200]
+    /// Requests at once from one device [default: 600]
     #[arg(long, env = "LATCHKEY_SERVER_DEVICE_BURST", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     device_burst: Option<u32>,

@@ -86,7 +86,8 @@ pub struct ServerConfig {
     pub household_burst: u32,
     /// Requests that one signed-in device may make in a second.
     pub device_rate: f64,
-    /// Requests that one signed-in device may make at once after a rest.
+    /// Requests that one signed-in device may make at once after a rest. One that begins to follow a camera's group makes a
+    /// dozen, and as many again when somebody joins: it may do both with some twenty cameras at once.
     pub device_burst: u32,
     /// Proposals and application messages that one signed-in device may post in a second.
     pub message_rate: f64,
@@ -171,7 +172,7 @@ impl Default for ServerConfig {
             household_rate: 60.0,
             household_burst: 20,
             device_rate: 20.0,
-            device_burst: 200,
+            device_burst: 600,
             message_rate: 2.0,
             message_burst: 240,
             drain_seconds: 2,

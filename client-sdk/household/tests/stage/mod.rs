@@ -39,6 +39,14 @@ impl Stage {
         &self.server.urls().signaling
     }
 
+    /// The server's figures whose name begins like this, a line each; they need its ops port.
+    pub async fn metrics(&self, name: &str) -> Vec<String> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let page = client.get(format!("{}/metrics", self.server.urls().ops)).send().await.unwrap();
+        let text = page.text().await.unwrap();
+        text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+    }
+
     pub async fn found(&self, name: &str) -> Device {
         let (home, phrase) = create(in_memory(), self.url(), name).await.unwrap();
         assert_eq!(phrase.words().split(' ').count(), 12);
