@@ -59,7 +59,7 @@ gstreamer_probe := import gi; gi.require_version('GstRtspServer'$(comma) '1.0');
 
 demo: toolchain ## a server, a household, a camera, two viewers, and a link for your browser (DEMO_SECONDS=20 ends by itself; DEMO_LAN=1 is for phones)
 	@if $(MAKE) --no-print-directory node-tools; then $(MAKE) --no-print-directory web; else echo "latchkey: the demo goes on without its page"; fi
-	@$(CARGO) build --locked --bins
+	@$(CARGO) build --locked $(programs)
 	@$(TARGET)/debug/latchkey-demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(DEMO_LAN),--lan) $(if $(DEMO_CLIP),--clip $(DEMO_CLIP))
 
 test: test-tools lint ## every test, lint and law; what CI runs
@@ -68,10 +68,12 @@ test: test-tools lint ## every test, lint and law; what CI runs
 	@$(MAKE) --no-print-directory test-web
 	@echo "latchkey: all tests passed"
 
-# The programs that tests in node and in browsers start, with the features that `cargo test --workspace` gives them: it has
-# built the same ones.
-test-programs: toolchain
-	@$(CARGO) build --quiet --locked --workspace --bins --examples
+# The programs, with the features that `cargo test --workspace` gives them, so that whoever shows and tests builds them once:
+# examples bring the features that packages have for their tests.
+programs := --workspace --bins --examples
+
+test-programs: toolchain # what tests in node and in browsers start
+	@$(CARGO) build --quiet --locked $(programs)
 
 web: $(WEB_OUT)/index.html ## the web app in target/web, as latchkey-server serves it
 
