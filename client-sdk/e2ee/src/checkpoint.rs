@@ -2,8 +2,9 @@
 //!
 //! Whoever is in the group can derive the camera's frame keys (RFC 9605 section 5.2), so that a frame opens
 //! says only that some member sealed it. Every two seconds, and at a key frame, the camera therefore signs what it
-//! sealed since the last time. The block travels inside a sealed frame, between inner header and codec
-//! frame, twice. Integers are big-endian:
+//! sealed since the last time, of all tracks. The block travels inside sealed frames, between inner header and codec
+//! frame: twice in each track of video that has frames, because a viewer gets one layer of a picture, and the newest one
+//! in each key frame. Frames that a relay may leave out carry none. Integers are big-endian:
 //!
 //! ```text
 //! block     = body || Ed25519 signature(64)
@@ -22,10 +23,11 @@
 
 mod block;
 mod builder;
+mod copies;
 mod verifier;
 
 pub use block::{BlockError, MAX_BLOCK_BYTES};
-pub use builder::{CheckpointBuilder, CheckpointError, CheckpointSigner};
+pub use builder::{Carrier, CheckpointBuilder, CheckpointError, CheckpointSigner};
 pub use verifier::{CheckpointVerifier, Forgery, Verdicts};
 
 #[cfg(test)]

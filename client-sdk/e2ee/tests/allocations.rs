@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use household::Scene;
 use latchkey_api::device_list::Role;
-use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner};
+use latchkey_e2ee::checkpoint::{Carrier, CheckpointBuilder, CheckpointSigner};
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::kid::{AUDIO, VIDEO};
@@ -59,7 +59,7 @@ fn nothing_is_allocated_per_frame_that_is_signed_or_carries_a_block() {
             at += Duration::from_micros(1_000_000 / 75);
             let header =
                 InnerHeader { captured_ms: at.as_millis() as u64, key_frame: false, codec: Codec::H264 };
-            let block = builder.due(at, false, room);
+            let block = builder.due(at, Carrier { track, key_frame: false, room });
             blocks += u32::from(block.is_some());
             let sealed = sealer.seal_with(track, header, block, b"envelope", &frame, &mut sframe).unwrap();
             builder.note(sealed, header.captured_ms, &sframe).unwrap();

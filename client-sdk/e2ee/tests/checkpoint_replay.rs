@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use household::Scene;
 use latchkey_api::device_list::Role;
-use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner, CheckpointVerifier, Verdicts};
+use latchkey_e2ee::checkpoint::{Carrier, CheckpointBuilder, CheckpointSigner, CheckpointVerifier, Verdicts};
 use latchkey_e2ee::inner::InnerHeader;
 use latchkey_e2ee::kid::{SenderSession, VIDEO};
 use latchkey_e2ee::open::FrameOpener;
 use latchkey_e2ee::seal::FrameSealer;
 use latchkey_wire::codec::Codec;
 
-/// Most bytes that a frame can carry here.
-const ROOM: usize = 16 * 1024;
+/// A picture, with room for a block.
+fn carrier(key_frame: bool) -> Carrier {
+    Carrier { track: VIDEO, key_frame, room: 16 * 1024 }
+}
 
 fn header(captured_ms: u64) -> InnerHeader {
     InnerHeader { captured_ms, key_frame: false, codec: Codec::H264 }
@@ -37,7 +39,7 @@ fn minute(replayed: bool) -> (u64, Verdicts) {
     let sealed =
         FrameSealer::new(&keys, SenderSession(1)).seal(VIDEO, header(1), b"", b"", &mut sframe).unwrap();
     before.note(sealed, 1, &sframe).unwrap();
-    let old_block = before.due(Duration::ZERO, true, ROOM).unwrap().to_vec();
+    let old_block = before.due(Duration::ZERO, carrier(true)).unwrap().to_vec();
 
     let mut builder = CheckpointBuilder::new(&signer, group).unwrap();
     let mut camera = FrameSealer::new(&keys, SenderSession(2));
@@ -46,7 +48,7 @@ fn minute(replayed: bool) -> (u64, Verdicts) {
     for frame in 0..30 * 60 {
         let now = Duration::from_millis(frame * 33);
         let captured = 100_000 + frame * 33;
-        let block = builder.due(now, frame % 60 == 0, ROOM).map(<[u8]>::to_vec);
+        let block = builder.due(now, carrier(frame % 60 == 0)).map(<[u8]>::to_vec);
         let sealed = camera
             .seal_with(VIDEO, header(captured), block.as_deref(), b"", b"picture", &mut sframe)
             .unwrap();

@@ -43,7 +43,7 @@ impl Camera {
         let keys = self.publishing.keys().borrow().clone().unwrap();
         self.sealer.take(&keys).unwrap();
         let mut out = Vec::new();
-        let plain = Plain { codec: Codec::Vp8, key: true, data: b"not a real picture" };
+        let plain = Plain { codec: Codec::Vp8, key: true, temporal: 0, data: b"not a real picture" };
         self.sealer.seal(plain, clock::now(), b"envelope", &mut out).unwrap().unwrap();
         out
     }

@@ -205,7 +205,7 @@ impl Media {
             return None;
         }
         let captured = SystemTime::now();
-        let plain = Plain { codec: frame.codec, key: frame.key, data: &frame.data };
+        let plain = Plain { codec: frame.codec, key: frame.key, temporal: 0, data: &frame.data };
         let sealed = match self.sealer.seal(plain, captured, envelope, sframe) {
             Ok(sealed) => sealed?,
             Err(error) => {

@@ -70,7 +70,7 @@ fn codec(with: &Value) -> Codec {
 fn seal(page: &Page, with: &Value) -> Value {
     let camera = page.device().camera_session(number(with, "session")).unwrap();
     let data = hex::decode(with["data"].as_str().unwrap()).unwrap();
-    let frame = Plain { codec: codec(with), key: with["key"].as_bool().unwrap(), data: &data };
+    let frame = Plain { codec: codec(with), key: with["key"].as_bool().unwrap(), temporal: 0, data: &data };
     let mut wire = String::new();
     match camera.seal(0, frame, |bytes| wire = hex::encode(bytes)) {
         Fate::Send => json!({ "wire": wire }),

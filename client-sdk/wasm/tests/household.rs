@@ -22,8 +22,8 @@ async fn sealed(camera: &Page, session: u32, (codec, key, data): &(u8, bool, Vec
     camera
         .eventually("a sealed frame", || {
             let mut wire = Vec::new();
-            let fate =
-                sealer.seal(0, Plain { codec, key: *key, data }, |bytes| wire.extend_from_slice(bytes));
+            let plain = Plain { codec, key: *key, temporal: 0, data };
+            let fate = sealer.seal(0, plain, |bytes| wire.extend_from_slice(bytes));
             (fate == Fate::Send).then_some(wire)
         })
         .await

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use latchkey_api::device_list::Role;
-use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner, CheckpointVerifier};
+use latchkey_e2ee::checkpoint::{Carrier, CheckpointBuilder, CheckpointSigner, CheckpointVerifier};
 use latchkey_e2ee::kid::VIDEO;
 use latchkey_e2ee::open::FrameOpener;
 use latchkey_e2ee::seal::FrameSealer;
@@ -14,8 +14,8 @@ use crate::{ROUNDS, Times};
 
 /// Frames between two blocks: 2 s of 30 pictures, and of 50 packets of sound.
 const FRAMES: usize = 160;
-/// Room for a block, in bytes.
-const ROOM: usize = 16 * 1024;
+/// A picture, with room for a block.
+const CARRIER: Carrier = Carrier { track: VIDEO, key_frame: false, room: 16 * 1024 };
 
 /// One row each: noting a frame, making a block, verifying one.
 pub(crate) fn rows() {
@@ -45,7 +45,7 @@ pub(crate) fn rows() {
         note.push(noting / FRAMES as u32);
         let now = Duration::from_secs(10 * round);
         let begin = Instant::now();
-        let block = builder.due(now, false, ROOM).unwrap().to_vec();
+        let block = builder.due(now, CARRIER).unwrap().to_vec();
         make.push(begin.elapsed());
         block_bytes = block.len();
         let begin = Instant::now();
@@ -55,7 +55,7 @@ pub(crate) fn rows() {
         listed += verifier.block(&block, now).unwrap().signed;
         verify.push(begin.elapsed());
         // Each block is carried twice.
-        builder.due(now + Duration::from_secs(1), false, ROOM);
+        builder.due(now + Duration::from_secs(1), CARRIER);
     }
     assert!(listed > 0, "a viewer sees signed frames");
     let us = |times| Times::sorted(times).us();

@@ -9,6 +9,7 @@ use super::block::{
     BlockHash, CONTEXT, ChainId, FrameHash, HASH_LEN, HEAD_LEN, MAX_BLOCK_BYTES, RANGE_HEAD_LEN,
     SIGNATURE_LEN, VERSION, block_hash, frame_hash,
 };
+use super::copies::{COPIES, Copies, Turn};
 use crate::identity::DeviceIdentity;
 use crate::kid::Kid;
 use crate::seal::Sealed;
@@ -43,8 +44,19 @@ pub struct CheckpointBuilder {
     /// What was signed last: context, group, body and signature.
     bytes: Vec<u8>,
     made: Option<Duration>,
-    /// The last block is to be carried once more.
-    repeat: bool,
+    copies: Copies,
+}
+
+/// The frame that is about to be sealed, as far as a block in it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// The number of its track in key identifiers. A viewer gets one layer of a picture, so each track carries
+    /// each block.
+    pub track: u8,
+    /// Whether decoding can start at it.
+    pub key_frame: bool,
+    /// Bytes that a block in it may have at most; 0 where a relay may leave the frame out for a viewer of its track.
+    pub room: usize,
 }
 
 /// A camera cannot sign checkpoints.
@@ -82,7 +94,7 @@ impl CheckpointBuilder {
             noted: Vec::with_capacity(NOTED_AT_FIRST),
             bytes: Vec::with_capacity(BYTES_AT_FIRST),
             made: None,
-            repeat: false,
+            copies: Copies::new(),
         };
         builder.restart(group)?;
         Ok(builder)
@@ -97,7 +109,8 @@ impl CheckpointBuilder {
         getrandom::fill(&mut chain).map_err(|_| CheckpointError::NoRandomness)?;
         (self.group, self.chain, self.seq, self.previous) = (group, chain, 0, BlockHash::default());
         self.noted.clear();
-        (self.made, self.repeat) = (None, false);
+        self.made = None;
+        self.copies.begin(0);
         Ok(())
     }
 
@@ -123,29 +136,36 @@ impl CheckpointBuilder {
     }
 
     /// The block that the next frame is to carry, if it is to carry one: a new one every 2 s and at key frames
-    /// half a second apart, and each a second time. `room` is how many bytes the frame can carry at most;
-    /// `now` the time since any fixed moment.
-    pub fn due(&mut self, now: Duration, key_frame: bool, room: usize) -> Option<&[u8]> {
+    /// half a second apart, each twice in every track that has frames, and the newest one in every key frame: whoever
+    /// begins there, or comes from another layer, goes on from it. `now` is the time since any fixed moment.
+    pub fn due(&mut self, now: Duration, carrier: Carrier) -> Option<&[u8]> {
+        let Carrier { track, key_frame, room } = carrier;
+        if room == 0 {
+            return None;
+        }
         let since = self.made.map(|made| now.saturating_sub(made));
         let room = room.min(MAX_BLOCK_BYTES);
         let full = self.noted.len().saturating_mul(HASH_LEN).saturating_add(OVERHEAD) >= room;
         let is_time = since.is_none_or(|since| since >= INTERVAL || key_frame && since >= KEY_FRAME_INTERVAL);
         let new = !self.noted.is_empty() && (is_time || full);
-        if self.repeat {
-            // A new one waits for one frame, so that each is carried twice.
-            let wait = !new && since.is_some_and(|since| since < REPEAT_AFTER);
-            if wait || self.block().len() > room {
-                return None;
-            }
-            self.repeat = false;
+        let fits = since.is_some() && self.block().len() <= room;
+        let copies = if since.is_some() { COPIES } else { 0 };
+        let turn = self.copies.turn(track, now, copies, new);
+        if turn == Turn::Carry && fits {
+            self.copies.carried(track, now);
             return Some(self.block());
         }
-        if !new || room < OVERHEAD + HASH_LEN {
-            return None;
+        if turn == Turn::Carry {
+            self.copies.give_up(track);
         }
-        self.make((room - OVERHEAD) / HASH_LEN);
-        (self.made, self.repeat) = (Some(now), true);
-        Some(self.block())
+        if turn != Turn::Wait && new && room >= OVERHEAD + HASH_LEN && self.copies.are_made(now) {
+            self.make((room - OVERHEAD) / HASH_LEN);
+            self.made = Some(now);
+            self.copies.begin(COPIES);
+            self.copies.carried(track, now);
+            return Some(self.block());
+        }
+        (key_frame && fits).then(|| self.block())
     }
 
     /// Signs the oldest noted frames, at most `most` of them.
@@ -210,14 +230,12 @@ impl CheckpointBuilder {
 /// How often a block is made, and how far apart at least the ones at key frames are.
 const INTERVAL: Duration = Duration::from_secs(2);
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
-/// How long after its first carrier a block is carried again: what loses one does not lose the other.
-const REPEAT_AFTER: Duration = Duration::from_millis(250);
 /// Frames that wait for a block at most.
 const MAX_NOTED: usize = 4096;
 /// Ranges of a block at most.
 const MAX_RANGES: u8 = 8;
 /// Bytes of a block without its hashes, at most.
 const OVERHEAD: usize = HEAD_LEN + MAX_RANGES as usize * RANGE_HEAD_LEN + SIGNATURE_LEN;
-/// What is set aside at the start: 75 frames per second for 2 s and more.
+/// What is set aside at the start: three layers and sound, 140 frames per second, for 2 s and more.
 const NOTED_AT_FIRST: usize = 512;
 const BYTES_AT_FIRST: usize = 16 * 1024;

@@ -5,6 +5,7 @@
 mod bytes;
 mod forgers;
 mod healing;
+mod layers;
 mod network;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::*;
 use crate::identity::DeviceIdentity;
 use crate::inner::InnerHeader;
 use crate::key_schedule::{EpochKeys, keys_for_test};
-use crate::kid::{AUDIO, Kid, SenderSession, VIDEO};
+use crate::kid::{AUDIO, Kid, SECOND_LAYER, SenderSession, THIRD_LAYER, VIDEO};
 use crate::open::Opened;
 use crate::seal::{FrameSealer, Sealed};
 
@@ -30,6 +31,8 @@ struct Sent {
     at: Duration,
     sealed: Sealed,
     captured_ms: u64,
+    key_frame: bool,
+    temporal: u8,
     sframe: Vec<u8>,
     block: Option<Vec<u8>>,
 }
@@ -59,6 +62,10 @@ struct Camera {
     now: Duration,
     clock_ms: u64,
     steps: u64,
+    /// The tracks of its picture.
+    layers: &'static [u8],
+    /// Each layer has three temporal layers, and key frames of its own.
+    browser: bool,
 }
 
 impl Camera {
@@ -70,7 +77,16 @@ impl Camera {
         let keys = keys(3);
         let builder = CheckpointBuilder::new(&CheckpointSigner::new(&identity).unwrap(), keys.group).unwrap();
         let sealer = FrameSealer::new(&keys, SenderSession(session));
-        Self { identity, sealer, builder, now: Duration::ZERO, clock_ms: BEGAN_MS, steps: 0 }
+        Self {
+            identity,
+            sealer,
+            builder,
+            now: Duration::ZERO,
+            clock_ms: BEGAN_MS,
+            steps: 0,
+            layers: &[VIDEO],
+            browser: false,
+        }
     }
 
     fn key(&self) -> [u8; 32] {
@@ -84,7 +100,8 @@ impl Camera {
     /// Starts anew, as after a power cut.
     fn restarted(self, session: u32) -> Self {
         let after = Self::of(self.identity, session);
-        Self { now: self.now, clock_ms: self.clock_ms, ..after }
+        let Self { now, clock_ms, layers, browser, .. } = self;
+        Self { now, clock_ms, layers, browser, ..after }
     }
 
     fn rekey(&mut self, epoch: u64) {
@@ -98,7 +115,12 @@ impl Camera {
         while self.now < end {
             sent.push(self.seal(AUDIO, false));
             if self.steps.is_multiple_of(2) {
-                sent.push(self.seal(VIDEO, self.steps.is_multiple_of(100)));
+                for (number, track) in (0..).zip(self.layers) {
+                    let stagger = if self.browser { STAGGER * number } else { 0 };
+                    let since_key = (self.steps / 2 + stagger) % 50;
+                    let temporal = if self.browser { TEMPORAL[since_key as usize % 4] } else { 0 };
+                    sent.push(self.seal_in(*track, since_key == 0, temporal));
+                }
             }
             self.steps += 1;
             self.now += Duration::from_millis(20);
@@ -108,16 +130,29 @@ impl Camera {
     }
 
     fn seal(&mut self, track: u8, key_frame: bool) -> Sent {
-        let room = if track == VIDEO { usize::MAX } else { 0 };
-        let block = self.builder.due(self.now, key_frame, room).map(<[u8]>::to_vec);
+        self.seal_in(track, key_frame, 0)
+    }
+
+    fn seal_in(&mut self, track: u8, key_frame: bool, temporal: u8) -> Sent {
+        let room = if track == AUDIO || temporal > 0 { 0 } else { usize::MAX };
+        let block = self.builder.due(self.now, carrier(track, key_frame, room)).map(<[u8]>::to_vec);
         let header = InnerHeader { captured_ms: self.clock_ms, key_frame, codec: Codec::H264 };
         let mut sframe = Vec::new();
         let frame = self.steps.to_be_bytes();
         let sealed =
             self.sealer.seal_with(track, header, block.as_deref(), b"", &frame, &mut sframe).unwrap();
         self.builder.note(sealed, self.clock_ms, &sframe).unwrap();
-        Sent { at: self.now, sealed, captured_ms: self.clock_ms, sframe, block }
+        Sent { at: self.now, sealed, captured_ms: self.clock_ms, key_frame, temporal, sframe, block }
     }
+}
+
+/// Temporal layers of pictures one after the other, as browsers make them.
+const TEMPORAL: [u8; 4] = [0, 2, 1, 2];
+/// Pictures between the key frames of two layers.
+const STAGGER: u64 = 17;
+
+fn carrier(track: u8, key_frame: bool, room: usize) -> Carrier {
+    Carrier { track, key_frame, room }
 }
 
 fn keys(epoch: u64) -> EpochKeys {

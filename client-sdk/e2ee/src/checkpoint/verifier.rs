@@ -155,11 +155,10 @@ impl CheckpointVerifier {
             return Ok(self.expire(now));
         }
         let block = Block::verify(bytes, self.group, &self.camera)?;
+        let mut is_newest = true;
         match &mut self.run {
             Some(run) if run.chain == block.chain => {
-                if !run.follow(hash, block, now)? {
-                    return Ok(self.expire(now));
-                }
+                is_newest = run.follow(hash, block, now)?;
             }
             // Of an earlier run of the camera, kept by somebody and put into a frame of his own.
             Some(run) if !run.gives_way_to(&block, now) => return Ok(self.expire(now)),
@@ -167,8 +166,10 @@ impl CheckpointVerifier {
         }
         let mut verdicts = Verdicts::default();
         for mut frame in std::mem::take(&mut self.pending) {
-            frame.blocks += 1;
-            frame.last_block = now;
+            if is_newest {
+                frame.blocks += 1;
+                frame.last_block = now;
+            }
             if !verdicts.count(self.judge(&frame)) {
                 self.pending.push_back(frame);
             }
@@ -230,26 +231,42 @@ impl Run {
         }
     }
 
-    /// Takes a block of the same chain; returns false for one that is older than the newest.
+    /// Takes a block of the same chain; returns whether it is the newest.
     fn follow(&mut self, hash: BlockHash, block: Block, now: Duration) -> Result<bool, BlockError> {
-        let newest = self.kept.back().map(|(hash, block)| (*hash, block.seq));
-        let Some((newest_hash, newest_seq)) = newest else { return Ok(false) };
-        if block.seq <= newest_seq {
-            // Another block than the one that is known by this number.
-            let is_known = self.kept.iter().any(|(_, known)| known.seq == block.seq);
-            return if is_known { Err(BlockError::TwoHistories) } else { Ok(false) };
-        }
-        if newest_seq.checked_add(1) != Some(block.seq) {
-            (self.first_seq, self.first_ms, self.since) = (block.seq, block.covers_ms, now);
-        } else if block.previous != newest_hash {
+        let at = self.kept.partition_point(|(_, known)| known.seq < block.seq);
+        if !self.is_between(at, &hash, &block) {
             return Err(BlockError::TwoHistories);
         }
-        self.latest = now;
-        self.kept.push_back((hash, block));
+        let is_newest = at == self.kept.len();
+        if is_newest {
+            let follows =
+                self.kept.back().is_some_and(|(_, last)| last.seq.checked_add(1) == Some(block.seq));
+            if !follows {
+                (self.first_seq, self.first_ms, self.since) = (block.seq, block.covers_ms, now);
+            }
+            self.latest = now;
+        }
+        // One that was overtaken, as at a switch of layers, tells what it lists; what the run proves stays as it is.
+        if at > 0 || self.kept.len() < MAX_KEPT {
+            self.kept.insert(at, (hash, block));
+        }
         if self.kept.len() > MAX_KEPT {
             self.kept.pop_front();
         }
-        Ok(true)
+        Ok(is_newest)
+    }
+
+    /// Whether a block may stand at this place: no other has its number, and those beside it name each other.
+    fn is_between(&self, at: usize, hash: &BlockHash, block: &Block) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.kept.get(before));
+        let after = self.kept.get(at);
+        let follows = |(known_hash, known): &(BlockHash, Block)| {
+            known.seq.checked_add(1) != Some(block.seq) || block.previous == *known_hash
+        };
+        let precedes = |(_, known): &(BlockHash, Block)| {
+            known.seq != block.seq && (block.seq.checked_add(1) != Some(known.seq) || known.previous == *hash)
+        };
+        before.is_none_or(follows) && after.is_none_or(precedes)
     }
 
     /// Whether a block of another chain begins a new run: it covers later frames than this one does, or nothing

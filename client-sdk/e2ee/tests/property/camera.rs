@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use latchkey_api::device_list::ListChain;
 use latchkey_api::id::DeviceId;
-use latchkey_e2ee::checkpoint::{CheckpointBuilder, CheckpointSigner};
+use latchkey_e2ee::checkpoint::{Carrier, CheckpointBuilder, CheckpointSigner};
 use latchkey_e2ee::group::{CameraGroup, ClaimedPackage, GroupError, Processed};
 use latchkey_e2ee::identity::DeviceIdentity;
 use latchkey_e2ee::inner::InnerHeader;
@@ -303,7 +303,8 @@ impl Camera {
             let captured_ms = clock_ms(now, checker);
             let key_frame = captured_ms.is_multiple_of(4 * FRAME_MS);
             let header = InnerHeader { captured_ms, key_frame, ..HEADER };
-            let due = run.signed.due(Duration::from_millis(captured_ms), key_frame, usize::MAX);
+            let carrier = Carrier { track: VIDEO, key_frame, room: usize::MAX };
+            let due = run.signed.due(Duration::from_millis(captured_ms), carrier);
             let sealed = run.sealer.seal_with(VIDEO, header, due, b"", b"picture", &mut sframe).unwrap();
             if !self.faults.skips_signing || sealed.ctr.is_multiple_of(2) {
                 run.signed.note(sealed, captured_ms, &sframe).unwrap();

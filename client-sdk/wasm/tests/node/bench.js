@@ -30,7 +30,7 @@ await bob.told('the key is known', (event) => event.event === 'stepDone' && even
 const VP9 = 2;
 const sealer = door.core.sealer(sending);
 const opener = bob.core.opener(watching);
-await eventually('a sealed frame', () => sealer.seal(0, VP9, true, new Uint8Array(9)) === 0);
+await eventually('a sealed frame', () => sealer.seal(0, VP9, true, 0, new Uint8Array(9)) === 0);
 const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 128 }, false, ['encrypt', 'decrypt']);
 const additionalData = new Uint8Array(10);
 
@@ -42,7 +42,7 @@ for (const bytes of [1_000, 10_000, 50_000, 200_000]) {
   const data = new Uint8Array(bytes).map((_, at) => plain[at % plain.length]);
   const wires = [];
   const seals = await measure(() => {
-    if (sealer.seal(0, VP9, false, data) !== 0) throw new Error('not sealed');
+    if (sealer.seal(0, VP9, false, 0, data) !== 0) throw new Error('not sealed');
     wires.push(sealer.take());
   }, times);
   const opens = await measure((at) => {

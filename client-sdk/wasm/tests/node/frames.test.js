@@ -90,7 +90,7 @@ test('each layer of a picture has a key and a counter of its own; a fourth is le
   const { sending, watching } = await household(ada, door, bob);
   await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
   const sealer = door.core.sealer(sending);
-  const seal = (layer) => sealer.seal(layer, 1, true, Buffer.from(FRAMES[2].data, 'hex'));
+  const seal = (layer) => sealer.seal(layer, 1, true, 0, Buffer.from(FRAMES[2].data, 'hex'));
   for (const [layer, track] of [[1, 3], [2, 4], [1, 3]]) {
     assert.equal(seal(layer), module.Verdict.Pass);
     const wire = Buffer.from(sealer.take());

@@ -74,7 +74,7 @@ export class WasmDevice extends Device {
 
   async seal(session, { codec, key, data }) {
     const sealer = this.core.sealer(session);
-    const verdict = sealer.seal(0, codec, key, Buffer.from(data, 'hex'));
+    const verdict = sealer.seal(0, codec, key, 0, Buffer.from(data, 'hex'));
     return verdict === 0 ? Buffer.from(sealer.take()).toString('hex') : undefined;
   }
 

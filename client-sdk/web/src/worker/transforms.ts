@@ -6,6 +6,8 @@ import { Layers } from './layers.ts';
 import type { FrameKeys } from './machine.ts';
 
 type Frame = RTCEncodedVideoFrame | RTCEncodedAudioFrame;
+/** What a browser says of a frame; of sound it knows no layers. */
+type Metadata = RTCEncodedAudioFrameMetadata & Pick<RTCEncodedVideoFrameMetadata, 'temporalIndex'>;
 
 /** What the module says of a frame: its enum's numbers. */
 export const Verdict = { Pass: 0, Wait: 1, Nothing: 2, Drop: 3 } as const;
@@ -110,10 +112,11 @@ export class Transforms {
     const seal = (frame: Frame): boolean => {
       const sealer = this.#keys.sealer(options.session);
       if (sealer === undefined) return true;
-      const layer = layers.of(frame.getMetadata().synchronizationSource ?? 0);
+      const metadata: Metadata = frame.getMetadata();
+      const layer = layers.of(metadata.synchronizationSource ?? 0);
       // Every packet of sound can be decoded by itself.
       const key = 'type' in frame && options.codec !== 'opus' ? frame.type === 'key' : true;
-      const verdict = sealer.seal(layer, codec, key, new Uint8Array(frame.data));
+      const verdict = sealer.seal(layer, codec, key, metadata.temporalIndex ?? 0, new Uint8Array(frame.data));
       const wire = verdict === Verdict.Pass ? sealer.take() : undefined;
       if (wire !== undefined) {
         frame.data = wire.buffer as ArrayBuffer;

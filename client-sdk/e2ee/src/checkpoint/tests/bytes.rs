@@ -51,7 +51,7 @@ fn pinned_block() -> (Camera, Vec<u8>) {
         let letter = [b'a' + number as u8];
         camera.builder.note(sealed, BEGAN_MS + 20 * number as u64, &letter).unwrap();
     }
-    let block = camera.builder.due(Duration::ZERO, true, usize::MAX).unwrap().to_vec();
+    let block = camera.builder.due(Duration::ZERO, carrier(VIDEO, true, usize::MAX)).unwrap().to_vec();
     (camera, block)
 }
 

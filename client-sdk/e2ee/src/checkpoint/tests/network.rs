@@ -141,14 +141,15 @@ fn sound_alone_is_signed_in_small_blocks() {
     let mut signed = 0;
     for step in 0..50 * 30 {
         let at = Duration::from_millis(20 * step);
-        let block = camera.builder.due(at, false, 800).map(<[u8]>::to_vec);
+        let block = camera.builder.due(at, carrier(AUDIO, false, 800)).map(<[u8]>::to_vec);
         assert!(block.as_ref().is_none_or(|block| block.len() <= 800));
         let mut sframe = Vec::new();
         let header = InnerHeader { captured_ms: BEGAN_MS + 20 * step, key_frame: false, codec: Codec::Opus };
         let sealed =
             camera.sealer.seal_with(AUDIO, header, block.as_deref(), b"", b"x", &mut sframe).unwrap();
         camera.builder.note(sealed, header.captured_ms, &sframe).unwrap();
-        let sent = Sent { at, sealed, captured_ms: header.captured_ms, sframe, block };
+        let captured_ms = header.captured_ms;
+        let sent = Sent { at, sealed, captured_ms, key_frame: false, temporal: 0, sframe, block };
         let verdicts = watch(&mut verifier, &[sent], LATE);
         assert_eq!((verdicts.unverified, verdicts.forged), (0, 0));
         signed += verdicts.signed;
