@@ -5,16 +5,18 @@ mod measured;
 mod output;
 mod preflight;
 mod report;
-mod stop;
 mod values;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use crate::measure::line::Verdict;
 use crate::scenario::shipped::SHIPPED;
+use crate::stop;
 
 /// Puts a Latchkey server under load with real clients and real households, and reports whether it copes.
 #[derive(Debug, Parser)]
@@ -96,6 +98,11 @@ fn list() -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Listens from now on for Ctrl-C and SIGTERM, by which a run ends.
+fn listen_for_stop() -> anyhow::Result<CancellationToken> {
+    stop::on_signal(ENDING).context("cannot listen for Ctrl-C")
+}
+
 /// The exit code for a verdict.
 fn code_of(verdict: Verdict) -> u8 {
     match verdict {
@@ -109,6 +116,9 @@ fn code_of(verdict: Verdict) -> u8 {
 const COULD_NOT_RUN: u8 = 2;
 /// Exit code where it cannot be told.
 const INCONCLUSIVE: u8 = 3;
+
+const ENDING: &str =
+    "latchkey-loadtest: ending in order, with what was measured so far; Ctrl-C once more ends it at once";
 
 const EXAMPLES: &str = "\
 Examples:

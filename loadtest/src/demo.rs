@@ -24,6 +24,7 @@ use crate::household::{Device, Household, Role, is};
 use crate::outsider::{Outcome, Tries};
 use crate::place::Place;
 use crate::process::Process;
+use crate::scratch::Scratch;
 use crate::server::{Server, Setup};
 
 /// The longest until a first picture before the demo gives up.
@@ -35,7 +36,7 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What the demo is told.
 pub struct Options {
-    /// Ends by itself after so long, counted from the start; none: on Ctrl-C.
+    /// Ends by itself after so long, counted from the start; none: when it is stopped.
     pub duration: Option<Duration>,
     /// What the camera plays.
     pub clip: PathBuf,
@@ -100,7 +101,7 @@ struct Watching {
 /// With one sentence for the person who started it.
 pub fn run(options: &Options, stop: &CancellationToken) -> anyhow::Result<Shown> {
     let started = Instant::now();
-    let dir = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().context("no temporary folder")?;
+    let dir = Scratch::new("latchkey-demo-").context("no temporary folder")?;
     say("Latchkey demo", &format!("all of it on this machine, in {}", dir.path().display()));
     let server = Server::start_with(dir.path(), setup(options))?;
     let doors = server.doors().clone();
@@ -221,19 +222,6 @@ fn place(server: &Server) -> Place {
     Place::entered_by(["env".into(), trust])
 }
 
-/// Cancels `stop` when Ctrl-C is pressed.
-pub fn stop_on_ctrl_c(stop: CancellationToken) {
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = runtime {
-            runtime.block_on(async {
-                let _ = tokio::signal::ctrl_c().await;
-                stop.cancel();
-            });
-        }
-    });
-}
-
 impl Watching {
     fn start(device: &Device, dir: &Path, camera: &Device) -> anyhow::Result<Self> {
         let process = device.view(dir, &camera.id, &[])?;
@@ -262,6 +250,7 @@ impl Watching {
         if is(event, "first_frame_opened") && self.first_picture_ms.is_none() {
             let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.first_picture_ms = Some(ms);
+            self.opened = self.opened.max(1);
             let own = event["ms"].as_u64().unwrap_or_default();
             say(
                 &self.name,

@@ -22,5 +22,7 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod scratch;
 pub mod secrets;
 pub mod server;
+pub mod stop;

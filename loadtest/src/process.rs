@@ -254,6 +254,11 @@ impl Drop for Process {
     }
 }
 
+/// Kills all programs that this process has started and not ended yet, and lets it start no more.
+pub(crate) fn end_all() {
+    starter::end();
+}
+
 /// Returns the path of a program of this workspace, beside the one that runs.
 ///
 /// # Errors

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Parser;
 use latchkey_loadtest::demo::{self, Options};
-use tokio_util::sync::CancellationToken;
+use latchkey_loadtest::stop;
 
 /// Starts a server, a household, a camera and two viewers, and an outsider who gets every byte and opens none.
 #[derive(Parser)]
@@ -43,9 +44,10 @@ fn main() -> ExitCode {
         web,
         lan: arguments.lan,
     };
-    let stop = CancellationToken::new();
-    demo::stop_on_ctrl_c(stop.clone());
-    let verdict = demo::run(&options, &stop).and_then(|shown| shown.verdict());
+    let verdict = stop::on_signal(ENDING)
+        .context("cannot listen for Ctrl-C")
+        .and_then(|stop| demo::run(&options, &stop))
+        .and_then(|shown| shown.verdict());
     let (line, code) = match verdict {
         Ok(line) => (line, ExitCode::SUCCESS),
         Err(error) => (format!("demo failed: {error:#}"), ExitCode::FAILURE),
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
     let _ = writeln!(std::io::stdout(), "{line}");
     code
 }
+
+const ENDING: &str = "latchkey-demo: ending in order; Ctrl-C once more ends it at once";
 
 /// The web app where `make web` puts it: `<target>/web`, when this program is in `<target>/<profile>`.
 fn beside_this_program() -> Option<PathBuf> {

@@ -2,11 +2,9 @@
 
 use std::io::Write as _;
 
-use anyhow::Context as _;
-
 use crate::cli::measured::Shared;
 use crate::cli::output::Output;
-use crate::cli::{INCONCLUSIVE, preflight, stop};
+use crate::cli::{INCONCLUSIVE, listen_for_stop, preflight};
 use crate::compare::foreign::Foreign;
 use crate::compare::{self, Comparison, table};
 
@@ -43,7 +41,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     }
     let ours = arguments.shared.target()?;
     preflight::look(&scenario, &ours)?;
-    let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+    let stop = listen_for_stop()?;
     let mut output = Output::open(&arguments.shared.output, "compare")?;
     let comparison = Comparison {
         scenario,

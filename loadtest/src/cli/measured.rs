@@ -9,7 +9,7 @@ use url::Url;
 use crate::breakpoint::floor::ratio::Beside;
 use crate::breakpoint::{STEADY, Search, floor};
 use crate::cli::output::{Output, OutputArguments};
-use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, preflight, stop, values};
+use crate::cli::{COULD_NOT_RUN, INCONCLUSIVE, code_of, listen_for_stop, preflight, values};
 use crate::measure::line::VerdictLine;
 use crate::run::stage::{Bounds, Plan, Steps};
 use crate::run::target::{Running, Target};
@@ -154,7 +154,7 @@ impl Shared {
             Output::cannot_begin(&self.output, &order.scenario, &missing)?;
             return Err(missing.into());
         }
-        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+        let stop = listen_for_stop()?;
         let mut output = Output::open(&self.output, &order.scenario.name)?;
         Ok(conclude(&order, run::run(&order, plan, &mut output, &stop), output)?.0)
     }
@@ -166,7 +166,7 @@ impl Shared {
             Output::cannot_begin(&self.output, &order.scenario, &missing)?;
             return Err(missing.into());
         }
-        let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+        let stop = listen_for_stop()?;
         let mut output = Output::open(&self.output, &order.scenario.name)?;
         let floor = floor::measure(&order, &mut search.clone(), &mut output, &stop)?;
         let mut plan = Beside::new(search, &floor);

@@ -22,8 +22,16 @@ struct Order {
     answer: Sender<io::Result<Child>>,
 }
 
-/// The way to the thread; none before the first program.
-static STARTER: Mutex<Option<Sender<Order>>> = Mutex::new(None);
+/// The way to the thread.
+static STARTER: Mutex<Starter> = Mutex::new(Starter::Idle);
+
+enum Starter {
+    /// Nothing was to be started yet.
+    Idle,
+    Serving(Sender<Order>),
+    /// Nothing can be started any more.
+    Ended,
+}
 
 /// Starts a program that is killed when this process ends.
 ///
@@ -36,16 +44,23 @@ pub(super) fn start(command: Command) -> io::Result<Child> {
     {
         let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = match &*starter {
-            Some(orders) => orders.clone(),
-            None => {
+            Starter::Serving(orders) => orders.clone(),
+            Starter::Idle => {
                 let (orders, taken) = channel();
                 std::thread::Builder::new().name("starter".to_owned()).spawn(move || serve(&taken))?;
-                starter.insert(orders).clone()
+                *starter = Starter::Serving(orders.clone());
+                orders
             }
+            Starter::Ended => return Err(gone(())),
         };
         orders.send(order).map_err(|_| gone(()))?;
     }
     started.recv().map_err(|_| gone(()))?
+}
+
+/// Kills all programs that are still there: without orders the thread ends, and they with it. No other can be started.
+pub(super) fn end() {
+    *STARTER.lock().unwrap_or_else(PoisonError::into_inner) = Starter::Ended;
 }
 
 fn serve(orders: &Receiver<Order>) {

@@ -7,6 +7,7 @@ use crate::compare::foreign::Foreign;
 use crate::observe::server::ServerWatch;
 use crate::run::RunError;
 use crate::scenario::Scenario;
+use crate::scratch::Scratch;
 use crate::server::{Server, Setup};
 
 /// What is to be put under load.
@@ -50,7 +51,7 @@ pub(crate) struct Stand {
     pub(crate) watch: ServerWatch,
     /// Processors that it may use; empty: not known.
     pub(crate) cores: Vec<usize>,
-    child: Option<(Server, tempfile::TempDir)>,
+    child: Option<(Server, Scratch)>,
 }
 
 /// Which processors server and driver use.
@@ -94,7 +95,7 @@ impl Stand {
     pub(crate) fn start(target: &Target, scenario: &Scenario, layout: &Layout) -> Result<Self, RunError> {
         match target {
             Target::Child => {
-                let dir = tempfile::tempdir()?;
+                let dir = Scratch::new("latchkey-loadtest-")?;
                 let setup = Setup::for_load(scenario.server.shards as usize, &layout.server);
                 let mut server = Server::start_with(dir.path(), setup)?;
                 let doors = server.doors().clone();

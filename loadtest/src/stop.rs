@@ -1,13 +1,18 @@
-//! Ctrl-C and SIGTERM: the run ends in order, and at once where that is said twice.
+//! Ctrl-C and SIGTERM: a program ends in order, and at once where that is said twice. Either way it leaves nothing behind.
 
 use std::io::Write as _;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Returns a token that is cancelled by the first Ctrl-C or SIGTERM from now on; the second ends the process, and with it a server
-/// that it has started.
-pub(super) fn on_signal() -> std::io::Result<CancellationToken> {
+use crate::{process, scratch};
+
+/// Returns a token that is cancelled by the first Ctrl-C or SIGTERM from now on, when `ending` is told; the second ends this
+/// process at once, and with it the programs that it has started and its temporary folders.
+///
+/// # Errors
+/// What the system said.
+pub fn on_signal(ending: &'static str) -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut interrupt, mut terminate) = {
@@ -23,19 +28,19 @@ pub(super) fn on_signal() -> std::io::Result<CancellationToken> {
             }
             token.cancel();
             // There is nobody else to tell.
-            let _ = writeln!(std::io::stderr(), "{ENDING}");
+            let _ = writeln!(std::io::stderr(), "{ending}");
             let code = tokio::select! {
                 _ = interrupt.recv() => INTERRUPTED,
                 _ = terminate.recv() => TERMINATED,
             };
+            process::end_all();
+            scratch::remove_all();
             std::process::exit(code);
         });
     })?;
     Ok(stop)
 }
 
-const ENDING: &str =
-    "latchkey-loadtest: ending in order, with what was measured so far; Ctrl-C once more ends it at once";
 /// Exit codes of one that a signal ended: 128 and its number.
 const INTERRUPTED: i32 = 130;
 const TERMINATED: i32 = 143;
