@@ -15,6 +15,7 @@ mod cluster;
 mod estimator;
 mod loss;
 mod path;
+mod queue;
 mod sent;
 mod throughput;
 mod trend;

@@ -106,6 +106,12 @@ impl Estimator {
         }
     }
 
+    /// A packet came that was told to be lost: others overtook it.
+    pub(super) fn came_late(&mut self, packet: Packet) {
+        self.throughput.add(packet.arrival, packet.len);
+        self.loss.came_after_all();
+    }
+
     /// A packet did not come.
     pub(super) fn lost(&mut self) {
         self.loss.lost();
@@ -131,7 +137,7 @@ impl Estimator {
             }
             self.rate = Some((2.0 * came).max(LOWEST));
         }
-        let waits = self.trend.usage() == Usage::Over || self.trend.waits();
+        let waits = self.trend.waits();
         match self.loss.judge(waits, now) {
             Some(Verdict::Heavy(part)) => self.lower_for_loss(part, now),
             Some(Verdict::Much(part)) => self.lower_slowly(part, came, now),
@@ -141,7 +147,9 @@ impl Estimator {
         let carried = came / (1.0 - self.loss.usual());
         self.peak = self.peak.max(if waits { came } else { carried });
         match self.trend.usage() {
-            Usage::Over => self.lower_for_delay(now),
+            Usage::Over if waits => self.lower_for_delay(now),
+            // Nothing speaks for more as long as it is not known what this is.
+            Usage::Over => {}
             Usage::Under => self.over_since = None,
             Usage::Normal => {
                 self.over_since = None;
@@ -223,7 +231,8 @@ impl Estimator {
         let lowered = lowered.max(LOWEST);
         let Some(rate) = self.rate.as_mut().filter(|rate| lowered < **rate) else { return };
         *rate = lowered;
-        (self.limit, self.peak, self.probed) = (Some(carried), carried, 0.0);
+        // Between key frames little comes, and what is aimed for is believed to pass.
+        (self.limit, self.peak, self.probed) = (Some(carried.max(lowered)), carried, 0.0);
         self.lowered = Some(now);
     }
 

@@ -61,6 +61,11 @@ impl Loss {
         self.total += 1;
     }
 
+    /// What was taken for lost was only overtaken.
+    pub(super) fn came_after_all(&mut self) {
+        self.lost = self.lost.saturating_sub(1);
+    }
+
     /// Nothing of it speaks against sending more. What was long ago says nothing about now.
     pub(super) fn allows_more(&self, now: Instant) -> bool {
         let is_old = self.since.is_some_and(|since| now.saturating_duration_since(since) >= STALE);
@@ -92,8 +97,10 @@ impl Loss {
         }
         (self.lost, self.total, self.since) = (0, 0, Some(now));
         self.verdict = if full {
-            let beyond = (part - self.usual()).max(0.0);
-            Verdict::of(beyond, HEAVY)
+            let usual = self.usual();
+            // Three of twenty are lost by chance where one in twenty is usual.
+            let chance = CHANCE * (usual.max(CLEAN) * (1.0 - usual) / total).sqrt();
+            Verdict::of((part - usual).max(0.0), HEAVY + chance)
         } else {
             match self.recent.part {
                 recent if recent > MOST_USUAL => Verdict::Much(recent),
@@ -139,6 +146,8 @@ const FEWEST: u32 = 20;
 const STALE: Duration = Duration::from_millis(1_500);
 const CLEAN: f64 = 0.02;
 const HEAVY: f64 = 0.10;
+/// So many standard deviations more than the usual may be by chance.
+const CHANCE: f64 = 2.0;
 /// More than this is no way of a path: repair asked for again and again costs more than it brings.
 const MOST_USUAL: f64 = 0.28;
 /// So much is a path that is full, whatever its delay says: its queue may be too short to be seen.

@@ -28,6 +28,8 @@ pub struct Path {
     /// The receiver's reference time as it came last, and without wraps.
     reference: Option<(u32, i64)>,
     told: Option<Estimate>,
+    /// When the last packet went out.
+    sent_at: Instant,
     meter: Meter,
     probes: Probes,
 }
@@ -63,6 +65,7 @@ impl Path {
             starving: false,
             reference: None,
             told: None,
+            sent_at: now,
             meter: Meter { bytes: 0, marked: (now, 0), bits_per_second: 0.0 },
             probes: Probes { next: now + PROBE_FIRST, wait: PROBE_FIRST, before: 0.0 },
         }
@@ -120,6 +123,7 @@ impl Path {
     #[inline]
     pub fn sent(&mut self, bytes: usize, now: Instant) {
         self.meter.bytes += bytes as u64;
+        self.sent_at = now;
         if let Some(sent) = self.sent.as_mut().filter(|_| std::mem::take(&mut self.numbered)) {
             sent.push(now.saturating_duration_since(self.started).as_micros() as u64, bytes);
         }
@@ -139,7 +143,12 @@ impl Path {
                     if let Some(packet) = sent.received(status.sequence, clock) {
                         let ticks = reference * TICKS_PER_REFERENCE + i64::from(arrival);
                         let (number, sent, len) = (packet.number, packet.at, packet.len);
-                        self.estimator.received(Packet { number, sent, arrival: ticks * TICK_MICROS, len });
+                        let came = Packet { number, sent, arrival: ticks * TICK_MICROS, len };
+                        if packet.was_lost {
+                            self.estimator.came_late(came);
+                        } else {
+                            self.estimator.received(came);
+                        }
                     }
                 }
                 None => {
@@ -183,7 +192,7 @@ impl Path {
 
     /// Whether it is time to see if more gets through, when legs would like `wanted` bits per second.
     pub fn wants_probe(&self, wanted: u64, now: Instant) -> bool {
-        let (Some(sent), Some((rate, _))) = (&self.sent, self.estimator.rate()) else { return false };
+        let (Some(_), Some((rate, _))) = (&self.sent, self.estimator.rate()) else { return false };
         let wants_more = self.backlog || wanted as f64 > rate;
         let settled =
             self.estimator.lowered().is_none_or(|at| now.saturating_duration_since(at) >= PROBE_AFTER_LOSS);
@@ -191,7 +200,7 @@ impl Path {
             && settled
             && now >= self.probes.next
             && self.estimator.is_clear(now)
-            && !self.must_not_disturb(sent, now)
+            && !self.must_not_disturb(now)
     }
 
     /// The viewer gets key frames only: of the time in between more may be spent on looking for more.
@@ -207,10 +216,15 @@ impl Path {
         }
     }
 
+    /// The viewer gets key frames only, and has heard nothing for so long that it might take the relay for dead.
+    pub(crate) fn wants_sign_of_life(&self, now: Instant) -> bool {
+        self.starving && now.saturating_duration_since(self.sent_at) >= SIGN_OF_LIFE
+    }
+
     /// A key frame is on its way, and a probe might push a part of it out of a full queue.
-    fn must_not_disturb(&self, sent: &Sent, now: Instant) -> bool {
-        let clock = now.saturating_duration_since(self.started).as_micros() as u64;
-        self.starving && (self.backlog || sent.is_busy(clock, PROBE_QUIET))
+    fn must_not_disturb(&self, now: Instant) -> bool {
+        let is_busy = now.saturating_duration_since(self.sent_at) < PROBE_QUIET;
+        self.starving && (self.backlog || is_busy)
     }
 
     /// The next twelve packets go at once to see whether they get through. What waits goes first: true when there is
@@ -292,8 +306,10 @@ const PROBE_BITS: f64 = (8 * PROBE_PACKETS * PROBE_PACKET_LEN) as f64;
 /// Part of the path that probes may take while nothing else fits.
 const PROBE_PART: f64 = 0.15;
 const PROBE_HURRIED: Duration = Duration::from_millis(1_500);
+/// Viewers wait for a second; two of these may be lost.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(280);
 /// The queue of what was sent before is gone by then.
-const PROBE_QUIET: Duration = Duration::from_millis(300);
+const PROBE_QUIET: Duration = Duration::from_millis(250);
 const PROBE_FIRST: Duration = Duration::from_secs(1);
 /// After one that showed more.
 const PROBE_AGAIN: Duration = Duration::from_millis(500);

@@ -1,7 +1,5 @@
 //! The packets lately sent to one viewer by transport-wide number: when, and how large. A ring without allocation.
 
-use std::time::Duration;
-
 /// Remembers the newest [`Sent::CAPACITY`] packets.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -33,6 +31,8 @@ pub(super) struct SentPacket {
     /// Microseconds on the clock that [`Sent::push`] was told.
     pub(super) at: u64,
     pub(super) len: u32,
+    /// It was told to be lost before.
+    pub(super) was_lost: bool,
 }
 
 impl Sent {
@@ -57,20 +57,15 @@ impl Sent {
         self.next += 1;
     }
 
-    /// Something was sent within `time` before `now`.
-    pub(super) fn is_busy(&self, now: u64, time: Duration) -> bool {
-        let newest = self.next.checked_sub(1).map(|newest| &self.slots[newest as usize % Self::CAPACITY]);
-        newest.is_some_and(|slot| u128::from((now as u32).wrapping_sub(slot.at)) < time.as_micros())
-    }
-
     /// The packet came. `None` for one told already or not remembered. What was taken for lost may still come.
     pub(super) fn received(&mut self, sequence: u16, now: u64) -> Option<SentPacket> {
         let (number, slot) = self.find(sequence)?;
         if slot.fate == Fate::Settled {
             return None;
         }
+        let packet = slot.packet(number, now);
         slot.fate = Fate::Settled;
-        Some(slot.packet(number, now))
+        Some(packet)
     }
 
     /// The packet did not come (yet). `None` for one told already or not remembered.
@@ -79,8 +74,9 @@ impl Sent {
         if slot.fate != Fate::Unknown {
             return None;
         }
+        let packet = slot.packet(number, now);
         slot.fate = Fate::Lost;
-        Some(slot.packet(number, now))
+        Some(packet)
     }
 
     fn find(&mut self, sequence: u16) -> Option<(u64, &mut Slot)> {
@@ -94,7 +90,8 @@ impl Sent {
 impl Slot {
     fn packet(&self, number: u64, now: u64) -> SentPacket {
         let since = self.at.wrapping_sub(now as u32) as i32;
-        SentPacket { number, at: now.saturating_add_signed(i64::from(since)), len: u32::from(self.len) }
+        let at = now.saturating_add_signed(i64::from(since));
+        SentPacket { number, at, len: u32::from(self.len), was_lost: self.fate == Fate::Lost }
     }
 }
 
@@ -113,7 +110,8 @@ mod tests {
         assert_eq!(sent.lost(newest as u16, now).unwrap().number, newest);
         assert_eq!(sent.lost(newest as u16, now), None);
         let came = sent.received(newest as u16, now);
-        assert_eq!(came, Some(SentPacket { number: newest, at: start + newest, len: 1_000 }));
+        let expected = SentPacket { number: newest, at: start + newest, len: 1_000, was_lost: true };
+        assert_eq!(came, Some(expected));
         assert_eq!(sent.received(newest as u16, now), None);
         let oldest = newest - Sent::CAPACITY as u64 + 1;
         assert_eq!(sent.received(oldest as u16, now).unwrap().number, oldest);

@@ -3,6 +3,8 @@
 //! A burst waits for itself; its first packet waits only for what was there before. So the delay of first packets rises when
 //! more is sent than the path carries, and not because a frame is large.
 
+use crate::bandwidth::queue::Queue;
+
 /// What the delays say (draft-ietf-rmcat-gcc-02 section 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Usage {
@@ -33,8 +35,7 @@ pub(super) struct Trend {
     over: Option<(f64, u32)>,
     slope_before: f64,
     usage: Usage,
-    /// Least smoothed delay of this spell and of the one before, and when this one began.
-    least: Option<(f64, f64, i64)>,
+    queue: Queue,
 }
 
 impl Trend {
@@ -53,7 +54,7 @@ impl Trend {
             over: None,
             slope_before: 0.0,
             usage: Usage::Normal,
-            least: None,
+            queue: Queue::new(),
         }
     }
 
@@ -62,9 +63,9 @@ impl Trend {
         self.usage
     }
 
-    /// Packets wait on their way: clearly longer than they did at best lately. A full queue does not grow any more.
+    /// Packets wait on their way.
     pub(super) fn waits(&self) -> bool {
-        self.least.is_some_and(|(present, before, _)| self.smoothed - present.min(before) > QUEUE_MILLIS)
+        self.queue.stands()
     }
 
     /// A packet came; in the order of sending, times in microseconds of either side's clock.
@@ -90,7 +91,7 @@ impl Trend {
         self.count = (self.count + 1).min(MOST_COUNTED);
         self.delay += arrival_delta - sent_delta;
         self.smoothed += (1.0 - SMOOTHING) * (self.delay - self.smoothed);
-        self.note_least(arrival);
+        self.queue.took(self.delay, self.smoothed, arrival);
         self.newest = (self.newest + 1) % SAMPLES;
         self.samples[self.newest] = ((arrival - self.zero) as f64 / 1e3, self.smoothed);
         self.len = (self.len + 1).min(SAMPLES);
@@ -102,15 +103,6 @@ impl Trend {
         self.judge(weighed, slope, sent_delta);
         self.slope_before = slope;
         self.adapt(weighed, arrival);
-    }
-
-    fn note_least(&mut self, arrival: i64) {
-        let (present, before, since) = self.least.unwrap_or((self.smoothed, self.smoothed, arrival));
-        self.least = Some(if arrival - since > SPELL_MICROS {
-            (self.smoothed, present, arrival)
-        } else {
-            (present.min(self.smoothed), before, since)
-        });
     }
 
     fn judge(&mut self, weighed: f64, slope: f64, sent_delta: f64) {
@@ -157,10 +149,6 @@ const LONGEST_GAP_MICROS: i64 = 2_000_000;
 const SAMPLES: usize = 20;
 /// A slow path shows few bursts before its queue is full.
 const FEWEST: usize = 5;
-/// Jitter stays below this once smoothed; the queues of routers do not.
-const QUEUE_MILLIS: f64 = 25.0;
-/// A path may have become longer.
-const SPELL_MICROS: i64 = 10_000_000;
 // What follows has the values of draft-ietf-rmcat-gcc-02 section 5 and of libwebrtc.
 const SMOOTHING: f64 = 0.9;
 const GAIN: f64 = 4.0;

@@ -56,6 +56,7 @@ impl Room {
                 self.news.stats.estimated(estimate.bits_per_second);
             }
             let probes = viewer.probes(now);
+            let wants_sign_of_life = !probes && viewer.path.wants_sign_of_life(now);
             let mut train = Train::new((viewer.id, &mut viewer.path), now, sink, &mut self.news);
             let others = viewer.legs.iter().filter_map(|leg| leg.subscription.takes(&self.tracks)).sum();
             for leg in &mut viewer.legs {
@@ -77,6 +78,8 @@ impl Room {
                 }
                 if probes && subscription.is_video() {
                     subscription.probe(&self.tracks, PROBE_PACKETS, &mut train);
+                } else if wants_sign_of_life && subscription.is_kept_waiting(&self.tracks, now) {
+                    subscription.probe(&self.tracks, 1, &mut train);
                 }
             }
             train.stats().probes += u64::from(probes);

@@ -40,6 +40,11 @@ impl Subscription {
         self.selector.aim().keep == Keep::KeyFrames
     }
 
+    /// It gets key frames only, while more comes from its publisher.
+    pub(crate) fn is_kept_waiting(&self, tracks: &Tracks, now: Instant) -> bool {
+        self.starves() && self.is_fed(tracks, now)
+    }
+
     /// Chooses anew, ten times a second, beside legs of the viewer that take `others` bits a second. Returns the track of
     /// which it needs a key frame for what it chose.
     pub(crate) fn decide(&mut self, tracks: &Tracks, others: u64, now: Instant) -> Option<TrackId> {
@@ -50,7 +55,7 @@ impl Subscription {
         let aim = self.selector.aim();
         let is_settled = live && self.track == aim.track && self.filter.is_settled();
         self.selector.decide(ladder, others, is_settled, now);
-        self.wanted = self.selector.wanted(ladder);
+        self.wanted = if self.is_fed(tracks, now) { self.selector.wanted(ladder) } else { 0 };
         let aim = self.selector.aim();
         if aim.track == self.track {
             self.filter.aim(aim.keep);
@@ -99,6 +104,11 @@ impl Subscription {
     /// The tracks that it sends, and is about to.
     pub(crate) fn watched(&self) -> [TrackId; 2] {
         [self.track, self.selector.aim().track]
+    }
+
+    /// Something comes of what it sends.
+    fn is_fed(&self, tracks: &Tracks, now: Instant) -> bool {
+        tracks.find(self.track).is_some_and(|track| track.rates().is_live(now))
     }
 
     /// Where the leg may begin: on the layer chosen, or if that has no picture yet on another, for something to be seen.

@@ -37,7 +37,7 @@ impl Subscription {
     }
 
     /// Sends up to `count` of the newest packets again by RTX, which the viewer has and throws away: to see whether the path
-    /// carries them. Returns how many went.
+    /// carries them, or as a sign of life. Returns how many went.
     pub(crate) fn probe<S: Sink>(
         &mut self,
         tracks: &Tracks,

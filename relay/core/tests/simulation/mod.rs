@@ -4,6 +4,7 @@
 
 mod camera;
 mod log;
+pub mod watching;
 
 use std::time::{Duration, Instant};
 
