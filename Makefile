@@ -87,11 +87,14 @@ test-web: test-tools web test-programs ## the web app's own tests, then every te
 	@cd $(WEB) && npm run --silent check && LATCHKEY_WEB_OUT=$(WEB_OUT) npm run --silent budget && npm test --silent
 	@LATCHKEY_WEB_DIR=$(WEB_OUT) node $(WEB)/tests/run.js
 
+# Built as a part of the workspace, so that what it needs is built once for all programs.
+wasm_pack = $(CARGO) build --quiet --locked --workspace --bin latchkey-wasm-pack && CARGO="$(CARGO)" $(TARGET)/debug/latchkey-wasm-pack $(WASM_OUT)
+
 wasm: toolchain ## the device for browsers: the module, its JavaScript, and how large they are
-	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- $(WASM_OUT)
+	@$(wasm_pack)
 
 $(WASM_MADE): $(wasm_sources) | toolchain
-	@$(CARGO) run --quiet --locked -p latchkey-wasm-pack -- $(WASM_OUT)
+	@$(wasm_pack)
 
 wasm-test: $(WASM_MADE) node-tools test-programs ## native devices and those of the module, in node, on a real server
 	@node --experimental-websocket --no-warnings --test --test-force-exit client-sdk/wasm/tests/node/*.test.js
@@ -99,10 +102,14 @@ wasm-test: $(WASM_MADE) node-tools test-programs ## native devices and those of 
 wasm-types: toolchain ## the TypeScript of what page and worker say to each other, written anew
 	@LATCHKEY_WRITE_TYPES=1 $(CARGO) test --quiet --locked -p latchkey-wasm --lib typescript
 
+# Every library, and the programs that are not called as their library is; examples and features as clippy has them, so that
+# what both look at is checked once.
+documented := --all-features --lib --examples $(addprefix --bin latchkey-,demo server wasm-pack)
+
 lint: toolchain ## format, clippy and documentation, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet $(documented)
 
 bench: toolchain ## forwarding against the kernel floor, then sealing and groups (several minutes)
 	$(CARGO) build --release --locked -p latchkey-relay
