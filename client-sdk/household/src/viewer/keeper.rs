@@ -45,6 +45,8 @@ pub(super) struct Keeper {
     packets: Arc<AtomicU64>,
     look_again: Instant,
     pause: Duration,
+    /// The server tells by itself what is new.
+    hears: bool,
     /// The server said that this device is removed, or its rights changed.
     told_removed: bool,
     asking: Asking,
@@ -90,8 +92,10 @@ impl Keeper {
             news,
             teller,
             packets,
-            look_again: now + LONGEST_PAUSE,
+            // Who stands outside does not wait long for the socket, which may never open.
+            look_again: now + SHORTEST_PAUSE,
             pause: SHORTEST_PAUSE,
+            hears: false,
             told_removed: false,
             asking: Asking::begin(now),
             watchers: Watchers::default(),
@@ -101,6 +105,8 @@ impl Keeper {
         keeper.give_camera_key(home);
         if let Some(keys) = keeper.follower.keys() {
             let keys = keys?;
+            // Nothing has to be read for the first picture.
+            keeper.look_again = now + LONGEST_PAUSE;
             let epoch = keys.epoch();
             if keeper.follower.records().head().is_none_or(|head| head.epoch() < epoch) {
                 keeper.record_due.epoch_began(epoch, keeper.packets(), now);
@@ -194,10 +200,13 @@ impl Keeper {
             // What comes over it is to be fresh.
             Wake::Connection => self.ask_unless_just_asked(home).await,
             Wake::Server(SignalUpdate::Connected) => {
+                self.hears = true;
                 self.catch_up(home).await?;
                 self.ask_unless_just_asked(home).await
             }
             Wake::Server(SignalUpdate::Disconnected(error)) => {
+                self.hears = false;
+                self.look_again = self.look_again.min(Instant::now() + LONGEST_PAUSE);
                 self.teller.trying(Step::Signalling, &error.to_string());
                 Ok(())
             }
@@ -257,8 +266,9 @@ impl Keeper {
         }
         if !self.follower.is_outside(home) {
             self.pause = SHORTEST_PAUSE;
-            let doubt = self.follower.is_in_doubt();
-            self.look_again = Instant::now() + if doubt { DOUBT_LIMIT } else { ROUTINE };
+            let routine = if self.hears { ROUTINE } else { LONGEST_PAUSE };
+            self.look_again =
+                Instant::now() + if self.follower.is_in_doubt() { DOUBT_LIMIT } else { routine };
         } else {
             let reason =
                 "the camera has not let this device into its group yet: is it connected to the server?";
@@ -373,7 +383,7 @@ async fn connected(told: &mut broadcast::Receiver<Event>) -> Option<()> {
     }
 }
 
-/// First and longest wait until what failed is tried again.
+/// First and longest wait until what failed is tried again, and until it is looked again what the server does not tell.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often everything is looked at without being told.

@@ -84,7 +84,7 @@ async function launchChromium(options) {
   const person = async (close) => {
     const context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
-      permissions: ['camera', 'microphone'],
+      permissions: PERMISSIONS,
     });
     return {
       name: 'chromium',
@@ -96,7 +96,11 @@ async function launchChromium(options) {
         return around('chromium', page, log, {
           resize: (width, height) => page.setViewportSize({ width, height }),
           before: (run) => page.addInitScript(run),
-          isolate: () => context.route('**/*', isolated),
+          isolate: async () => {
+            // Chromium does not know where an answer comes from that a test has changed: sockets would be refused to its page.
+            await context.grantPermissions([...PERMISSIONS, 'local-network-access']);
+            await context.route('**/*', isolated);
+          },
         });
       },
       person: () => person(),
@@ -194,6 +198,7 @@ function fakeVideo(options) {
   return options.fakeVideo ? [`--use-file-for-fake-video-capture=${options.fakeVideo}`] : [];
 }
 
+const PERMISSIONS = ['camera', 'microphone'];
 const CHROMIUM_FLAGS = [
   '--headless=new',
   '--no-sandbox',
