@@ -31,5 +31,5 @@ const words = {
   title: 'This device was removed',
   what: (name: string) =>
     `${quoted(name)} is not on the household’s list any more, so nothing that a camera sends opens here. If that was a mistake, ask an admin for a new invite.`,
-  anew: 'Forget this household and begin anew',
+  anew: 'Forget it and begin anew',
 };

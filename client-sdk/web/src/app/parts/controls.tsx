@@ -157,8 +157,8 @@ export function Tick(props: { label: string; on: boolean; onChange: (on: boolean
         checked={props.on}
         onChange={(event) => props.onChange(event.currentTarget.checked)}
       />
-      <label for={id} dir="auto">
-        {props.label}
+      <label for={id}>
+        <bdi>{props.label}</bdi>
       </label>
     </div>
   );

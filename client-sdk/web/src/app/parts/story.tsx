@@ -27,13 +27,14 @@ function One(props: { state: StepState; open: boolean; names: Record<Step, strin
         {names[state.step]} <span class="for-readers">{words.states[kind]}</span>
       </span>
       <span class="soft figures">{isDone ? time(state.doneAfter ?? 0) : ''}</span>
-      {open && state.reason && (
-        <span class="why">
-          {sentence(state.reason)} {words.advice[state.step]}
-        </span>
-      )}
+      {open && state.reason && <span class="why">{advised(state.reason, words.advice[state.step])}</span>}
     </li>
   );
+}
+
+/** Returns a reason as a sentence, and advice after it; a reason with a colon says by itself what to do. */
+function advised(reason: string, advice: string): string {
+  return reason.includes(': ') ? sentence(reason) : `${sentence(reason)} ${advice}`;
 }
 
 /** Returns what a picture waits for, in one sentence. */
