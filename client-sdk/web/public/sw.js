@@ -3,7 +3,7 @@
  * of the app: what runs is always what the host serves now.
  */
 
-const KEPT = 'latchkey-offline-1';
+const KEPT = 'latchkey-offline-2';
 const OFFLINE = './offline.html';
 
 self.addEventListener('install', (event) => {

@@ -25,6 +25,7 @@ const PAGES = [
   ['join-digits', 'new', '#/join', digits],
   ['invited', 'new', '#latchkey1-abc'],
   ['invited-used', 'used', '#latchkey1-abc'],
+  ['invited-member', 'admin', '#latchkey1-abc'],
   ['recover', 'new', '#/recover'],
   ['recover-wrong', 'new', '#/recover', (page) => page.getByRole('button', { name: 'Recover' }).click()],
   ['cameras', 'admin', '#/'],

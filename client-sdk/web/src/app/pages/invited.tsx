@@ -39,10 +39,12 @@ export function InvitedPage(props: {
   if (member !== undefined) {
     return (
       <Notice kind="warn" title={words.already}>
-        {words.alreadyWhat(member.name)}{' '}
-        <Button kind="bare" onPress={onDone}>
-          {words.fine}
-        </Button>
+        {words.alreadyWhat(member.name)}
+        <div class="acts">
+          <Button kind="quiet" onPress={onDone}>
+            {words.fine}
+          </Button>
+        </div>
       </Notice>
     );
   }
