@@ -1,9 +1,12 @@
 //! The viewer's hot path: packets in, frames put together, opened, handed on.
 
+mod blindness;
+mod figures;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use latchkey_e2ee::key_schedule::EpochKeys;
@@ -11,9 +14,9 @@ use latchkey_e2ee::open::{FrameOpener, Opened};
 use latchkey_household::alarm::Alarm;
 use latchkey_household::event::{Event, Teller};
 use latchkey_household::observer::{FrameObserver, WireFrame};
-use latchkey_household::stats::{RateWindow, ViewerStats};
+use latchkey_household::stats::RateWindow;
 use latchkey_household::story::Step;
-use latchkey_household::viewer::failure::{Failure, Unopened, words};
+use latchkey_household::viewer::failure::{Failure, Unopened};
 use latchkey_household::viewer::live::{Judged, Live};
 use latchkey_household::viewer::news::News;
 use latchkey_household::viewer::proof::Proof;
@@ -256,57 +259,6 @@ impl Media {
         }
     }
 
-    fn wait_for_keys(&mut self, frame: WaitingFrame) {
-        let known = if self.opener.newest_epoch().is_none() { "no key" } else { "no key for this epoch" };
-        let reason = format!("frames come, but this device has {known} yet: waiting for the camera's word");
-        self.tell_blindness(&reason);
-        self.nothing_opens("unknown_epoch");
-        let gone = self.waiting.keep(frame, Instant::now());
-        if gone > 0 {
-            self.fail("unknown_epoch", gone);
-            self.blind();
-        }
-    }
-
-    fn failed_frame(&mut self, reason: &'static str) {
-        self.fail(reason, 1);
-        // A frame seen before was handed on then; nothing is missing.
-        if reason != "replayed" {
-            self.blind();
-            self.tell_blindness(&format!("frames come, but do not open: {}", words(reason)));
-            self.nothing_opens(reason);
-        }
-    }
-
-    /// Says so once when nothing but frames that do not open has come for long.
-    fn nothing_opens(&mut self, reason: &'static str) {
-        if self.opener.newest_epoch().is_none() {
-            return;
-        }
-        if let Some(sentence) = self.unopened.failed(reason, Instant::now()) {
-            let step = self.parts.teller.story().open_step().unwrap_or(Step::FirstFrame);
-            self.parts.teller.trying(step, sentence);
-            self.parts.teller.note(sentence);
-        }
-    }
-
-    fn fail(&mut self, reason: &'static str, count: u64) {
-        *self.failed.entry(reason).or_default() += count;
-    }
-
-    /// A frame of video is missing: what follows cannot be decoded until the next key frame.
-    fn blind(&mut self) {
-        if let Some(track) = self.tracks.get_mut(&MediaKindOrder(0)) {
-            track.needs_key = true;
-        }
-    }
-
-    fn tell_blindness(&self, reason: &str) {
-        if let Some(step @ (Step::KeyKnown | Step::FirstFrame)) = self.parts.teller.story().open_step() {
-            self.parts.teller.trying(step, reason);
-        }
-    }
-
     fn hand_on(&mut self, codec: Codec, timestamp: u64, opened: &Opened, plain: &[u8], live: bool) {
         let kind = codec.kind();
         self.window.count(plain.len(), kind == MediaKind::Video);
@@ -330,7 +282,7 @@ impl Media {
         }
         let captured = opened.header.captured();
         if kind == MediaKind::Video {
-            self.age_ms = Some(age_ms(captured));
+            self.age_ms = Some(figures::age_ms(captured));
             self.first_frame();
         }
         if let Some(frames) = &self.parts.frames {
@@ -359,89 +311,11 @@ impl Media {
             self.parts.teller.tell(Event::FirstFrameOpened { ms });
         }
     }
-
-    /// Asks for a key frame when there has been nothing to show for a second, once a second.
-    async fn look_after_key_frames(&mut self) {
-        let now = Instant::now();
-        let Some(track) = self.tracks.get_mut(&MediaKindOrder(0)) else { return };
-        if !track.needs_key && !track.jitter.wants_key_frame() {
-            track.blind_since = None;
-            return;
-        }
-        let since = *track.blind_since.get_or_insert(now);
-        let patient = now.duration_since(since) < ASK_AFTER;
-        let asked = self.asked.is_some_and(|asked| now.duration_since(asked) < ASK_AGAIN);
-        if patient || asked {
-            return;
-        }
-        self.asked = Some(now);
-        let subscriber = self.parts.line.borrow().clone();
-        if let Some(subscriber) = subscriber {
-            subscriber.ask_for_key_frame().await;
-        }
-    }
-
-    fn tell_figures(&mut self) {
-        let now = Instant::now();
-        let Some(rates) = self.window.turn(now) else {
-            if now.duration_since(self.published) >= PUBLISH_EVERY {
-                self.published = now;
-                self.publish_figures(None);
-            }
-            return;
-        };
-        let alarm = self.proof.expire(now);
-        self.raise(alarm);
-        let stats = self.publish_figures(Some(rates));
-        self.parts.teller.tell(Event::Stats(stats));
-    }
-
-    fn publish_figures(&self, rates: Option<(f64, u64)>) -> ViewerStats {
-        let mut counted = self.counted_before;
-        for track in self.tracks.values() {
-            add(&mut counted, track.jitter.counters());
-        }
-        let live = self.parts.line.borrow().as_ref().map_or(0, |subscriber| subscriber.overflow());
-        let mut stats = self.parts.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats.opened_video = self.opened.0;
-        stats.opened_audio = self.opened.1;
-        stats.failed.clone_from(&self.failed);
-        stats.packets = counted.packets;
-        self.parts.packets.store(counted.packets, Ordering::Relaxed);
-        stats.packets_lost = counted.lost;
-        stats.frames_incomplete = counted.gaps;
-        stats.overflow = self.parts.counters.overflow.load(Ordering::Relaxed) + live;
-        stats.reconnects = self.parts.counters.reconnects.load(Ordering::Relaxed);
-        stats.age_ms = self.age_ms;
-        let verdicts = self.proof.tally();
-        (stats.signed, stats.unverified, stats.forged) =
-            (verdicts.signed, verdicts.unverified, verdicts.forged);
-        stats.authenticity = self.proof.now();
-        stats.live = self.live.now();
-        if let Some((fps, bits_per_second)) = rates {
-            stats.fps = fps;
-            stats.bits_per_second = bits_per_second;
-        }
-        stats.clone()
-    }
 }
 
-fn age_ms(captured: SystemTime) -> i64 {
-    let ms = |time: SystemTime| {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        i64::try_from(since).unwrap_or(i64::MAX)
-    };
-    ms(SystemTime::now()) - ms(captured)
-}
-
-/// How often totals are brought up to date for those who ask in between.
-const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// How often figures are looked at when nothing comes.
 const IDLE_WAKE: Duration = Duration::from_millis(500);
 /// How often waiting frames are looked at.
 const WAITING_WAKE: Duration = Duration::from_millis(50);
-/// How long the relay's own memory of the last key frame is trusted to come.
-const ASK_AFTER: Duration = Duration::from_secs(1);
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long keys of an epoch that is over are kept: the relay may still hold its frames.
 const KEEP_EPOCHS: Duration = Duration::from_secs(15);
