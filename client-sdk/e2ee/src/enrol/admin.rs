@@ -1,5 +1,8 @@
 //! The admin's side: take the new device's keys, be sure they are its, invite it, and sign only after its confirmation.
 
+mod confirmed;
+mod outcome;
+
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
@@ -12,9 +15,12 @@ use super::invitation::{self, Household};
 use super::mail::{self, Answer, Exchange, Mail, Reveal};
 use super::number::PairingNumber;
 use super::offer::Offer;
-use super::terms::{Terms, TermsError};
+use super::terms::Terms;
 use super::{Kind, LIFETIME, Moment, Strikes, TRIES};
 use crate::identity::DevicePublic;
+
+pub use confirmed::Confirmed;
+pub use outcome::{AdminError, AdminStage, Typed};
 
 /// An admin that lets a device in.
 pub struct Admin {
@@ -72,92 +78,6 @@ enum Stage {
 struct Found {
     kind: Kind,
     public: DevicePublic,
-}
-
-/// How far an admin has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminStage {
-    /// Nobody is there yet.
-    Looking,
-    /// Somebody is there; keys are being exchanged.
-    Exchanging,
-    /// The user is to type the digits that the new device shows ([`Admin::type_digits`]).
-    Comparing,
-    /// The keys are the new device's: [`Admin::invite`] is next.
-    Ready(Kind),
-    /// The new device's confirmation is waited for.
-    Invited,
-    /// The new device has accepted: [`Admin::confirmed`] is next.
-    Confirmed,
-    /// It has come to nothing.
-    Failed(AdminError),
-}
-
-/// What became of typed digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typed {
-    /// They are the right ones.
-    Right,
-    /// They are not; so many more tries are left.
-    Wrong {
-        /// 0 when the pairing is over.
-        left: usize,
-    },
-    /// No digits are asked for.
-    NotAsked,
-}
-
-/// Why a device was not let in. Nothing was signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdminError {
-    /// The device cannot be let in like this.
-    #[error(transparent)]
-    Terms(#[from] TermsError),
-    /// Nobody is behind code or number.
-    #[error(
-        "nobody waits behind this code any more: it is good for 10 minutes and only while the new device shows it; have it join again and use the new one"
-    )]
-    NobodyThere,
-    /// An admin has answered before.
-    #[error("this code was used already: each is good once; join again and use the new one")]
-    Used,
-    /// Keys came that are not the ones of the code.
-    #[error(
-        "ALARM: the keys at the server are not those of the device whose code this is, so somebody in between exchanged them: nobody was let in; join again, and if this comes back do not trust the server"
-    )]
-    KeysSwapped,
-    /// Messages came that fit nothing.
-    #[error(
-        "three messages came that do not fit: somebody in between changes them, or has seen the code; nobody was let in; join again"
-    )]
-    TooManyTries,
-    /// Wrong digits, three times, or the new device's user said no.
-    #[error(
-        "the digits differ, so somebody may be in between: nobody was let in; join again by digits, or use the QR code"
-    )]
-    DigitsDiffer,
-    /// The new device's clock and this one differ.
-    #[error(
-        "the clocks of this admin and of the new device differ by more than 5 minutes: nobody was let in; set the wrong one right and join again"
-    )]
-    ClockOff,
-    /// The new device cannot use the invitation.
-    #[error(
-        "the new device cannot use this invitation: bring both devices to the same version of latchkey and join again"
-    )]
-    Refused,
-    /// The new device is silent.
-    #[error(
-        "the new device answers no more, and nobody was let in: does it still wait there? have it join again and use the new code"
-    )]
-    NoAnswer,
-    /// The admin's clock is not set.
-    #[error("this admin has no clock it can trust: set the time and try again")]
-    NoClock,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gives no random bytes")]
-    NoRandomness,
 }
 
 impl Admin {
@@ -389,44 +309,5 @@ impl Admin {
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admin").field("stage", &self.stage()).finish_non_exhaustive()
-    }
-}
-
-/// A device that has confirmed: now the list that names it may be signed.
-pub struct Confirmed {
-    public: DevicePublic,
-    terms: Terms,
-    ties: Ties,
-}
-
-impl Confirmed {
-    /// The device's keys.
-    #[must_use]
-    pub fn public(&self) -> &DevicePublic {
-        &self.public
-    }
-
-    /// What it will be.
-    #[must_use]
-    pub fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
-    /// What both screens may show as a last glance.
-    #[must_use]
-    pub fn digits(&self) -> Digits {
-        self.ties.digits
-    }
-
-    /// Returns the last word to the device, to be posted: listed as of `version`, or `None` for not at all.
-    #[must_use]
-    pub fn verdict(&self, version: Option<u64>) -> Vec<u8> {
-        self.ties.verdict(version.unwrap_or(0))
-    }
-}
-
-impl std::fmt::Debug for Confirmed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Confirmed").field("device", &self.public.device).finish_non_exhaustive()
     }
 }
