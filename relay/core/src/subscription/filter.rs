@@ -56,7 +56,12 @@ impl Filter {
     /// Whether a packet is sent.
     #[inline]
     pub(super) fn takes(&mut self, facts: &Facts) -> bool {
-        self.plain || self.takes_by_layer(facts)
+        if self.plain {
+            // Whatever is decided in the middle of a picture begins with the next one.
+            self.look_at(facts);
+            return true;
+        }
+        self.takes_by_layer(facts)
     }
 
     /// Whether one that came late is: what was aimed at then is not known any more.
@@ -83,16 +88,23 @@ impl Filter {
     }
 
     fn takes_by_layer(&mut self, facts: &Facts) -> bool {
-        let another = self.picture.is_none_or(|(timestamp, _)| timestamp != facts.timestamp);
-        if another || facts.starts_key_frame {
-            self.picture = Some((facts.timestamp, facts.starts_key_frame));
-        }
-        let begins = another || facts.starts_key_frame || facts.layers.starts_frame;
+        let begins = self.look_at(facts) || facts.layers.starts_frame;
         if begins && !self.is_settled() && self.may_change(facts) {
             self.keep = self.aim;
             self.aim(self.aim);
         }
         self.would_take(facts)
+    }
+
+    /// Whether a picture begins.
+    #[inline]
+    fn look_at(&mut self, facts: &Facts) -> bool {
+        let begins =
+            facts.starts_key_frame || self.picture.is_none_or(|(timestamp, _)| timestamp != facts.timestamp);
+        if begins {
+            self.picture = Some((facts.timestamp, facts.starts_key_frame));
+        }
+        begins
     }
 
     fn may_change(&self, facts: &Facts) -> bool {
@@ -148,6 +160,24 @@ mod tests {
         assert!(!filter.takes(&frame(4, 1, false)), "it may need what was left out");
         assert!(filter.takes(&frame(5, 0, false)) && filter.takes(&frame(6, 1, false)));
         assert!(filter.is_settled());
+    }
+
+    #[test]
+    fn what_is_decided_in_the_middle_of_a_frame_begins_with_the_next() {
+        for aim in [Keep::Layer(layer(0)), Keep::KeyFrames] {
+            let mut filter = Filter::new();
+            assert!(filter.takes(&frame(0, 0, true)));
+            let whole = frame(1, 1, false);
+            let begin =
+                Facts { marker: false, layers: LayerFacts { ends_frame: false, ..whole.layers }, ..whole };
+            let end = Facts { layers: LayerFacts { starts_frame: false, ..whole.layers }, ..whole };
+            assert!(filter.takes(&begin));
+            filter.aim(aim);
+            assert!(filter.takes(&end), "the rest of it");
+            assert!(!filter.is_settled());
+            assert!(!filter.takes(&frame(2, 1, false)));
+            assert!(filter.is_settled());
+        }
     }
 
     #[test]
