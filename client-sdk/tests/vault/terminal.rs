@@ -65,6 +65,15 @@ impl Person {
         self.keyboard.write_all(answer.as_bytes()).unwrap();
     }
 
+    /// Waits until the screen shows this: what a command said last may be read after its end.
+    fn is_told(&self, text: &str) {
+        let began = Instant::now();
+        while !self.sees().contains(text) {
+            assert!(began.elapsed() < LIMIT, "{text:?} is not shown: {}", self.sees());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn end(&mut self) -> Option<i32> {
         ended(&mut self.child).code()
     }
@@ -92,7 +101,7 @@ fn what_is_typed_is_taken_and_not_shown() {
     person.answers("keys: ", "correct horse\r");
     person.answers("again: ", "correct house\r");
     assert_eq!(person.end(), Some(2));
-    assert!(person.sees().contains("differ"), "{}", person.sees());
+    person.is_told("differ");
     assert_eq!(method(&home), Some(Method::KeyFile));
 
     let mut person = Person::at(&mut latchkey(&home, &change));
@@ -121,15 +130,11 @@ fn ctrl_c_at_the_question_changes_nothing_and_leaves_the_terminal_as_it_was() {
     let mut person = Person::at(&mut latchkey(&home, &["vault", "change", "passphrase"]));
     person.answers("keys: ", "correct\u{3}");
     assert_eq!(person.end(), Some(2));
-    assert!(person.sees().contains("stopped at the passphrase"), "{}", person.sees());
+    person.is_told("stopped at the passphrase");
     assert_eq!(method(&home), Some(Method::KeyFile));
     // What is typed now is shown again.
     person.keyboard.write_all(b"echo?").unwrap();
-    let began = Instant::now();
-    while !person.sees().contains("echo?") {
-        assert!(began.elapsed() < LIMIT, "the terminal stays mute: {}", person.sees());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    person.is_told("echo?");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +158,7 @@ async fn whoever_makes_a_household_at_a_terminal_chooses() {
             person.answers(question, "a guess\r");
         }
         assert_eq!(person.end(), Some(2));
-        assert!(person.sees().contains("is not the passphrase of"), "{}", person.sees());
+        person.is_told("is not the passphrase of");
 
         let mut person = Person::at(&mut create(&bob));
         person.answers("instead): ", "\r");
