@@ -84,8 +84,8 @@ impl Page<'_> {
                         "your device checks that limit; current systems do, very old ones may not."
                     }
                     li {
-                        "It makes no difference to who can see your cameras: those are encrypted between devices, "
-                        "whatever this server does."
+                        "It makes no difference to who can see your cameras: their pictures are encrypted between your "
+                        "devices, and this server has no key to them."
                     }
                     li { "Is this not your server or not your network? Then close this page and install nothing." }
                 }
