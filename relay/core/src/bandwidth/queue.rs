@@ -72,3 +72,38 @@ const SPELL_MICROS: i64 = 10_000_000;
 /// What is more is no jitter.
 const MOST_JITTER: f64 = 50.0;
 const JITTER_GAIN: f64 = 0.02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bursts 40 ms apart that take what `delay` says of each, in milliseconds.
+    fn after(bursts: u32, delay: impl Fn(u32) -> f64) -> Queue {
+        let (mut queue, mut mean) = (Queue::new(), 0.0);
+        for burst in 0..bursts {
+            let delay = delay(burst);
+            mean += 0.1 * (delay - mean);
+            queue.took(delay, mean, i64::from(burst) * 40_000 + (delay * 1e3) as i64);
+        }
+        queue
+    }
+
+    #[test]
+    fn a_queue_is_seen_within_a_second_and_what_it_leaves_behind_is_not() {
+        assert!(after(75, |burst| if burst < 50 { 0.0 } else { 60.0 }).stands());
+        assert!(!after(55, |burst| if burst < 50 { 0.0 } else { 60.0 }).stands(), "a large frame");
+        assert!(!after(100, |burst| if (50..75).contains(&burst) { 60.0 } else { 0.0 }).stands());
+        assert!(!after(600, |burst| if burst < 50 { 0.0 } else { 60.0 }).stands(), "a longer way");
+    }
+
+    #[test]
+    fn jitter_and_pauses_are_no_queue() {
+        for bursts in 1..500 {
+            let jitter = |burst: u32| f64::from(burst.wrapping_mul(2_654_435_761) >> 16) * 70.0 / 65_536.0;
+            assert!(!after(bursts, jitter).stands(), "70 ms of jitter, {bursts}");
+            // Every two seconds all that is sent in 280 ms comes at its end.
+            let paused = |burst: u32| f64::from(7u32.saturating_sub(burst % 50)) * 40.0;
+            assert!(!after(bursts, paused).stands(), "pauses, {bursts}");
+        }
+    }
+}
