@@ -4,8 +4,10 @@
 //! follows the group; the *link* keeps a relay connection; the *media* task seals and sends. A frame that comes while
 //! there is no connection is dropped unsealed; there is no way for one to leave in clear.
 
+mod feed;
 mod link;
 mod media;
+mod track;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use latchkey_household::backoff::Backoff;
 use latchkey_household::camera::SenderKeys;
 use latchkey_household::camera::hold::Hold;
 use latchkey_household::camera::signed_sealer::{Plain, SignedSealer, track_number};
@@ -13,18 +12,18 @@ use latchkey_household::observer::{FrameObserver, WireFrame as ObservedFrame};
 use latchkey_household::stats::{CameraStats, RateWindow};
 use latchkey_household::story::Step;
 use latchkey_wire::codec::{Codec, MediaKind};
-use latchkey_wire::envelope::{self, EnvelopeBuilder};
+use latchkey_wire::envelope;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::camera::feed::Feed;
 use crate::camera::link::{Line, LinkCounters};
+use crate::camera::track::Track;
 use crate::camera::{CameraConfig, SharedStats};
 use crate::frame::MediaFrame;
-use crate::packetizer::{Leg, Packetizer, Start, WireFrame};
-use crate::source::error::SourceError;
-use crate::source::spec::{SourceOptions, SourceSpec};
-use crate::source::{self, Source};
+use crate::packetizer::WireFrame;
+use crate::source::Source;
 use crate::transport::OutgoingPacket;
 use crate::transport::webrtc::Publisher;
 
@@ -63,14 +62,6 @@ struct Buffers {
     sframe: Vec<u8>,
     wire: Vec<u8>,
     packets: Vec<OutgoingPacket>,
-}
-
-struct Track {
-    codec: Codec,
-    envelopes: EnvelopeBuilder,
-    packetizer: Packetizer,
-    /// A new connection begins with a key frame.
-    wants_key: bool,
 }
 
 impl Media {
@@ -320,97 +311,6 @@ impl Media {
 
     fn stats(&self, change: impl FnOnce(&mut CameraStats)) {
         change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Track {
-    /// Nothing when the system gives no random numbers to begin with.
-    fn new(codec: Codec) -> Option<Self> {
-        let mut random = [0; 6];
-        getrandom::fill(&mut random).ok()?;
-        let [a, b, c, d, e, f] = random;
-        let start = Start {
-            sequence_number: u16::from_be_bytes([a, b]),
-            timestamp: u32::from_be_bytes([c, d, e, f]),
-        };
-        Some(Self {
-            codec,
-            envelopes: EnvelopeBuilder::new(codec),
-            packetizer: Packetizer::new(codec, start),
-            wants_key: true,
-        })
-    }
-
-    fn move_to(&mut self, publisher: &Publisher) {
-        self.wants_key = true;
-        if let Some(extensions) = publisher.extensions(self.codec.kind()) {
-            let leg = Leg { extensions: extensions.ids, mid: extensions.mid.clone() };
-            self.packetizer.set_leg(leg);
-        }
-    }
-}
-
-/// A source that is opened again when it fails, on one clock.
-struct Feed {
-    source: Option<Box<dyn Source>>,
-    spec: SourceSpec,
-    options: SourceOptions,
-    teller: Arc<Teller>,
-    began: Instant,
-    /// What a frame's time is counted from, since `began`.
-    offset: Duration,
-    backoff: Backoff,
-}
-
-impl Feed {
-    fn new(source: Box<dyn Source>, spec: SourceSpec, options: SourceOptions, teller: Arc<Teller>) -> Self {
-        Self {
-            source: Some(source),
-            spec,
-            options,
-            teller,
-            began: Instant::now(),
-            offset: Duration::ZERO,
-            backoff: Backoff::new(),
-        }
-    }
-
-    fn notes(&self) -> Vec<String> {
-        self.source.as_ref().map_or(Vec::new(), |source| source.info().notes.clone())
-    }
-
-    /// Returns the next frame, or nothing when a source that does not start over is at its end.
-    /// May be dropped while it waits.
-    async fn next(&mut self) -> Option<MediaFrame> {
-        loop {
-            let Some(source) = &mut self.source else {
-                self.reopen().await;
-                continue;
-            };
-            match source.next().await {
-                Ok(mut frame) => {
-                    self.backoff.reset();
-                    frame.pts += self.offset;
-                    return Some(frame);
-                }
-                Err(SourceError::Ended) => return None,
-                Err(error) => {
-                    self.teller.note(format!("the source failed and is opened again: {error}"));
-                    self.source = None;
-                }
-            }
-        }
-    }
-
-    async fn reopen(&mut self) {
-        self.backoff.wait().await;
-        match source::open(&self.spec, &self.options).await {
-            Ok(source) => {
-                self.offset = self.began.elapsed();
-                self.source = Some(source);
-            }
-            Err(error) => self.teller.note(format!("the source cannot be opened yet: {error}")),
-        }
     }
 }
 
