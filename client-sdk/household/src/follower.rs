@@ -8,6 +8,7 @@ mod judge;
 mod knock;
 mod messages;
 mod stored;
+mod welcome;
 
 pub(crate) use doubts::{LIMIT as DOUBT_LIMIT, RecordDue};
 pub(crate) use judge::{alarm_of, explain};
@@ -17,10 +18,9 @@ pub use stored::stored_records;
 use std::collections::VecDeque;
 
 use latchkey_api::device_list::ListError;
-use latchkey_api::group::PendingWelcome;
 use latchkey_api::id::DeviceId;
 use latchkey_api::problem::ProblemCode;
-use latchkey_e2ee::group::{GroupError, Member, Refusal};
+use latchkey_e2ee::group::{GroupError, Member};
 use latchkey_e2ee::key_schedule::EpochKeys;
 use latchkey_e2ee::note::Note;
 use latchkey_e2ee::record::{EpochRecord, EpochView, RecordChain};
@@ -30,9 +30,8 @@ use zeroize::Zeroizing;
 use crate::alarm::Alarm;
 use crate::clock::unix_seconds;
 use crate::follower::doubts::OldListUsed;
-use crate::follower::judge::withheld;
 use crate::follower::knock::Knocking;
-use crate::follower::stored::{join, put_member, stored_member, stored_seq};
+use crate::follower::stored::{put_member, stored_member, stored_seq};
 use crate::home::{Home, HomeError};
 use crate::signaling::{Signaling, SignalingError};
 
@@ -267,54 +266,6 @@ impl Follower {
     /// The present epoch and those before, with the hashes of their authenticators, the newest last.
     pub(crate) fn epochs(&self) -> Vec<(u64, [u8; 32])> {
         self.views.iter().map(|view| (view.epoch, view.authenticator)).collect()
-    }
-
-    /// Joins by a Welcome of any camera, and returns whether it is done with; what cannot be used is reported and done with.
-    async fn take_welcome(
-        &mut self,
-        home: &mut Home,
-        signaling: &Signaling,
-        welcome: &PendingWelcome,
-        found: &mut Vec<Followed>,
-    ) -> Result<bool, FollowError> {
-        let joined = match join(home, welcome) {
-            Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { .. }))) => {
-                refresh(home, signaling, found).await?;
-                join(home, welcome)
-            }
-            other => other,
-        };
-        match joined {
-            Ok(Some(member)) if welcome.group.camera() == self.camera => {
-                self.member = Some(member);
-                self.seq = welcome.seq;
-                (self.stuck, self.lost) = (None, false);
-                if self.records.head().is_some_and(|head| head.group() != welcome.group) {
-                    self.records = RecordChain::default();
-                }
-                self.views.clear();
-                self.save(home)?;
-                self.epoch_began(false, found)?;
-            }
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                let text = "a Welcome to where this device has been already was left alone";
-                found.push(Followed::Said(text.to_owned()));
-            }
-            // It may become usable: the list it rests on is still on its way.
-            Err(FollowError::Group(GroupError::Refused(Refusal::UnknownList { version }))) => {
-                found.push(Followed::Alarm(withheld(home, version, welcome.group.camera())));
-                return Ok(false);
-            }
-            Err(FollowError::Group(GroupError::Refused(refusal))) => {
-                found.push(Followed::Alarm(Alarm::GroupRuleBroken { what: "Welcome", refusal }));
-            }
-            Err(FollowError::Group(error)) => {
-                found.push(Followed::Said(format!("a Welcome could not be used: {error}")));
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(true)
     }
 
     pub(super) fn epoch_began(&mut self, removed: bool, found: &mut Vec<Followed>) -> Result<(), GroupError> {

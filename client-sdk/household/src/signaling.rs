@@ -4,16 +4,17 @@
 
 mod calls;
 mod clock;
+mod error;
 mod events;
 mod http;
 mod root;
 mod socket;
 
+pub use error::SignalingError;
 pub use events::{EventStream, SignalUpdate};
 pub use root::RootSession;
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use bytes::Bytes;
 use latchkey_api::auth::{Challenge, ChallengeRequest, SignIn, SignedIn, audience_of};
@@ -21,7 +22,7 @@ use latchkey_api::encoding::ByteString;
 use latchkey_api::household::{CreateHousehold, DeleteHousehold, HouseholdCreated};
 use latchkey_api::id::{DeviceId, HouseholdId};
 use latchkey_api::mailbox::{Mail, MailAccepted, Mailbox, PostMail};
-use latchkey_api::problem::{Problem, ProblemCode};
+use latchkey_api::problem::ProblemCode;
 use latchkey_e2ee::identity::DeviceIdentity;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ use zeroize::Zeroizing;
 use crate::address::Url;
 use crate::clock::unix_seconds;
 use crate::reach::host_of;
+use crate::signaling::error::refusal;
 use crate::signaling::events::Feed;
 use crate::signaling::http::{Http, Method};
 use crate::vault::{Ledger, NotStored};
@@ -63,77 +65,6 @@ struct Inner {
 struct Token {
     text: Zeroizing<String>,
     expires_at: u64,
-}
-
-/// Why the server did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignalingError {
-    /// The address is not an `http://` or `https://` address.
-    #[error("{0} is not a server address: write it like https://cam.example.org or http://127.0.0.1:9601")]
-    BadAddress(String),
-    /// This machine cannot check certificates.
-    #[error(
-        "this machine cannot check the server's certificate ({0}): install its CA certificates, or name its CA"
-    )]
-    NoTls(String),
-    /// Nobody answers.
-    #[error("the server at {host} does not answer ({reason}): check the address and that it runs")]
-    Unreachable {
-        /// Host and port that were tried.
-        host: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// The server refused.
-    #[error("the server refused: {detail} ({})", code.as_str())]
-    Refused {
-        /// The stable code.
-        code: ProblemCode,
-        /// HTTP status.
-        status: u16,
-        /// The server's own sentence.
-        detail: String,
-        /// How long it asks to be left alone, where it says so.
-        retry_after: Option<Duration>,
-    },
-    /// The server passed on a challenge made for another server: somebody stands in between.
-    #[error(
-        "the server names itself {named}, but was called as {called}: it may be passing on another server's challenge; use the address it names, or leave it"
-    )]
-    ForeignChallenge {
-        /// What the challenge says.
-        named: String,
-        /// What was dialled.
-        called: String,
-    },
-    /// What this device has to remember could not be stored, so nothing was said.
-    #[error(
-        "nothing was sent, because what this device keeps could not be stored ({0}): make room for it and try again"
-    )]
-    NotStored(String),
-    /// The reply is not what this version understands.
-    #[error("the server's reply is not understood ({0}): is it a Latchkey server of this version?")]
-    BadReply(String),
-}
-
-impl SignalingError {
-    /// Returns the stable problem code, where the server gave one.
-    pub fn code(&self) -> Option<ProblemCode> {
-        match self {
-            Self::Refused { code, .. } => Some(*code),
-            _ => None,
-        }
-    }
-
-    /// Returns whether trying again later can help without changing anything.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => *status >= 500 || *status == 429,
-            _ => false,
-        }
-    }
 }
 
 impl Server {
@@ -368,14 +299,6 @@ fn read<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, SignalingError> {
     serde_json::from_slice(bytes).map_err(|error| SignalingError::BadReply(error.to_string()))
 }
 
-fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> SignalingError {
-    let (code, detail) = match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => (problem.code, problem.detail),
-        Err(_) => (ProblemCode::Unknown, format!("HTTP status {status}")),
-    };
-    SignalingError::Refused { code, status, detail, retry_after }
-}
-
 const DELETION: &str = "v1/households/self/deletion";
 /// Seconds before its end at which a token is replaced.
 const RENEW_BEFORE: u64 = 60;
@@ -384,6 +307,7 @@ const RENEW_BEFORE: u64 = 60;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use latchkey_api::problem::Problem;
 
     #[test]
     fn an_address_that_is_none_is_refused_in_one_sentence() {

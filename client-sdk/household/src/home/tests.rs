@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use latchkey_api::device_list::Signer;
+use std::time::UNIX_EPOCH;
+
+use latchkey_api::device_list::{Reason, Signer};
 use latchkey_e2ee::identity::HouseholdRoot;
 use latchkey_e2ee::label::seal_label;
 
 use super::*;
+use crate::home::lists::{MADE_AFTER, RECOVERY_TOLD_SECONDS};
 use crate::vault::Rest;
 use crate::vault::memory::Memory;
 
