@@ -2,6 +2,7 @@
 
 mod outside;
 mod report;
+mod sheet;
 
 use std::collections::HashMap;
 use std::path::Path;

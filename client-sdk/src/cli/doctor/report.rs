@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use latchkey_household::story::Step;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::commands::with_commands;
+use crate::cli::doctor::sheet::{self, Sheet, milliseconds};
 use crate::cli::failure::{Failure, plain};
-use crate::cli::show::{Lines, Show, what_to_do};
+use crate::cli::show::what_to_do;
 
 /// One line of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,33 +50,34 @@ impl From<Step> for Check {
     }
 }
 
-/// Writes lines as they come, and what was not reached at the end.
-pub(super) struct Report {
-    show: Show,
-    written: Vec<Check>,
-    /// The first line that was bad, and why.
-    bad: Option<(Check, String)>,
+impl sheet::Check for Check {
+    fn title(self) -> &'static str {
+        self.title
+    }
 }
+
+/// Writes lines as they come, and what was not reached at the end.
+pub(super) struct Report(Sheet<Check>);
 
 impl Report {
     pub(super) fn begin(json: bool) -> Self {
-        Self { show: Show::new(json, Lines::Stdout), written: Vec::new(), bad: None }
+        Self(Sheet::begin(json))
     }
 
     /// Shows on a terminal what is waited for.
     pub(super) fn doing(&self, text: &str) {
-        self.show.doing(&plain(text));
+        self.0.doing(text);
     }
 
     /// Returns whether the step has its line.
     pub(super) fn has(&self, step: Step) -> bool {
-        self.written.contains(&step.into())
+        self.0.has(step.into())
     }
 
     pub(super) fn ok(&mut self, check: Check, after: Duration, about: &str) {
         let ms = milliseconds(after);
         let object = json!({ "event": "doctor", "step": check.name, "ok": true, "ms": ms, "about": about });
-        self.write(check, &object, &format!("  ok    {:<26}{ms:>7} ms  {about}", check.title));
+        self.0.good("ok", check, ms, about, &object);
     }
 
     pub(super) fn bad_step(&mut self, step: Step, after: Duration, reason: &str) {
@@ -87,46 +89,32 @@ impl Report {
         let object = json!({
             "event": "doctor", "step": check.name, "ok": false, "ms": ms, "reason": reason, "advice": advice,
         });
-        let mut line = format!("  FAIL  {:<26}{ms:>7} ms  {reason}", check.title);
-        if let Some(advice) = advice {
-            line.push_str(&format!("\n        what to do: {advice}"));
-        }
-        self.write(check, &object, &line);
-        self.bad.get_or_insert((check, reason));
+        self.0.bad("FAIL", check, ms, (&reason, advice.as_deref()), &object);
     }
 
     /// Writes that the way did not lead to this step.
     pub(super) fn unreached(&mut self, check: Check) {
-        let why = if self.bad.is_some() { "not reached" } else { "not tried" };
+        let why = if self.0.has_failed() { "not reached" } else { "not tried" };
         let object = json!({ "event": "doctor", "step": check.name, "ok": false, "reached": false });
-        self.write(check, &object, &format!("  -     {:<26}            {why}", check.title));
+        self.0.left_out(check, why, &object);
     }
 
     pub(super) fn note(&self, text: &str) {
-        self.show.print(&json!({ "event": "note", "text": text }), &format!("  note  {text}"));
+        self.0.note(text);
     }
 
     /// Writes what was not reached; fails with one sentence about the first line that was bad.
     pub(super) fn end(mut self) -> Result<(), Failure> {
-        let open = Check::all().filter(|check| !self.written.contains(check));
-        for check in open.collect::<Vec<_>>() {
-            self.unreached(check);
+        for check in Check::all() {
+            if !self.0.has(check) {
+                self.unreached(check);
+            }
         }
-        self.show.finish();
-        match self.bad {
+        match self.0.end() {
             Some((check, reason)) => Err(Failure::other(format!("{}: {reason}", check.title))),
             None => Ok(()),
         }
     }
-
-    fn write(&mut self, check: Check, object: &Value, line: &str) {
-        self.written.push(check);
-        self.show.print(object, line.trim_end());
-    }
-}
-
-fn milliseconds(after: Duration) -> u64 {
-    u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
