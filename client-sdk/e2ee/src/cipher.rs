@@ -1,19 +1,7 @@
 //! The SFrame back end: key derivation and AES-GCM with the key schedule made once per key.
-//!
-//! The cipher itself is one of two files with the same face: `native` on aws-lc-rs, `portable` on
-//! RustCrypto for wasm32. Tests run both.
-
-#[cfg(not(target_arch = "wasm32"))]
-mod native;
-#[cfg(any(test, target_arch = "wasm32"))]
-mod portable;
-
-#[cfg(not(target_arch = "wasm32"))]
-use native as backend;
-#[cfg(target_arch = "wasm32")]
-use portable as backend;
 
 use hkdf::Hkdf;
+use latchkey_cipher::{CipherFailure, NONCE_LEN, PreparedKey};
 use sframe::CipherSuite;
 use sframe::crypto::{
     AeadDecrypt, AeadEncrypt, DecryptionBufferView, EncryptionBufferView, KeyDerivation,
@@ -25,21 +13,10 @@ use sframe::key::{GenericDecryptionKey, GenericEncryptionKey};
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-pub(crate) use backend::PreparedKey;
-
-/// Bytes of an AES-GCM nonce, AEAD.Nn of suites 4 and 5.
-pub(crate) const NONCE_LEN: usize = 12;
-/// Bytes of an AES-GCM tag, AEAD.Nt of suites 4 and 5.
-pub(crate) const TAG_LEN: usize = 16;
-
 /// A key that seals frames.
 pub(crate) type SealingKey = GenericEncryptionKey<Aead, Kdf>;
 /// A key that opens frames.
 pub(crate) type OpeningKey = GenericDecryptionKey<Aead, Kdf>;
-
-/// The cipher refused: wrong tag, or a key of the wrong length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CipherFailure;
 
 /// AES-GCM of suites 4 and 5.
 #[derive(Clone, Copy)]

@@ -14,9 +14,9 @@
 
 use latchkey_api::device_list::MAX_LABEL_BYTES;
 use latchkey_api::id::{DeviceId, HouseholdId};
+use latchkey_cipher::{NONCE_LEN, PreparedKey, TAG_LEN};
 use zeroize::Zeroizing;
 
-use crate::cipher::{NONCE_LEN, PreparedKey, TAG_LEN};
 use crate::identity::HouseholdRoot;
 
 /// Longest name of a device, in bytes of UTF-8.

@@ -33,6 +33,7 @@ mod replay;
 pub mod safety_number;
 pub mod seal;
 pub mod trial;
+pub mod vector;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -18,11 +18,12 @@ mod windows;
 use std::time::Duration;
 
 use latchkey_api::checks::{self, Check};
+use latchkey_cipher::TAG_LEN;
 use latchkey_wire::sframe_header::{MAX_LEN, SframeHeader};
 use sframe::crypto::DecryptionBufferView;
 
 use crate::checkpoint::MAX_BLOCK_BYTES;
-use crate::cipher::{OpeningKey, TAG_LEN};
+use crate::cipher::OpeningKey;
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
 use crate::kid::{Kid, SenderSession};

@@ -7,12 +7,13 @@
 //! Now and then a checkpoint block stands between inner header and frame, as [`crate::inner`] says.
 
 use latchkey_api::checks::{self, Check};
+use latchkey_cipher::TAG_LEN;
 use latchkey_wire::sframe_header::MAX_LEN;
 use sframe::crypto::EncryptionBufferView;
 use sframe::header::SframeHeader;
 
 use crate::checkpoint::MAX_BLOCK_BYTES;
-use crate::cipher::{SealingKey, TAG_LEN};
+use crate::cipher::SealingKey;
 use crate::inner::InnerHeader;
 use crate::key_schedule::EpochKeys;
 use crate::kid::{Kid, SenderSession};

@@ -1,9 +1,10 @@
 //! Trying bytes that somebody holds as the key of an epoch: how a test shows that a server does not have it.
 
+use latchkey_cipher::TAG_LEN;
 use latchkey_wire::sframe_header::SframeHeader;
 use sframe::crypto::{AeadDecrypt as _, DecryptionBufferView, KeyDerivation as _};
 
-use crate::cipher::{Aead, Kdf, TAG_LEN};
+use crate::cipher::{Aead, Kdf};
 use crate::key_schedule::{BASE_KEY_LEN, SUITE};
 
 /// A sealed frame on which base keys are tried.

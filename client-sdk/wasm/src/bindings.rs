@@ -3,6 +3,7 @@
 mod frames;
 mod panic;
 mod storage;
+mod vector;
 
 use std::sync::Arc;
 

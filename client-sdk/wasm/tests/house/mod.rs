@@ -101,7 +101,7 @@ impl Page {
     }
 
     pub async fn ask(&self, call: &str, with: Value) -> Result<Value, Fault> {
-        let request: Request = serde_json::from_value(json!({ "call": call, "with": with })).unwrap();
+        let request: Request = serde_json::from_value(json!({ call: with })).unwrap();
         let reply: Reply = self.device.call(request).await?;
         Ok(serde_json::to_value(reply).unwrap())
     }

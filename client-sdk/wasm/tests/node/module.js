@@ -62,7 +62,7 @@ export class WasmDevice extends Device {
 
   async call(call, argument) {
     try {
-      return JSON.parse(await this.core.call(JSON.stringify({ call, with: argument })));
+      return JSON.parse(await this.core.call(JSON.stringify({ [call]: argument })));
     } catch (error) {
       throw new Error(`${call}: ${error}`, { cause: error });
     }

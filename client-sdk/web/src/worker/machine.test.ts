@@ -18,7 +18,8 @@ class StandIn {
   }
 
   async call(request: string): Promise<string> {
-    const asked = JSON.parse(request) as { call: string; with: { session?: number } };
+    const [[call, argument]] = Object.entries(JSON.parse(request)) as [[string, { session?: number }]];
+    const asked = { call, with: argument };
     this.asked.push(asked);
     if (asked.call === 'devices') return new Promise(() => undefined);
     if (asked.call === 'cameras') return Promise.reject('{"code":"nobody","text":"no household"}');

@@ -152,7 +152,7 @@ export class Machine implements FrameKeys {
     const failing = new Promise<never>((_, reject) => (giveUp = reject));
     if (giveUp !== undefined) this.#pending.add(giveUp);
     try {
-      const asking = core.call(JSON.stringify({ call, with: argument }));
+      const asking = core.call(JSON.stringify({ [call]: argument }));
       return JSON.parse(await Promise.race([asking, failing])) as Calls[Name][1];
     } catch (error) {
       throw refusal(error);

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use latchkey_cipher::TAG_LEN;
 use sframe::crypto::EncryptionBufferView;
 
 use super::*;
-use crate::cipher::TAG_LEN;
 use crate::open::{FrameOpener, OpenError};
 
 /// Opener and verifier, together as in a viewer.
