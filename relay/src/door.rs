@@ -8,8 +8,8 @@ use latchkey_wire::id::{DeviceHandle, RoomId};
 use zeroize::Zeroizing;
 
 use crate::admission::{Admission, Admitted, Refusal};
-use crate::http::problem::{Problem, ProblemCode};
 use crate::metrics::{self, DoorCounters, Standing};
+use crate::problem::{Problem, ProblemCode};
 use crate::public_address::Candidates;
 use crate::registry::Registry;
 use crate::sdp::answer::{self, LocalTransport};

@@ -4,12 +4,13 @@
 //! [`RelayConfig`]; its doors are described in `relay/docs/doors.md`.
 //!
 //! ```text
-//! control plane   http, ops ─▶ door ─▶ admission, sdp, registry, sessions
+//! control plane   http, ops ─▶ door ─▶ problem, admission, sdp, registry, sessions
 //!                               │
-//! data plane                    └▶ shard ─▶ transport, seal, demux, batch
+//! data plane                    └▶ shard ─▶ transport, srtp, demux, batch
 //! ```
 
 mod admission;
+mod arguments;
 pub mod batch;
 mod config;
 mod demux;
@@ -18,6 +19,7 @@ mod http;
 mod metrics;
 mod ops;
 pub mod port;
+mod problem;
 mod public_address;
 mod registry;
 mod relay;
@@ -28,7 +30,7 @@ pub mod srtp;
 pub mod top;
 pub mod transport;
 
-pub use crate::config::arguments::{Arguments, Verb};
+pub use crate::arguments::{Arguments, Verb};
 pub use crate::config::limits::SessionLimits;
 pub use crate::config::sources;
 pub use crate::config::sources::ConfigError;

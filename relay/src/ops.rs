@@ -17,9 +17,9 @@ use latchkey_wire::id::DeviceHandle;
 use serde::{Deserialize, Serialize};
 
 use crate::door::Door;
-use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request;
 use crate::ops::figures::{RoomsAnswer, ShardsAnswer};
+use crate::problem::{Problem, ProblemCode};
 
 /// `POST /rooms/{room}/cut`: whom to cut off.
 #[derive(Debug, Deserialize)]

@@ -13,13 +13,12 @@ use latchkey_wire::dependency_descriptor::Mandatory;
 use latchkey_wire::grant::Scope;
 use str0m_netem::{Bitrate, DataSize, Netem, NetemConfig};
 use support::House;
-use support::peer::{Offer, Packet, Peer, run};
+use support::peer::{Footage, Offer, Packet, Peer, film, run};
 use support::sealed::{Track, household, open_all};
 
 const CODEC: Codec = Codec::Vp8;
 /// The camera sends about 650 kbit/s, two thirds of it without the top layer and a third in the base layer.
 const NARROW: u64 = 450_000;
-const FRAME: Duration = Duration::from_millis(33);
 /// Frames from one key frame to the next, as [`Track`] has it.
 const GOP: usize = 30;
 
@@ -36,27 +35,24 @@ async fn a_narrow_viewer_gets_fewer_temporal_layers_and_a_free_one_all() {
     run(&mut peers, "connecting", |peers| peers.iter().all(|peer| peer.connected)).await;
 
     let mut source = Source::new(sealer);
-    source
-        .until(&mut peers, "three layers for both", |source, peers| {
-            (1..=2).all(|viewer| source.recent_layers(peers[viewer]) == Some(2))
-        })
-        .await;
+    film(&mut source, &mut peers, "three layers for both", |source, peers| {
+        (1..=2).all(|viewer| source.recent_layers(peers[viewer]) == Some(2))
+    })
+    .await;
     peers[2].bottleneck = Some(Netem::new(bottleneck()));
     let narrowed = source.frames.len();
-    source
-        .until(&mut peers, "fewer layers on the narrow path", |source, peers| {
-            source.recent_layers(peers[2]).is_some_and(|highest| highest < 2)
-        })
-        .await;
+    film(&mut source, &mut peers, "fewer layers on the narrow path", |source, peers| {
+        source.recent_layers(peers[2]).is_some_and(|highest| highest < 2)
+    })
+    .await;
     println!("fewer after {} ms of video", 33 * (source.frames.len() - narrowed));
     assert_eq!(source.recent_layers(peers[1]), Some(2), "the free viewer has all of them");
     peers[2].bottleneck = None;
     let widened = source.frames.len();
-    source
-        .until(&mut peers, "all layers when the path is wide again", |source, peers| {
-            source.recent_layers(peers[2]) == Some(2)
-        })
-        .await;
+    film(&mut source, &mut peers, "all layers when the path is wide again", |source, peers| {
+        source.recent_layers(peers[2]) == Some(2)
+    })
+    .await;
     println!("all again after {} ms of video", 33 * (source.frames.len() - widened));
     let end = source.frames.len();
     source.stop(&mut peers).await;
@@ -95,38 +91,9 @@ struct Frame {
     needs: Option<usize>,
 }
 
-impl Source {
-    fn new(sealer: FrameSealer) -> Self {
-        let track = Track::new(CODEC);
-        Self { sealer, track, next: Instant::now(), frames: Vec::new(), of: HashMap::new() }
-    }
-
-    async fn until(
-        &mut self,
-        peers: &mut [&mut Peer],
-        what: &str,
-        mut done: impl FnMut(&Self, &[&mut Peer]) -> bool,
-    ) {
-        self.next = self.next.max(Instant::now());
-        run(peers, what, |peers| {
-            let mut sent = false;
-            while Instant::now() >= self.next {
-                self.next += FRAME;
-                self.send(peers[0]);
-                sent = true;
-            }
-            sent && done(self, peers)
-        })
-        .await;
-    }
-
-    /// Until nothing is on its way any more.
-    async fn stop(&self, peers: &mut [&mut Peer]) {
-        let last = self.frames.len() - 1;
-        run(peers, "the last frame", |peers| {
-            peers[1..].iter().all(|peer| self.numbers(peer).last() == Some(&last) && is_gapless(peer))
-        })
-        .await;
+impl Footage for Source {
+    fn next(&mut self) -> &mut Instant {
+        &mut self.next
     }
 
     fn send(&mut self, camera: &mut Peer) {
@@ -146,6 +113,22 @@ impl Source {
         let needs = (in_gop > 0).then(|| number - shape.back);
         self.frames.push(Frame { temporal: shape.temporal, packets: count, needs });
         camera.send_described(sealed.timestamp, &packets);
+    }
+}
+
+impl Source {
+    fn new(sealer: FrameSealer) -> Self {
+        let track = Track::new(CODEC);
+        Self { sealer, track, next: Instant::now(), frames: Vec::new(), of: HashMap::new() }
+    }
+
+    /// Until nothing is on its way any more.
+    async fn stop(&self, peers: &mut [&mut Peer]) {
+        let last = self.frames.len() - 1;
+        run(peers, "the last frame", |peers| {
+            peers[1..].iter().all(|peer| self.numbers(peer).last() == Some(&last) && is_gapless(peer))
+        })
+        .await;
     }
 
     /// The highest layer among the last frames that came; `None` before there are some.

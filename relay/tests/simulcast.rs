@@ -15,13 +15,12 @@ use latchkey_wire::grant::Scope;
 use latchkey_wire::payload::{self, Payloads};
 use str0m_netem::{Bitrate, DataSize, Netem, NetemConfig};
 use support::House;
-use support::peer::{Packet, Peer, run};
+use support::peer::{Footage, Packet, Peer, film, run};
 use support::sealed::{household, open_all};
 
 const CODEC: Codec = Codec::Vp8;
 /// Name, track of the key id, and bytes of a frame: about 120, 400 and 1200 kbit/s at 30 a second.
 const LAYERS: [(&str, u8, usize); 3] = [("l", 0, 450), ("m", 3, 1_600), ("h", 4, 5_000)];
-const FRAME: Duration = Duration::from_millis(33);
 const NARROW: u64 = 300_000;
 
 #[tokio::test]
@@ -36,19 +35,17 @@ async fn each_viewer_gets_the_layer_that_its_path_carries() {
     run(&mut peers, "connecting", |peers| peers.iter().all(|peer| peer.connected)).await;
 
     let mut source = Source::new(sealer);
-    source
-        .until(&mut peers, "the largest layer for both", |source, peers| {
-            (1..=2).all(|viewer| {
-                source.newest(peers[viewer]).is_some_and(|frame| frame.layer == 2 && frame.number > 60)
-            })
+    film(&mut source, &mut peers, "the largest layer for both", |source, peers| {
+        (1..=2).all(|viewer| {
+            source.newest(peers[viewer]).is_some_and(|frame| frame.layer == 2 && frame.number > 60)
         })
-        .await;
+    })
+    .await;
     peers[2].bottleneck = Some(Netem::new(bottleneck()));
-    source
-        .until(&mut peers, "the smallest layer on the narrow path", |source, peers| {
-            source.newest(peers[2]).is_some_and(|frame| frame.layer == 0)
-        })
-        .await;
+    film(&mut source, &mut peers, "the smallest layer on the narrow path", |source, peers| {
+        source.newest(peers[2]).is_some_and(|frame| frame.layer == 0)
+    })
+    .await;
     let rooms: serde_json::Value =
         house.http.get(house.ops("/rooms")).send().await.unwrap().json().await.unwrap();
     let layers = rooms["rooms"][0]["layers"].as_array().unwrap().clone();
@@ -57,17 +54,15 @@ async fn each_viewer_gets_the_layer_that_its_path_carries() {
         ["l", "m", "h"]
     );
     peers[2].bottleneck = None;
-    source
-        .until(&mut peers, "a larger layer when the path is wide again", |source, peers| {
-            source.newest(peers[2]).is_some_and(|frame| frame.layer > 0)
-        })
-        .await;
+    film(&mut source, &mut peers, "a larger layer when the path is wide again", |source, peers| {
+        source.newest(peers[2]).is_some_and(|frame| frame.layer > 0)
+    })
+    .await;
 
-    source
-        .until(&mut peers, "the largest layer for the free viewer still", |source, peers| {
-            source.newest(peers[1]).is_some_and(|frame| frame.layer == 2)
-        })
-        .await;
+    film(&mut source, &mut peers, "the largest layer for the free viewer still", |source, peers| {
+        source.newest(peers[1]).is_some_and(|frame| frame.layer == 2)
+    })
+    .await;
 
     for (viewer, name) in [(1, "free"), (2, "narrow")] {
         let frames = source.frames(peers[viewer]);
@@ -110,23 +105,21 @@ async fn a_joiner_begins_with_the_kept_pictures_of_the_largest_layer() {
     source.gop = 90;
     let mut peers = [&mut camera, &mut first];
     run(&mut peers, "connecting", |peers| peers.iter().all(|peer| peer.connected)).await;
-    source
-        .until(&mut peers, "the middle of a group of pictures that is measured", |source, peers| {
-            source.number > 2 * source.gop
-                && source.number % source.gop == source.gop / 2
-                && source.newest(peers[1]).is_some_and(|frame| frame.layer == 2)
-        })
-        .await;
+    film(&mut source, &mut peers, "the middle of a group of pictures that is measured", |source, peers| {
+        source.number > 2 * source.gop
+            && source.number % source.gop == source.gop / 2
+            && source.newest(peers[1]).is_some_and(|frame| frame.layer == 2)
+    })
+    .await;
     let asked = peers[0].key_frames_wanted;
     let posted = Instant::now();
     let (mut joiner, _) = Peer::join(&house, Scope::View, &[CODEC]).await;
     let mut peers = [&mut camera, &mut first, &mut joiner];
-    source
-        .until(&mut peers, "live", |source, peers| {
-            // Whatever was sent a moment ago may be on its way.
-            source.frames(peers[2]).last().is_some_and(|frame| frame.number + 3 >= source.number)
-        })
-        .await;
+    film(&mut source, &mut peers, "live", |source, peers| {
+        // Whatever was sent a moment ago may be on its way.
+        source.frames(peers[2]).last().is_some_and(|frame| frame.number + 3 >= source.number)
+    })
+    .await;
     let live = posted.elapsed();
     let frames = source.frames(peers[2]);
     let (_, picture) = &source.groups(peers[2])[0];
@@ -168,28 +161,9 @@ struct Frame {
     key: bool,
 }
 
-impl Source {
-    fn new(sealer: FrameSealer) -> Self {
-        let envelope = EnvelopeBuilder::new(CODEC);
-        Self { sealer, gop: 30, number: 0, next: Instant::now(), envelope, sent: BTreeMap::new() }
-    }
-
-    async fn until(
-        &mut self,
-        peers: &mut [&mut Peer],
-        what: &str,
-        mut done: impl FnMut(&Self, &[&mut Peer]) -> bool,
-    ) {
-        run(peers, what, |peers| {
-            let mut sent = false;
-            while Instant::now() >= self.next {
-                self.next += FRAME;
-                self.send(peers[0]);
-                sent = true;
-            }
-            sent && done(self, peers)
-        })
-        .await;
+impl Footage for Source {
+    fn next(&mut self) -> &mut Instant {
+        &mut self.next
     }
 
     fn send(&mut self, camera: &mut Peer) {
@@ -214,6 +188,13 @@ impl Source {
             self.sent.insert(payloads[0].clone(), (Frame { layer, number: self.number, key }, payloads));
         }
         self.number += 1;
+    }
+}
+
+impl Source {
+    fn new(sealer: FrameSealer) -> Self {
+        let envelope = EnvelopeBuilder::new(CODEC);
+        Self { sealer, gop: 30, number: 0, next: Instant::now(), envelope, sent: BTreeMap::new() }
     }
 
     /// The newest frame of which something came.

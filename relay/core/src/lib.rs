@@ -4,8 +4,11 @@
 //!
 //! 1. Per batch of datagrams: [`Room::ingest`](room::Room::ingest) every opened packet of the publisher, then
 //!    [`Room::forward`](room::Room::forward) once. Packets come out viewer by viewer through the [`sink::Sink`].
-//! 2. A viewer's RTCP goes to [`Room::nack`](room::Room::nack) and
-//!    [`Room::key_frame_requested`](room::Room::key_frame_requested), the publisher's sender reports to
+//! 2. A viewer's RTCP goes to [`Room::nack`](room::Room::nack),
+//!    [`Room::key_frame_requested`](room::Room::key_frame_requested),
+//!    [`Room::transport_feedback`](room::Room::transport_feedback),
+//!    [`Room::reception_report`](room::Room::reception_report) and
+//!    [`Room::receiver_estimate`](room::Room::receiver_estimate), the publisher's sender reports to
 //!    [`Room::sender_report`](room::Room::sender_report).
 //! 3. At [`Room::poll_timeout`](room::Room::poll_timeout) call [`Room::handle_timeout`](room::Room::handle_timeout).
 //! 4. After any of these, take [`event::Event`]s until there is none, and now and then
@@ -14,6 +17,8 @@
 //! A packet's way: `room` finds its `track`, which puts it on the track's `timeline`, checks its shape, and stores it in the
 //! `history`. For each viewer its `subscription` walks the history: the `selector` keeps or leaves out, the `munger` numbers,
 //! `header` writes the leg's own header, and the payload is shared. Repairs and joining viewers read the same history.
+//! What a viewer's path carries is [`bandwidth`]'s to say; the `pacer` spreads what is more. A room on several threads has one home,
+//! which puts what came into [`Parcel`]s, and branches, which take them in.
 
 pub mod bandwidth;
 pub mod config;

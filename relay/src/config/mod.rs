@@ -1,6 +1,5 @@
 //! What the relay can be told: one flat struct, read from flags, environment, a TOML file and defaults.
 
-pub(crate) mod arguments;
 pub(crate) mod limits;
 pub mod sources;
 

@@ -1,7 +1,5 @@
 //! The door in HTTP: WHIP (RFC 9725) to publish, WHEP to view; `relay/docs/doors.md` is the guide for clients.
 
-pub(crate) mod problem;
-mod refusal;
 pub(crate) mod request;
 mod resource;
 
@@ -14,7 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 
 use crate::door::Door;
-use crate::http::problem::{Problem, ProblemCode};
+use crate::problem::{Problem, ProblemCode};
 use crate::shard::command::join::Role;
 
 /// The public routes. They may be merged into a host's router: no other path and no fallback is taken.

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use latchkey_wire::id::RoomId;
 
-use crate::http::problem::{Problem, ProblemCode};
+use crate::problem::{Problem, ProblemCode};
 use crate::shard::session_id::SessionId;
 
 /// Whose tag an `If-Match` header names.

@@ -15,8 +15,8 @@ use axum::routing::{MethodRouter, delete, post};
 use serde::Deserialize;
 
 use crate::door::{Door, entity_tag};
-use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request::{self, IfMatch};
+use crate::problem::{Problem, ProblemCode};
 use crate::shard::command::join::Role;
 
 /// `POST /whip/{room}` and `POST /whep/{room}`.

@@ -100,3 +100,16 @@ impl EndReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_lists_exactly_these_reasons() {
+        let guide = include_str!("../../docs/doors.md");
+        let list = guide.split("relay_session_end_total").nth(1).and_then(|rest| rest.split("\n\n").next());
+        let listed: Vec<&str> = list.unwrap_or_default().split('`').skip(2).step_by(2).collect();
+        assert_eq!(listed, EndReason::ALL.map(EndReason::label));
+    }
+}

@@ -75,6 +75,18 @@ fn admit_from(
     seed: u8,
     address: SocketAddr,
 ) -> PeerKey {
+    let accepted = join_from(worker, home, request(room, role, seed));
+    let key = worker.by_session[&accepted.session];
+    let peer = worker.peers.get_mut(key).unwrap();
+    peer.route = Some(Route { remote: address, local: None });
+    peer.key(&Keys { profile: SrtpProfile::Aes128Gcm, receive: master(100 + seed), send: master(seed) });
+    worker.by_address.insert(address, key);
+    worker.view(key, Instant::now());
+    key
+}
+
+/// A join with one video section, numbered by `seed`.
+fn request(room: u8, role: Role, seed: u8) -> JoinRequest {
     let leg = MediaLeg {
         mid: "0".to_owned(),
         kind: MediaKind::Video,
@@ -90,7 +102,7 @@ fn admit_from(
         layers: Vec::new(),
         most_bits_per_second: None,
     };
-    let request = JoinRequest {
+    JoinRequest {
         room: RoomId::new([room; 16]),
         device: DeviceHandle::new([seed; 16]),
         role,
@@ -104,15 +116,7 @@ fn admit_from(
         },
         extmap_allow_mixed: true,
         media: vec![leg],
-    };
-    let accepted = join_from(worker, home, request);
-    let key = worker.by_session[&accepted.session];
-    let peer = worker.peers.get_mut(key).unwrap();
-    peer.route = Some(Route { remote: address, local: None });
-    peer.key(&Keys { profile: SrtpProfile::Aes128Gcm, receive: master(100 + seed), send: master(seed) });
-    worker.by_address.insert(address, key);
-    worker.view(key, Instant::now());
-    key
+    }
 }
 
 fn join(worker: &mut Worker, request: JoinRequest) -> JoinAccepted {
@@ -251,54 +255,21 @@ fn a_fault_in_one_room_ends_that_room_only() {
 
 #[test]
 fn an_address_in_use_cannot_be_taken_by_another_session() {
-    use crate::transport::ice::credentials::Credentials;
+    use crate::transport::ice::credentials::{Credentials, hmac_sha1};
     use is::stun::{StunMessage, TransId};
 
     let mut worker = worker();
     let hers = SocketAddr::from(([127, 0, 0, 1], 9));
     let mine = SocketAddr::from(([127, 0, 0, 1], 10));
-    let request = |seed: u8| JoinRequest {
-        room: RoomId::new([seed; 16]),
-        device: DeviceHandle::new([seed; 16]),
-        role: Role::Publish,
-        granted_at: SystemTime::now(),
-        session_expires: SystemTime::now() + Duration::from_secs(60),
-        remote: RemoteParams {
-            ufrag: "peer".to_owned(),
-            pwd: "password".to_owned(),
-            fingerprint: Fingerprint([0; 32]),
-            candidates: Vec::new(),
-        },
-        extmap_allow_mixed: true,
-        media: vec![MediaLeg {
-            mid: "0".to_owned(),
-            kind: MediaKind::Video,
-            codec: Some(Codec::Vp8),
-            payload_type: 96,
-            rtx_payload_type: None,
-            extensions: ExtensionMap::default(),
-            remote_ssrc: None,
-            remote_rtx_ssrc: None,
-            local_ssrc: 1,
-            local_rtx_ssrc: 2,
-            feedback: Feedback::default(),
-            layers: Vec::new(),
-            most_bits_per_second: None,
-        }],
-    };
     let check = |worker: &mut Worker, to: &JoinAccepted, from: SocketAddr| {
         let mut bytes = [0; 300];
         let user = format!("{}:peer", to.ufrag);
         let message = StunMessage::binding_request(&user, TransId::new(), true, 1, 100, true);
-        let hmac = |key: &[u8], parts: &[&[u8]]| {
-            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
-            <[u8; 20]>::try_from(aws_lc_rs::hmac::sign(&key, &parts.concat()).as_ref()).unwrap()
-        };
-        let len = message.to_bytes(Some(to.pwd.as_bytes()), &mut bytes, hmac).unwrap();
+        let len = message.to_bytes(Some(to.pwd.as_bytes()), &mut bytes, hmac_sha1).unwrap();
         worker.datagram(&mut bytes[..len], Route { remote: from, local: None }, None, Instant::now());
     };
-    let her_session = join(&mut worker, request(1));
-    let my_session = join(&mut worker, request(2));
+    let her_session = join(&mut worker, request(1, Role::Publish, 1));
+    let my_session = join(&mut worker, request(2, Role::Publish, 2));
     assert_ne!(her_session.ufrag, my_session.ufrag);
     check(&mut worker, &her_session, hers);
     check(&mut worker, &my_session, mine);

@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
 
 use crate::srtp::keys::{GCM_TAG, INDEX, MasterKey, Protocol, SHA1_80_TAG, SessionKey, cm_iv, gcm_iv};
-use crate::srtp::replay::Window;
+use crate::srtp::replay::Sources;
 use crate::srtp::{OpenError, SealError};
 
 /// Seals the RTCP packets of one peer, with one index for all of its SSRCs.
@@ -68,16 +68,16 @@ impl ControlSealer {
 /// Opens the RTCP packets of one peer and keeps a replay window per sender SSRC.
 pub struct ControlOpener {
     key: SessionKey,
-    sources: Vec<(u32, Window)>,
+    sources: Sources,
 }
 
 impl ControlOpener {
     /// Sender SSRCs that one peer may use at once.
-    pub const MAX_SOURCES: usize = 16;
+    pub const MAX_SOURCES: usize = Sources::MOST;
 
     /// Derives the session keys.
     pub fn new(master: &MasterKey) -> Self {
-        Self { key: SessionKey::derive(master, Protocol::Rtcp), sources: Vec::new() }
+        Self { key: SessionKey::derive(master, Protocol::Rtcp), sources: Sources::default() }
     }
 
     /// Opens one SRTCP packet in place and returns the length of the compound packet that `packet` then begins with.
@@ -100,8 +100,8 @@ impl ControlOpener {
             return Err(OpenError::Malformed);
         }
         let index = u64::from(index & !ENCRYPTED);
-        let place = self.sources.iter().position(|(known, _)| *known == ssrc);
-        if place.is_some_and(|place| !self.sources[place].1.admits(index)) {
+        let place = self.sources.place_of(ssrc);
+        if !self.sources.admits(place, index) {
             return Err(OpenError::Replayed);
         }
         match &self.key {
@@ -122,15 +122,7 @@ impl ControlOpener {
                     .map_err(|_| OpenError::Malformed)?;
             }
         }
-        let place = match place {
-            Some(place) => place,
-            None if self.sources.len() == Self::MAX_SOURCES => return Err(OpenError::TooManySources),
-            None => {
-                self.sources.push((ssrc, Window::default()));
-                self.sources.len() - 1
-            }
-        };
-        self.sources[place].1.note(index);
+        self.sources.note(place, ssrc, index)?;
         Ok(end)
     }
 }

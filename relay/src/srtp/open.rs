@@ -7,21 +7,21 @@ use subtle::ConstantTimeEq;
 
 use crate::srtp::OpenError;
 use crate::srtp::keys::{MasterKey, Protocol, SHA1_80_TAG, SessionKey, cm_iv, gcm_iv};
-use crate::srtp::replay::Window;
+use crate::srtp::replay::Sources;
 
 /// Opens the RTP packets of one peer and keeps a replay window per SSRC.
 pub struct Opener {
     key: SessionKey,
-    sources: Vec<(u32, Window)>,
+    sources: Sources,
 }
 
 impl Opener {
     /// SSRCs that one peer may use at once, RTX and simulcast included.
-    pub const MAX_SOURCES: usize = 16;
+    pub const MAX_SOURCES: usize = Sources::MOST;
 
     /// Derives the session keys.
     pub fn new(master: &MasterKey) -> Self {
-        Self { key: SessionKey::derive(master, Protocol::Rtp), sources: Vec::new() }
+        Self { key: SessionKey::derive(master, Protocol::Rtp), sources: Sources::default() }
     }
 
     /// Opens one SRTP packet in place and returns the length of the RTP packet that `packet` then begins with.
@@ -31,25 +31,14 @@ impl Opener {
     pub fn open(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let view = RtpView::parse_sealed(packet).map_err(|_| OpenError::Malformed)?;
         let (ssrc, sequence, clear) = (view.ssrc(), view.sequence_number(), view.header_len());
-        let place = self.sources.iter().position(|(known, _)| *known == ssrc);
-        let index = match place {
-            Some(place) => self.sources[place].1.index_of(sequence),
-            None => u64::from(sequence),
-        };
-        if place.is_some_and(|place| !self.sources[place].1.admits(index)) {
+        let place = self.sources.place_of(ssrc);
+        let index = self.sources.index_of(place, sequence);
+        if !self.sources.admits(place, index) {
             return Err(OpenError::Replayed);
         }
         let len = open(&self.key, packet, clear, ssrc, index)?;
         // Only now the packet is known to be the peer's.
-        let place = match place {
-            Some(place) => place,
-            None if self.sources.len() == Self::MAX_SOURCES => return Err(OpenError::TooManySources),
-            None => {
-                self.sources.push((ssrc, Window::default()));
-                self.sources.len() - 1
-            }
-        };
-        self.sources[place].1.note(index);
+        self.sources.note(place, ssrc, index)?;
         Ok(len)
     }
 

@@ -1,5 +1,57 @@
 //! Which packets of a source came already: a window over their full indices (RFC 3711 section 3.3.2).
 
+use crate::srtp::OpenError;
+
+/// A window for each source of one peer; a source is known from its first authenticated packet on.
+#[derive(Default)]
+pub(super) struct Sources {
+    windows: Vec<(u32, Window)>,
+}
+
+impl Sources {
+    /// Sources that one peer may use at once.
+    pub(super) const MOST: usize = 16;
+
+    /// Where a known source's window is.
+    #[inline]
+    pub(super) fn place_of(&self, ssrc: u32) -> Option<usize> {
+        self.windows.iter().position(|(known, _)| *known == ssrc)
+    }
+
+    /// The full index of a sequence number, see [`Window::index_of`].
+    #[inline]
+    pub(super) fn index_of(&self, place: Option<usize>, sequence: u16) -> u64 {
+        place.map_or(u64::from(sequence), |place| self.windows[place].1.index_of(sequence))
+    }
+
+    /// Whether a packet with this index may still be taken. Changes nothing.
+    #[inline]
+    pub(super) fn admits(&self, place: Option<usize>, index: u64) -> bool {
+        place.is_none_or(|place| self.windows[place].1.admits(index))
+    }
+
+    /// Notes an admitted index after its packet was authenticated. [`OpenError::TooManySources`] when the source would be
+    /// one too many.
+    #[inline]
+    pub(super) fn note(&mut self, place: Option<usize>, ssrc: u32, index: u64) -> Result<(), OpenError> {
+        let place = match place {
+            Some(place) => place,
+            None if self.windows.len() == Self::MOST => return Err(OpenError::TooManySources),
+            None => {
+                self.windows.push((ssrc, Window::default()));
+                self.windows.len() - 1
+            }
+        };
+        self.windows[place].1.note(index);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+}
+
 /// The last [`Window::SIZE`] indices of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {

@@ -20,7 +20,7 @@ use latchkey_relay::shard::counters::Tally;
 use latchkey_wire::codec::Codec;
 
 use crate::camera::Camera;
-use crate::client::{Client, Join, LIMIT, Packet, run};
+use crate::client::{Client, Join, LIMIT, Packet, run, run_for};
 
 /// A publisher that is connected and whose media the relay has accepted; the packets sent so far come with it.
 fn publisher(shards: &Shards, camera: &mut Camera) -> (Client, Vec<Packet>) {
@@ -52,6 +52,19 @@ fn viewer_on(shards: &Shards, shard: usize, device: u8, others: &mut [&mut Clien
     }
     assert!(viewer.connected, "the viewer connects");
     viewer
+}
+
+/// Sends on to the usual room after a device was cut: the one that stays gets packets, the cut one none.
+fn nothing_more_comes((publisher, camera): (&mut Client, &mut Camera), cut: &mut Client, stays: &mut Client) {
+    // What was on the way arrives, and after that nothing.
+    run_for(&mut [publisher, cut, stays], Duration::from_millis(50));
+    let (had, others) = (cut.received.len(), stays.received.len());
+    for _ in 0..20 {
+        publisher.send(&camera.frame(false, 2_000));
+        run_for(&mut [publisher, cut, stays], Duration::from_millis(5));
+    }
+    assert!(run(&mut [publisher, stays], |clients| clients[1].received.len() > others + 20));
+    assert_eq!(cut.received.len(), had);
 }
 
 /// All shards' counters, once they satisfy `done` or time is up.

@@ -342,6 +342,36 @@ pub async fn run(peers: &mut [&mut Peer], what: &str, mut done: impl FnMut(&mut 
     }
 }
 
+/// A camera that sends frames at its own pace.
+pub trait Footage {
+    /// When its next frame is due.
+    fn next(&mut self) -> &mut Instant;
+
+    /// Sends that frame.
+    fn send(&mut self, camera: &mut Peer);
+}
+
+/// As [`run`], while `footage` is sent by the first peer; `done` is asked after each of its frames. Time before counts for
+/// nothing: no frames are made up for.
+pub async fn film<F: Footage>(
+    footage: &mut F,
+    peers: &mut [&mut Peer],
+    what: &str,
+    mut done: impl FnMut(&F, &[&mut Peer]) -> bool,
+) {
+    *footage.next() = (*footage.next()).max(Instant::now());
+    run(peers, what, |peers| {
+        let mut sent = false;
+        while Instant::now() >= *footage.next() {
+            *footage.next() += FRAME;
+            footage.send(peers[0]);
+            sent = true;
+        }
+        sent && done(footage, peers)
+    })
+    .await;
+}
+
 /// One packet's Dependency Descriptor, which str0m carries without looking into it.
 struct Descriptor(Vec<u8>);
 
@@ -369,6 +399,8 @@ impl ExtensionSerializer for DescriptorExtension {
     }
 }
 
+/// Time between two frames.
+pub const FRAME: Duration = Duration::from_millis(33);
 const DESCRIPTOR_URI: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 const DESCRIPTOR_ID: u8 = 9;

@@ -1,13 +1,15 @@
-//! Offers as clients write them, broken ones, and garbage; and the answers to them.
+//! Offers as clients write them and broken ones; what is agreed on, and the answers to them.
 
 use latchkey_wire::codec::Codec;
-use proptest::prelude::*;
 
 use super::*;
 use crate::sdp::answer::{self, LocalTransport};
 use crate::sdp::negotiate::{self, Line, Negotiation, NegotiationError};
 use crate::shard::command::PublishedTrack;
 use crate::shard::command::join::{ExtensionMap, Feedback, Role};
+
+mod garbage;
+mod layers;
 
 macro_rules! offers {
     ($($name:ident $file:literal;)*) => {
@@ -296,138 +298,4 @@ fn each_missing_part_is_named() {
 fn one_line_needs_no_group() {
     let head = WEBRTC_RS_PUBLISHER.split("m=audio").next().unwrap().replace("a=group:BUNDLE 0 1\r\n", "");
     assert_eq!(parse(&head).media.len(), 1);
-}
-
-/// Reads, and when that works agrees and answers: none of it may panic.
-fn survive(bytes: &[u8]) {
-    if let Ok(offer) = Offer::parse(bytes) {
-        for negotiation in [negotiate::publisher(&offer), negotiate::viewer(&offer, &camera(Codec::H264))]
-            .into_iter()
-            .flatten()
-        {
-            let answer = written(&offer, &negotiation);
-            assert_eq!(negotiation.legs(&offer).len(), offer.media.len());
-            assert!(answer.starts_with("v=0\r\n"));
-            let directions = match negotiation.role {
-                Role::Publish => "a=sendonly",
-                Role::View => "a=recvonly",
-            };
-            assert!(!answer.contains(directions), "the answer goes the wrong way");
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
-        survive(&bytes);
-    }
-
-    #[test]
-    fn truncated_offers_are_survived((which, cut) in (0..ALL.len()).prop_flat_map(|which| (Just(which), 0..ALL[which].1.len()))) {
-        survive(&ALL[which].1.as_bytes()[..cut]);
-    }
-
-    #[test]
-    fn offers_with_a_few_bytes_changed_are_survived(which in 0..ALL.len(), changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
-        let mut bytes = ALL[which].1.as_bytes().to_vec();
-        for (at, byte) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        survive(&bytes);
-    }
-
-    #[test]
-    fn offers_with_lines_shuffled_or_repeated_are_survived(which in 0..ALL.len(), order in proptest::collection::vec(any::<prop::sample::Index>(), 1..150)) {
-        let lines: Vec<&str> = ALL[which].1.lines().collect();
-        let text: String = order.iter().map(|at| format!("{}\r\n", lines[at.index(lines.len())])).collect();
-        survive(text.as_bytes());
-        survive(format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{text}").as_bytes());
-    }
-
-    #[test]
-    fn numbers_of_any_size_are_survived(which in 0..ALL.len(), number in "[0-9]{1,25}|-1|99999999999999999999d", at in any::<prop::sample::Index>()) {
-        let lines: Vec<&str> = ALL[which].1.lines().collect();
-        let at = at.index(lines.len());
-        let changed = lines[at].split_inclusive(|c: char| !c.is_ascii_digit()).map(|part| {
-            part.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned() + &number
-        });
-        let changed: String = changed.collect();
-        let text: Vec<String> = lines.iter().enumerate().map(|(i, line)| if i == at { changed.clone() } else { (*line).to_owned() }).collect();
-        survive(text.join("\r\n").as_bytes());
-    }
-}
-
-/// A browser's simulcast offer: its single stream's SSRCs go, names come.
-fn simulcast(feedback: &str) -> String {
-    let lines = format!(
-        "a=rid:l send\r\na=rid:m send\r\na=rid:h send\r\na=simulcast:send l;m;h\r\n{feedback}\
-         a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
-         a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n"
-    );
-    let known = |line: &&str| {
-        !line.starts_with("a=ssrc")
-            && !line.contains("rtp-stream-id")
-            && !line.contains("repaired-rtp-stream-id")
-    };
-    let kept: Vec<&str> = CHROMIUM_PUBLISHER.lines().map(str::trim_end).filter(known).collect();
-    let video = kept.iter().position(|line| line.starts_with("m=video")).unwrap();
-    let mut text: String = kept[..=video].iter().map(|line| format!("{line}\r\n")).collect();
-    // After the connection line, which comes first in a section.
-    text += &format!("{}\r\n{lines}", kept[video + 1]);
-    text + &kept[video + 2..].iter().map(|line| format!("{line}\r\n")).collect::<String>()
-}
-
-#[test]
-fn simulcast_layers_are_taken_by_name() {
-    let offer = parse(&simulcast("a=rtcp-fb:* ccm pause nowait\r\n"));
-    let negotiation = negotiate::publisher(&offer).unwrap();
-    let leg = &negotiation.legs(&offer)[1];
-    let names: Vec<_> = leg.layers.iter().map(|layer| layer.rid.unwrap().as_str().to_owned()).collect();
-    assert_eq!(names, ["l", "m", "h"]);
-    assert_eq!((leg.extensions.rid, leg.extensions.repaired_rid), (Some(10), Some(11)));
-    assert!(leg.feedback.pause);
-    let answer = written(&offer, &negotiation);
-    for line in
-        ["a=rid:l recv", "a=rid:h recv", "a=simulcast:recv l;m;h", "ccm pause nowait", "sdes:rtp-stream-id"]
-    {
-        assert!(answer.contains(line), "{line}: {answer}");
-    }
-    let single = parse(CHROMIUM_PUBLISHER);
-    let answer = written(&single, &negotiate::publisher(&single).unwrap());
-    assert!(!answer.contains("simulcast") && !answer.contains("pause"), "{answer}");
-    let viewer = parse(CHROMIUM_VIEWER);
-    let answer = written(&viewer, &negotiate::viewer(&viewer, &camera(Codec::Vp8)).unwrap());
-    assert!(!answer.contains("rtp-stream-id"), "a viewer gets one stream: {answer}");
-}
-
-#[test]
-fn layers_that_cannot_be_told_apart_are_one_stream() {
-    let text = simulcast("").replace("sdes:rtp-stream-id", "sdes:another");
-    let offer = parse(&text);
-    let negotiation = negotiate::publisher(&offer).unwrap();
-    assert!(negotiation.legs(&offer)[1].layers.is_empty());
-    assert!(!written(&offer, &negotiation).contains("simulcast"));
-}
-
-#[test]
-fn a_viewer_says_what_it_takes_at_most() {
-    for (line, bits) in [("", None), ("b=AS:300\r\n", Some(300_000)), ("b=TIAS:250000\r\n", Some(250_000))] {
-        let text = match line {
-            "" => CHROMIUM_VIEWER.to_owned(),
-            _ => in_video(CHROMIUM_VIEWER, line),
-        };
-        let offer = parse(&text);
-        let negotiation = negotiate::viewer(&offer, &camera(Codec::Vp8)).unwrap();
-        assert_eq!(negotiation.legs(&offer)[1].most_bits_per_second, bits, "{line}");
-    }
-}
-
-/// Puts a line behind the connection line of the video section.
-fn in_video(offer: &str, line: &str) -> String {
-    let video = offer.find("m=video").unwrap();
-    let connection = video + offer[video..].find("c=IN").unwrap();
-    let end = connection + offer[connection..].find('\n').unwrap() + 1;
-    format!("{}{line}{}", &offer[..end], &offer[end..])
 }

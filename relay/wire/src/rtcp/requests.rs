@@ -89,8 +89,7 @@ pub fn requests<'a>(compound: &'a [u8], mut each: impl FnMut(Request<'a>)) -> Re
                 }
             }
             (EXTENDED_REPORT, _) => {
-                let ([ssrc @ ..], mut blocks) =
-                    packet.body.split_first_chunk::<4>().ok_or(RtcpError::Malformed)?;
+                let (ssrc, mut blocks) = packet.body.split_first_chunk::<4>().ok_or(RtcpError::Malformed)?;
                 while let Some(([kind, _, length @ ..], after)) = blocks.split_first_chunk::<4>() {
                     let len = 4 * usize::from(u16::from_be_bytes(*length));
                     let (content, after) = after.split_at_checked(len).ok_or(RtcpError::Malformed)?;

@@ -7,7 +7,7 @@ use latchkey_wire::grant::GrantError;
 use crate::admission::Refusal;
 use crate::admission::crowd::CrowdError;
 use crate::admission::single_use::UseError;
-use crate::http::problem::{Problem, ProblemCode};
+use crate::problem::{Problem, ProblemCode};
 use crate::sdp::fragment::FragmentError;
 use crate::sdp::negotiate::NegotiationError;
 use crate::sdp::offer::OfferError;

@@ -2,6 +2,8 @@
 //!
 //! `relay/docs/doors.md` lists the same codes for people; a test keeps the two equal.
 
+mod refusal;
+
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};

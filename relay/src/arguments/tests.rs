@@ -134,7 +134,7 @@ fn a_variable_that_means_nothing_is_refused_but_not_those_of_kubernetes() {
 
 #[test]
 fn the_example_lists_every_key_and_equals_the_defaults() {
-    let example = include_str!("../../../relay.example.toml");
+    let example = include_str!("../../relay.example.toml");
     let config = with_file(example, &[]).unwrap();
     assert_eq!(config, RelayConfig::default());
     let keys = |text: &str| flat(text).keys().cloned().collect::<BTreeSet<_>>();
