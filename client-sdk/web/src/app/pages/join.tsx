@@ -2,14 +2,14 @@
 
 import { useEffect, useState } from 'preact/hooks';
 
-import { Button, Choose, Copy, Field, Form, Wrong } from '../parts/controls.tsx';
+import { Button, Choose, Copy, Form, Wrong } from '../parts/controls.tsx';
 import { Choices } from '../parts/choices.tsx';
 import type { Choice } from '../parts/choices.tsx';
+import { CodeField } from '../parts/code-field.tsx';
 import { Digits } from '../parts/digits.tsx';
 import { Notice } from '../parts/notices.tsx';
 import { PageHead } from '../parts/page.tsx';
 import { QrCode } from '../parts/qr.tsx';
-import { Scan, canScan } from '../parts/scan.tsx';
 import { ServerField } from '../parts/server-field.tsx';
 import { Waits } from '../parts/waits.tsx';
 import { quoted } from '../names.ts';
@@ -52,20 +52,15 @@ export function JoinPage({ household, onDone }: { household: Household; onDone: 
 function ByInvite(props: { household: Household; onDone: () => void; onBack: () => void }) {
   const { household, onDone, onBack } = props;
   const [code, setCode] = useState('');
-  const [scanning, setScanning] = useState(false);
   const action = useAction();
-  const join = (text: string): void => {
-    setScanning(false);
-    setCode(text);
+  const join = (text: string): void =>
     action.run(async () => {
       await household.join(codeOf(text));
       onDone();
     });
-  };
   return (
     <>
       <PageHead title={words.invite.name} />
-      {scanning && <Scan onFound={join} />}
       <Form
         action={action}
         say={action.busy ? words.waiting : words.join}
@@ -75,14 +70,14 @@ function ByInvite(props: { household: Household; onDone: () => void; onBack: () 
         }}
         onSubmit={() => (code.trim() === '' ? action.refuse(words.noCode) : join(code))}
       >
-        <Field label={words.codeLabel} value={code} onInput={setCode} hint={words.codeHint} long />
-        {canScan() && !scanning && !action.busy && (
-          <div class="line">
-            <Button kind="quiet" icon="scan" onPress={() => setScanning(true)}>
-              {words.scan}
-            </Button>
-          </div>
-        )}
+        <CodeField
+          label={words.codeLabel}
+          value={code}
+          hint={words.codeHint}
+          busy={action.busy}
+          onInput={setCode}
+          onScan={join}
+        />
       </Form>
     </>
   );
@@ -259,7 +254,6 @@ const words = {
     tell: 'On an admin’s device: Devices, “Add a device”, “It shows a number”. Type this number there:',
   },
   codeLabel: 'Invite link or code',
-  scan: 'Scan with this camera',
   codeHint: 'Paste the link or the code that begins with latchkey1-.',
   noCode: 'Paste the invite first.',
   join: 'Join',

@@ -3,8 +3,8 @@
 import { useState } from 'preact/hooks';
 
 import { Button, Field, Form, Wrong } from '../../parts/controls.tsx';
+import { CodeField } from '../../parts/code-field.tsx';
 import { Digits } from '../../parts/digits.tsx';
-import { Scan, canScan } from '../../parts/scan.tsx';
 import { Waits } from '../../parts/waits.tsx';
 import type { Household, Terms } from '../../../sdk/index.ts';
 import { useAction } from '../../watched.ts';
@@ -29,7 +29,6 @@ export function LetIn(props: {
   const [stage, setStage] = useState<Stage>({ is: 'asking' });
   const [shown, setShown] = useState('');
   const [digits, setDigits] = useState('');
-  const [scanning, setScanning] = useState(false);
   const action = useAction();
 
   const confirm = async (): Promise<void> => {
@@ -41,8 +40,6 @@ export function LetIn(props: {
     setStage({ is: 'glance', digits: glance.digits });
   };
   const meet = (text: string): void => {
-    setScanning(false);
-    setShown(text);
     if (text.trim() === '') return action.refuse(words[by].empty);
     action.run(async () => {
       const met = await household.letIn(text.trim(), terms);
@@ -70,26 +67,20 @@ export function LetIn(props: {
   switch (stage.is) {
     case 'asking':
       return (
-        <>
-          {scanning && <Scan onFound={meet} />}
-          <Form action={action} say={words.next} cancel={onBack} onSubmit={() => meet(shown)}>
-            <p>{words[by].tell}</p>
-            <Field
-              label={words[by].label}
+        <Form action={action} say={words.next} cancel={onBack} onSubmit={() => meet(shown)}>
+          <p>{words[by].tell}</p>
+          {by === 'code' ? (
+            <CodeField
+              label={words.code.label}
               value={shown}
+              busy={action.busy}
               onInput={setShown}
-              long={by === 'code'}
-              digits={by === 'number'}
+              onScan={meet}
             />
-            {by === 'code' && canScan() && !scanning && (
-              <div class="line">
-                <Button kind="quiet" icon="scan" onPress={() => setScanning(true)}>
-                  {words.scan}
-                </Button>
-              </div>
-            )}
-          </Form>
-        </>
+          ) : (
+            <Field label={words.number.label} value={shown} onInput={setShown} digits />
+          )}
+        </Form>
       );
     case 'digits':
       return (
@@ -150,7 +141,6 @@ const words = {
     label: 'Number of the new device',
     empty: 'Type the number first.',
   },
-  scan: 'Scan with this camera',
   digits: 'Six digits that the new device shows now',
   digitsHint: 'Type them yourself: nobody in between can know them.',
   notDigits: 'Those are not six digits. Type them again.',
