@@ -1,17 +1,19 @@
 //! A store in memory: for tests, and the plainest statement of what a store does.
 
-use std::collections::{BTreeMap, HashMap};
+mod tables;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use latchkey_api::group::MessageKind;
-use latchkey_api::id::{DeviceId, GroupId, HouseholdId};
+use latchkey_api::id::{DeviceId, HouseholdId};
 
 use crate::audit::{AuditEntry, AuditRow};
+use crate::store::memory::tables::{Household, Tables};
 use crate::store::{
-    CommitOutcome, FoundOutcome, Inventory, Invitation, KeptGroup, MailOutcome, MessageOutcome, MessagePage,
-    NewCommit, NewCursor, NewHousehold, NewInvite, NewKeyPackages, NewList, NewMail, NewMessage, NewSession,
-    Store, StoreError, StoredMessage, StoredWelcome, TakenKeyPackage,
+    CommitOutcome, FoundOutcome, Inventory, KeptGroup, MailOutcome, MessageOutcome, MessagePage, NewCommit,
+    NewCursor, NewHousehold, NewInvite, NewKeyPackages, NewList, NewMail, NewMessage, NewSession, Store,
+    StoreError, StoredMessage, StoredWelcome, TakenKeyPackage,
 };
 
 /// Keeps everything until it is dropped.
@@ -20,89 +22,9 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Default)]
-struct Tables {
-    households: HashMap<HouseholdId, Household>,
-    sessions: HashMap<[u8; 32], NewSession>,
-    groups: HashMap<(HouseholdId, GroupId), Group>,
-    mail: BTreeMap<([u8; 16], u64), (u64, Vec<u8>)>,
-    invites: HashMap<[u8; 4], NewInvite>,
-    last_mail: u64,
-    next_welcome: u64,
-}
-
-#[derive(Debug, Default)]
-struct Household {
-    root_public: [u8; 32],
-    lists: Vec<Vec<u8>>,
-    audit: Vec<AuditRow>,
-    key_packages: HashMap<DeviceId, KeyPackages>,
-    welcomes: BTreeMap<u64, (DeviceId, StoredWelcome)>,
-}
-
-#[derive(Debug, Default)]
-struct KeyPackages {
-    single_use: Vec<Vec<u8>>,
-    last_resort: Option<Vec<u8>>,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    next_epoch: u64,
-    last_seq: u64,
-    messages: Vec<(u64, StoredMessage)>,
-    cursors: BTreeMap<DeviceId, u64>,
-}
-
 impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tables {
-    fn household(&mut self, household: HouseholdId) -> Result<&mut Household, StoreError> {
-        self.households.get_mut(&household).ok_or(StoreError::Failed)
-    }
-
-    /// Uses a code up once, if it is good.
-    fn is_invited(&mut self, invitation: Invitation) -> bool {
-        let used = match invitation {
-            Invitation::NotAsked => return true,
-            Invitation::Missing => return false,
-            Invitation::Brought(used) => used,
-        };
-        let Some(kept) = self.invites.get_mut(&used.name) else { return false };
-        let good = kept.hash == used.hash && kept.uses > 0 && kept.expires_ms > used.at_ms;
-        kept.uses -= u32::from(good);
-        good
-    }
-
-    fn list_is_next(&mut self, new: &NewList<'_>) -> Result<bool, StoreError> {
-        Ok(self.household(new.household)?.lists.len() as u64 + 1 == new.version)
-    }
-
-    fn push_list(&mut self, new: &NewList<'_>) -> Result<(), StoreError> {
-        self.sessions.retain(|_, session| {
-            session.household != new.household || !new.ends_sessions_of.contains(&session.device)
-        });
-        for (_, group) in self.groups.iter_mut().filter(|((home, _), _)| *home == new.household) {
-            group.cursors.retain(|device, _| !new.forgets.contains(device));
-        }
-        let household = self.household(new.household)?;
-        household.lists.push(new.list.to_vec());
-        household.key_packages.retain(|device, _| !new.forgets.contains(device));
-        household.welcomes.retain(|_, (device, _)| !new.forgets.contains(device));
-        household.write(new.household, new.audit);
-        Ok(())
-    }
-}
-
-impl Household {
-    fn write(&mut self, id: HouseholdId, entry: AuditEntry) -> AuditRow {
-        let row = AuditRow::following(&id, self.audit.last().map(|row| (row.seq, row.hash)), entry);
-        self.audit.push(row);
-        row
     }
 }
 
