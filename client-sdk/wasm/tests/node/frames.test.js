@@ -55,7 +55,7 @@ test('wasm seals, native opens; wasm founded the household', async () => {
 test('a reload keeps the device, takes a new session, and is opened at once', async () => {
   const [ada, door, bob] = [legs.device('ada3'), new WasmDevice(module), new WasmDevice(module)];
   const { camera, sending, watching } = await household(ada, door, bob);
-  const first = await door.seal(sending, FRAMES[2]);
+  const first = await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
   assert.deepEqual(await bob.open(watching, 1, first), { plain: FRAMES[2].data });
 
   const loaded = new WasmDevice(module, door.stored);
