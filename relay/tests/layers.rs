@@ -13,7 +13,8 @@ use latchkey_wire::dependency_descriptor::Mandatory;
 use latchkey_wire::grant::Scope;
 use str0m_netem::{Bitrate, DataSize, Netem, NetemConfig};
 use support::House;
-use support::peer::{Footage, Offer, Packet, Peer, film, run};
+use support::film::{Footage, film};
+use support::peer::{Offer, Packet, Peer, run};
 use support::sealed::{Track, household, open_all};
 
 const CODEC: Codec = Codec::Vp8;

@@ -15,7 +15,8 @@ use latchkey_wire::grant::Scope;
 use latchkey_wire::payload::{self, Payloads};
 use str0m_netem::{Bitrate, DataSize, Netem, NetemConfig};
 use support::House;
-use support::peer::{Footage, Packet, Peer, film, run};
+use support::film::{Footage, film};
+use support::peer::{Packet, Peer, run};
 use support::sealed::{household, open_all};
 
 const CODEC: Codec = Codec::Vp8;

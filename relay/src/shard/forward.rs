@@ -9,9 +9,9 @@ use latchkey_wire::rtcp;
 use crate::shard::counters::events::{Event, Gauge};
 use crate::shard::end::EndReason;
 use crate::shard::hold::Pressure;
+use crate::shard::neighbours::message::Word;
 use crate::shard::peer::PeerKey;
 use crate::shard::sink::Forwarding;
-use crate::shard::span::message::Word;
 use crate::shard::timers::Timer;
 use crate::shard::worker::Worker;
 

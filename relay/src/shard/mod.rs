@@ -9,6 +9,7 @@
 //! ```
 
 mod admit;
+mod branches;
 pub mod command;
 mod cores;
 pub mod counters;
@@ -18,12 +19,13 @@ mod hold;
 mod ingress;
 mod limits;
 mod load;
+mod neighbours;
 mod peer;
+mod probe;
 mod rooms;
 mod session;
 pub mod session_id;
 mod sink;
-mod span;
 mod start;
 #[cfg(feature = "test-tap")]
 mod tap;

@@ -15,7 +15,7 @@ use crate::shard::command::handle::ShardHandle;
 use crate::shard::cores;
 use crate::shard::end::SessionEnd;
 use crate::shard::limits::Limits;
-use crate::shard::span::neighbours;
+use crate::shard::neighbours;
 #[cfg(feature = "test-tap")]
 use crate::shard::tap::{Meddler, Tap};
 use crate::shard::worker::{Setup, Worker};

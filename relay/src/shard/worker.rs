@@ -17,14 +17,14 @@ use crate::shard::counters::ShardCounters;
 use crate::shard::counters::events::{Event, Gauge};
 use crate::shard::counters::packets::DropReason;
 use crate::shard::end::{EndReason, SessionEnd};
-use crate::shard::ingress::probe::Probes;
 use crate::shard::limits::Limits;
 use crate::shard::load::LoadMeter;
+use crate::shard::neighbours::Neighbours;
 use crate::shard::peer::{PeerKey, Peers};
+use crate::shard::probe::Probes;
 use crate::shard::rooms::Rooms;
 use crate::shard::session_id::SessionId;
 use crate::shard::sink::Outbox;
-use crate::shard::span::neighbours::Neighbours;
 use crate::shard::timers::{Timer, Timers};
 use crate::transport::dtls::Identity;
 

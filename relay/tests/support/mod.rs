@@ -1,6 +1,8 @@
 //! A relay on loopback, its signer, and a plain HTTP client: what every test at the door needs.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part")]
 
+mod descriptor;
+pub mod film;
 pub mod peer;
 pub mod sealed;
 

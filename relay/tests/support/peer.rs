@@ -11,10 +11,11 @@ use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpWrite};
+use str0m::rtp::{Extension, ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use str0m_netem::{Input as NetemInput, Netem, Output as NetemOutput, WithLen};
 
+use crate::support::descriptor::{DESCRIPTOR_ID, DESCRIPTOR_URI, Descriptor, DescriptorExtension};
 use crate::support::{House, LIMIT, ROOM, Session};
 
 /// One client with one video and one audio section.
@@ -341,66 +342,3 @@ pub async fn run(peers: &mut [&mut Peer], what: &str, mut done: impl FnMut(&mut 
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
-
-/// A camera that sends frames at its own pace.
-pub trait Footage {
-    /// When its next frame is due.
-    fn next(&mut self) -> &mut Instant;
-
-    /// Sends that frame.
-    fn send(&mut self, camera: &mut Peer);
-}
-
-/// As [`run`], while `footage` is sent by the first peer; `done` is asked after each of its frames. Time before counts for
-/// nothing: no frames are made up for.
-pub async fn film<F: Footage>(
-    footage: &mut F,
-    peers: &mut [&mut Peer],
-    what: &str,
-    mut done: impl FnMut(&F, &[&mut Peer]) -> bool,
-) {
-    *footage.next() = (*footage.next()).max(Instant::now());
-    run(peers, what, |peers| {
-        let mut sent = false;
-        while Instant::now() >= *footage.next() {
-            *footage.next() += FRAME;
-            footage.send(peers[0]);
-            sent = true;
-        }
-        sent && done(footage, peers)
-    })
-    .await;
-}
-
-/// One packet's Dependency Descriptor, which str0m carries without looking into it.
-struct Descriptor(Vec<u8>);
-
-#[derive(Debug)]
-struct DescriptorExtension;
-
-impl ExtensionSerializer for DescriptorExtension {
-    fn write_to(&self, buf: &mut [u8], values: &ExtensionValues) -> usize {
-        let Some(Descriptor(bytes)) = values.user_values.get() else { return 0 };
-        buf[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    }
-
-    fn parse_value(&self, buf: &[u8], values: &mut ExtensionValues) -> bool {
-        values.user_values.set(Descriptor(buf.to_vec()));
-        true
-    }
-
-    fn is_video(&self) -> bool {
-        true
-    }
-
-    fn is_audio(&self) -> bool {
-        false
-    }
-}
-
-/// Time between two frames.
-pub const FRAME: Duration = Duration::from_millis(33);
-const DESCRIPTOR_URI: &str =
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
-const DESCRIPTOR_ID: u8 = 9;

@@ -2,7 +2,6 @@
 
 mod addresses;
 mod connectivity;
-pub(super) mod probe;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Instant, SystemTime};

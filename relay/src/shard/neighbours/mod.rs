@@ -10,6 +10,9 @@
 //! Packets travel in pooled buffers, many at once. What finds a ring full is counted and lost: packets of a room are asked
 //! for again, datagrams are UDP. Words are kept until there is room.
 
+pub(super) mod message;
+mod pool;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +22,11 @@ use std::time::SystemTime;
 use latchkey_wire::id::RoomId;
 
 use crate::batch::{Route, Waker};
-use crate::shard::span::message::{Datagrams, Message, Shipment, Word};
-use crate::shard::span::pool::Pool;
+use crate::shard::neighbours::message::{Datagrams, Message, Shipment, Word};
+use crate::shard::neighbours::pool::Pool;
 
 /// One shard's ways to all others.
-pub(in crate::shard) struct Neighbours {
+pub(super) struct Neighbours {
     /// By shard; none to itself.
     ways: Vec<Option<Way>>,
     incoming: Vec<(usize, Receiver<Message>)>,
@@ -47,7 +50,7 @@ struct Way {
 }
 
 /// Connects all shards with each other; one waker each.
-pub(in crate::shard) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
+pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
     let shards = wakers.len();
     let mut incoming: Vec<Vec<_>> = wakers.iter().map(|_| Vec::with_capacity(shards)).collect();
     let mut connected = Vec::with_capacity(shards);
@@ -74,13 +77,13 @@ pub(in crate::shard) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
 
 impl Neighbours {
     /// The shard that has the peer at this address, when it is another one.
-    pub(in crate::shard) fn owner_of(&self, address: &SocketAddr) -> Option<usize> {
+    pub(super) fn owner_of(&self, address: &SocketAddr) -> Option<usize> {
         self.elsewhere.get(address).copied()
     }
 
     /// Gathers a datagram for another shard; [`send_gathered`](Self::send_gathered) sends it. `false` when there is no room
     /// or no such shard.
-    pub(in crate::shard) fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         shard: usize,
         bytes: &[u8],
@@ -105,30 +108,30 @@ impl Neighbours {
     }
 
     /// Sends what was gathered, wakes whom it is for, and returns how many datagrams found no room.
-    pub(in crate::shard) fn send_gathered(&mut self) -> usize {
+    pub(super) fn send_gathered(&mut self) -> usize {
         let lost = self.ways.iter_mut().flatten().map(|way| way.send_gathered(&mut self.datagrams)).sum();
         self.wake();
         lost
     }
 
     /// An empty shipment, to be filled with [`Arc::get_mut`]; `None` when too many are under way.
-    pub(in crate::shard) fn empty_shipment(&mut self) -> Option<Arc<Shipment>> {
+    pub(super) fn empty_shipment(&mut self) -> Option<Arc<Shipment>> {
         self.shipments.take()
     }
 
     /// Sends a shipment. `false` when the ring is full.
-    pub(in crate::shard) fn ship(&mut self, shard: usize, shipment: &Arc<Shipment>) -> bool {
+    pub(super) fn ship(&mut self, shard: usize, shipment: &Arc<Shipment>) -> bool {
         let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return false };
         way.send(Message::Shipment(Arc::clone(shipment)))
     }
 
     /// Takes a shipment back after it was sent to all.
-    pub(in crate::shard) fn shipped(&mut self, shipment: Arc<Shipment>) {
+    pub(super) fn shipped(&mut self, shipment: Arc<Shipment>) {
         self.shipments.put(shipment);
     }
 
     /// Says something about a room. What only asks for packets or key frames may be lost, because it is said again.
-    pub(in crate::shard) fn say(&mut self, shard: usize, room: RoomId, word: Word) {
+    pub(super) fn say(&mut self, shard: usize, room: RoomId, word: Word) {
         let again = matches!(word, Word::Missing(..) | Word::KeyFrame(_));
         let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return };
         match again {
@@ -138,7 +141,7 @@ impl Neighbours {
     }
 
     /// Tells all others that an address belongs to a peer of this shard, or does no longer.
-    pub(in crate::shard) fn announce(&mut self, address: SocketAddr, mine: bool) {
+    pub(super) fn announce(&mut self, address: SocketAddr, mine: bool) {
         for way in self.ways.iter_mut().flatten() {
             // Lost news cost the peer datagrams until its next check is announced again.
             way.send(if mine { Message::Learnt(address) } else { Message::Forgotten(address) });
@@ -149,7 +152,7 @@ impl Neighbours {
     }
 
     /// Wakes every shard that got something.
-    pub(in crate::shard) fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         for way in self.ways.iter_mut().flatten() {
             way.say_waiting();
             if std::mem::take(&mut way.unwoken) {
@@ -159,12 +162,12 @@ impl Neighbours {
     }
 
     /// Whether words wait for room in a ring.
-    pub(in crate::shard) fn has_waiting(&self) -> bool {
+    pub(super) fn has_waiting(&self) -> bool {
         self.ways.iter().flatten().any(|way| !way.waiting.is_empty())
     }
 
     /// The next that another shard gave, and which one; news about addresses are kept here.
-    pub(in crate::shard) fn receive(&mut self) -> Option<(usize, Message)> {
+    pub(super) fn receive(&mut self) -> Option<(usize, Message)> {
         let mut empty = 0;
         while empty < self.incoming.len() {
             let (shard, ring) = &self.incoming[self.turn];

@@ -16,13 +16,13 @@ use crate::shard::command::Home;
 use crate::shard::counters::events::Event;
 use crate::shard::counters::packets::DropReason;
 use crate::shard::end::EndReason;
+use crate::shard::neighbours::message::{Message, Shipment, Word};
 use crate::shard::rooms::{Branch, LiveRoom, Seat};
-use crate::shard::span::message::{Message, Shipment, Word};
 use crate::shard::worker::Worker;
 
 impl Worker {
     /// Takes what other shards gave. True when there may be more: the socket has its turn first.
-    pub(in crate::shard) fn take_over(&mut self) -> bool {
+    pub(super) fn take_over(&mut self) -> bool {
         let now = Instant::now();
         let mut more = true;
         for _ in 0..AT_ONCE {
@@ -114,7 +114,7 @@ impl Worker {
 /// The home's side.
 impl Worker {
     /// Hands what came for a room over to the other shards that have viewers of it.
-    pub(in crate::shard) fn hand_on(&mut self, place: u32) {
+    pub(super) fn hand_on(&mut self, place: u32) {
         let Some(live) = self.rooms.at(place) else { return };
         if live.branches().is_empty() {
             return;
@@ -145,7 +145,7 @@ impl Worker {
     }
 
     /// Says something to all branches of a room.
-    pub(in crate::shard) fn tell_branches(&mut self, place: u32, word: &Word) {
+    pub(super) fn tell_branches(&mut self, place: u32, word: &Word) {
         let Some(live) = self.rooms.at(place) else { return };
         for branch in live.branches() {
             self.neighbours.say(branch.shard, live.id, word.clone());
@@ -153,7 +153,7 @@ impl Worker {
     }
 
     /// Tells all branches what the room has now.
-    pub(in crate::shard) fn tell_branches_of_tracks(&mut self, place: u32) {
+    pub(super) fn tell_branches_of_tracks(&mut self, place: u32) {
         let Some(live) = self.rooms.at(place).filter(|live| !live.branches().is_empty()) else { return };
         let tracks = Word::Tracks(live.outline());
         self.tell_branches(place, &tracks);
@@ -229,7 +229,7 @@ impl Worker {
 /// A branch's side.
 impl Worker {
     /// The place of a room whose publisher is on another shard; opened when it is not there yet.
-    pub(in crate::shard) fn find_or_open_branch(&mut self, id: RoomId, home: &Home, now: Instant) -> u32 {
+    pub(super) fn find_or_open_branch(&mut self, id: RoomId, home: &Home, now: Instant) -> u32 {
         let place = self.rooms.find_or_insert(id, &self.setup.room_config, now);
         if let Some(live) = self.rooms.at(place)
             && live.members == 0
@@ -242,7 +242,7 @@ impl Worker {
     }
 
     /// Tells the home how many viewers there are, if this is a branch.
-    pub(in crate::shard) fn tell_home(&mut self, place: u32) {
+    pub(super) fn tell_home(&mut self, place: u32) {
         let Some(live) = self.rooms.at(place) else { return };
         if let Some(home) = live.home() {
             self.neighbours.say(home, live.id, Word::Viewers(live.members));
@@ -285,7 +285,7 @@ impl Worker {
     }
 
     /// The publisher comes to this shard: what is left of a branch goes.
-    pub(in crate::shard) fn give_up_branch(&mut self, room: RoomId, now: Instant) {
+    pub(super) fn give_up_branch(&mut self, room: RoomId, now: Instant) {
         let Some(place) = self.rooms.find(&room) else { return };
         if self.rooms.at(place).is_some_and(|live| live.home().is_some()) {
             self.end_all_of(place, EndReason::PublisherGone, now);
@@ -302,7 +302,7 @@ impl Worker {
 /// Both sides.
 impl Worker {
     /// Somebody left a room.
-    pub(in crate::shard) fn after_leaving(&mut self, place: u32) {
+    pub(super) fn after_leaving(&mut self, place: u32) {
         match self.rooms.at(place) {
             Some(live) if live.is_deserted() => self.close_room(place, EndReason::PublisherGone),
             Some(_) => {
@@ -314,7 +314,7 @@ impl Worker {
     }
 
     /// Removes a room, and says so to the shards that it spans.
-    pub(in crate::shard) fn close_room(&mut self, place: u32, reason: EndReason) {
+    pub(super) fn close_room(&mut self, place: u32, reason: EndReason) {
         self.tell_branches(place, &Word::Over(reason));
         if let Some(live) = self.rooms.at(place)
             && let Some(home) = live.home()
@@ -325,7 +325,7 @@ impl Worker {
     }
 
     /// Ends every session of a room on this shard.
-    pub(in crate::shard) fn end_all_of(&mut self, place: u32, reason: EndReason, now: Instant) {
+    pub(super) fn end_all_of(&mut self, place: u32, reason: EndReason, now: Instant) {
         let members: Vec<_> =
             self.peers.iter().filter(|(_, peer)| peer.room == place).map(|(key, _)| key).collect();
         for key in members {

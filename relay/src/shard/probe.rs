@@ -13,7 +13,7 @@ use crate::transport::ice::credentials::{Credentials, hmac_sha1};
 
 /// The probes that one shard still answers.
 #[derive(Default)]
-pub(in crate::shard) struct Probes {
+pub(super) struct Probes {
     waiting: Vec<Waiting>,
 }
 
@@ -25,7 +25,7 @@ struct Waiting {
 
 impl Probes {
     /// Takes credentials in; `false` when too many wait already.
-    pub(in crate::shard) fn open(&mut self, credentials: Credentials, now: Instant) -> bool {
+    pub(super) fn open(&mut self, credentials: Credentials, now: Instant) -> bool {
         self.waiting.retain(|waiting| waiting.until > now);
         if self.waiting.len() >= MOST {
             return false;
@@ -35,7 +35,7 @@ impl Probes {
     }
 
     /// Answers a check that names a probe and proves its password: bytes in `answer`, or nothing.
-    pub(in crate::shard) fn answer(
+    pub(super) fn answer(
         &mut self,
         message: &StunMessage<'_>,
         remote: SocketAddr,
