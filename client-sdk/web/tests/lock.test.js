@@ -65,7 +65,14 @@ async function founded({ prf = true, name = 'chromium' } = {}) {
       }),
   );
   await app.press('I have written them down');
-  await app.until('the words asked back', () => true);
+  await app.until('the words asked back', () =>
+    app.tab.evaluate(() => {
+      const asked = [...document.querySelectorAll('main form label')].filter((one) =>
+        /\d/.test(one.innerText),
+      );
+      return asked.length > 0 && document.querySelector('main form button[type=submit]') !== null;
+    }),
+  );
   await app.tab.evaluate((all) => {
     for (const label of document.querySelectorAll('main form label')) {
       const number = Number(/\d+/.exec(label.innerText)?.[0]);

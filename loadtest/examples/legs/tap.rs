@@ -2,7 +2,7 @@
 //!
 //! The same pair twice over different bytes is a nonce used twice; the same bytes again are a frame that the relay sent again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) async fn run(order: Order, mut words: Words) -> anyhow::Result<()> {
         loop {
             tick.tick().await;
             let stats = viewer.stats();
-            tell(&tap.report(stats.opened_video, stats.failed_total()));
+            tell(&tap.report(stats.opened_video, &stats.failed));
         }
     };
     tokio::select! {
@@ -57,13 +57,13 @@ pub(crate) async fn run(order: Order, mut words: Words) -> anyhow::Result<()> {
         () = telling => {}
     }
     let stats = viewer.stats();
-    tell(&tap.report(stats.opened_video, stats.failed_total()));
+    tell(&tap.report(stats.opened_video, &stats.failed));
     viewer.stop().await;
     Ok(())
 }
 
 impl Tap {
-    fn report(&self, opened: u64, failed: u64) -> Value {
+    fn report(&self, opened: u64, failed: &BTreeMap<&'static str, u64>) -> Value {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         json!({
             "event": "nonces",

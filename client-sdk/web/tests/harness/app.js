@@ -4,6 +4,11 @@ import { GRID } from './clip.js';
 import { MIDDLES, PICTURE, numberIn } from './counted.js';
 import { eventually, pause } from './programs.js';
 
+/** The counts of frames that did not open, without those of repeats: a relay that repairs a loss may send a frame twice. */
+export function unopened({ failed }) {
+  return failed.filter(({ reason }) => reason !== 'replayed');
+}
+
 /** A tab with the app. */
 export class App {
   /** @param {import('./browsers.js').Page} tab */
@@ -287,8 +292,9 @@ function watchOver() {
     const video = document.querySelector('video');
     if (!video || looked.has(video)) return;
     looked.add(video);
-    const show = () => {
-      seen.pictures.push(performance.now());
+    const show = (now, { rtpTimestamp }) => {
+      // A track that ends is drawn once more, in black: only what came by RTP is a picture.
+      if (rtpTimestamp !== undefined) seen.pictures.push(performance.now());
       video.requestVideoFrameCallback(show);
     };
     video.requestVideoFrameCallback(show);

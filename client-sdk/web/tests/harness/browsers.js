@@ -1,6 +1,6 @@
 /** Real browsers behind one small interface: Chromium by Playwright, Firefox by Puppeteer over WebDriver BiDi. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -77,6 +77,8 @@ async function launchChromium(options) {
   const browser = await chromium.launch({
     executablePath: executable('chromium'),
     headless: false,
+    env: surroundings(),
+    timeout: SLOW_MS,
     args: [...CHROMIUM_FLAGS, ...fakeVideo(options), ...(options.flags ?? [])],
   });
   const pid = childrenOf(process.pid).find((child) => !mine.includes(child));
@@ -92,6 +94,7 @@ async function launchChromium(options) {
       pid,
       async page() {
         const page = await context.newPage();
+        page.setDefaultTimeout(SLOW_MS);
         const log = listen(page);
         return around('chromium', page, log, {
           resize: (width, height) => page.setViewportSize({ width, height }),
@@ -115,6 +118,8 @@ async function launchFirefox(profile, options) {
     browser: 'firefox',
     executablePath: executable('firefox'),
     headless: true,
+    env: surroundings(),
+    timeout: SLOW_MS,
     userDataDir: profile,
     args: options.flags ?? [],
     extraPrefsFirefox: { ...FIREFOX_PREFS, ...options.prefs },
@@ -133,6 +138,7 @@ async function launchFirefox(profile, options) {
       pid: browser.process()?.pid,
       async page() {
         const page = await context.newPage();
+        page.setDefaultTimeout(SLOW_MS);
         const log = listen(page);
         return around('firefox', page, log, {
           resize: (width, height) => page.setViewport({ width, height }),
@@ -147,6 +153,20 @@ async function launchFirefox(profile, options) {
   };
   return person(end);
 }
+
+/**
+ * The environment of a browser: this process's own, but for a home that is its own, can be written and is gone afterwards, and
+ * for what this machine's people speak.
+ */
+function surroundings() {
+  if (home === undefined) {
+    home = mkdtempSync(path.join(tmpdir(), 'latchkey-home-'));
+    process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  }
+  const { HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_DATA_HOME, ...kept } = process.env;
+  return { ...kept, HOME: home, LANGUAGE: 'en' };
+}
+let home;
 
 /** Answers a request as the server does, with the header that isolates a page. */
 async function isolated(route) {
@@ -198,11 +218,17 @@ function fakeVideo(options) {
   return options.fakeVideo ? [`--use-file-for-fake-video-capture=${options.fakeVideo}`] : [];
 }
 
+/** How long a browser may take to start, or to do what it is told, on a slow machine: a fresh profile alone takes half a minute there. */
+const SLOW_MS = 180_000;
 const PERMISSIONS = ['camera', 'microphone'];
 const CHROMIUM_FLAGS = [
   '--headless=new',
   '--no-sandbox',
   '--disable-gpu',
+  // Containers have little of that memory.
+  '--disable-dev-shm-usage',
+  '--no-proxy-server',
+  '--lang=en-US',
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
@@ -221,4 +247,6 @@ const FIREFOX_PREFS = {
   'media.navigator.permission.disabled': true,
   'media.autoplay.default': 0,
   'media.autoplay.blocking_policy': 0,
+  'network.proxy.type': 0,
+  'intl.accept_languages': 'en-US',
 };

@@ -1,6 +1,8 @@
 /** A relay of its own for a test, with the signer of its grants, and optionally a bad network before it. */
 
-import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, randomInt, sign } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { built } from './places.js';
@@ -136,17 +138,41 @@ export const machine =
     .flat()
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
 
-/** A port that was free a moment ago. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+/**
+ * A port that is free over TCP and UDP. It is not one of those that the system gives to connections by itself, one of which
+ * could have it before it is listened on, or while a program that listens on it is started anew.
+ */
+export async function freePort() {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = randomInt(LOWEST_PORT, highestPort());
+    const free = (await canHave(createServer(), port)) && (await canHave(createSocket('udp4'), port));
+    if (free && !given.has(port)) return (given.add(port), port);
+  }
+  throw new Error('no port is free');
+}
+
+function canHave(socket, port) {
+  return new Promise((resolve) => {
+    socket.on('error', () => resolve(false));
+    const done = () => socket.close(() => resolve(true));
+    if ('bind' in socket) socket.bind(port, done);
+    else socket.listen(port, '0.0.0.0', done);
   });
 }
+
+/** The first port that the system gives to connections by itself. */
+function highestPort() {
+  try {
+    const [lowest] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/);
+    if (Number(lowest) >= LOWEST_PORT + 1_000) return Number(lowest);
+  } catch {
+    // Another system.
+  }
+  return 32_768;
+}
+
+const given = new Set();
+const LOWEST_PORT = 12_000;
 
 const name = () => randomBytes(16).toString('base64url');
 const KID = 'test';
