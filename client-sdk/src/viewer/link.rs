@@ -171,6 +171,9 @@ impl Link {
                     Some(_) => {}
                 },
                 () = sleep_until(patience.ends()) => {
+                    if !patience.is_over(Instant::now()) {
+                        continue;
+                    }
                     let reason = patience.reason();
                     if let Some(step) = self.teller.story().open_step() {
                         self.teller.trying(step, &reason);
@@ -189,17 +192,20 @@ struct Patience {
     secured: bool,
     /// Longest gap seen lately, fading.
     gap: Duration,
+    /// When it ends at last, after it has ended once.
+    second_look: Option<Instant>,
 }
 
 impl Patience {
     fn begin(now: Instant) -> Self {
-        Self { since: now, live: false, secured: false, gap: Duration::ZERO }
+        Self { since: now, live: false, secured: false, gap: Duration::ZERO, second_look: None }
     }
 
     fn secured(&mut self, now: Instant) {
         self.secured = true;
         if !self.live {
             self.since = now;
+            self.second_look = None;
         }
     }
 
@@ -209,9 +215,19 @@ impl Patience {
         }
         self.live = true;
         self.since = now;
+        self.second_look = None;
+    }
+
+    /// Whether it is over at the time that [`ends`](Self::ends) named. Not at the first: of a machine that stood still it is
+    /// not known whether packets came meanwhile before somebody had the time to read them.
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.second_look.replace(now + SECOND_LOOK).is_some()
     }
 
     fn ends(&self) -> Instant {
+        if let Some(second_look) = self.second_look {
+            return second_look;
+        }
         let limit = match (self.live, self.secured) {
             (true, _) => (self.gap * 3).clamp(SILENCE, LONGEST_SILENCE),
             (false, true) => FIRST_PACKET_LIMIT,
@@ -234,6 +250,8 @@ impl Patience {
 const SILENCE: Duration = Duration::from_secs(1);
 /// The same for the slowest camera.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+/// How long what came while nobody could look may take to be seen.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// How long the first packet may take after the connection is up.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long ICE and DTLS may take together.
@@ -263,5 +281,23 @@ mod tests {
             patience.packet(now);
         }
         assert_eq!(patience.ends() - now, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_looks_before_it_gives_up() {
+        let mut patience = Patience::begin(Instant::now());
+        let mut now = Instant::now();
+        patience.packet(now);
+        for silent in [false, true] {
+            // Two seconds after its end, as nothing ran meanwhile.
+            now = patience.ends() + Duration::from_secs(2);
+            assert!(!patience.is_over(now));
+            assert_eq!(patience.ends(), now + SECOND_LOOK);
+            if !silent {
+                patience.packet(now + SECOND_LOOK / 2);
+                assert!(patience.ends() > now + SILENCE);
+            }
+        }
+        assert!(patience.is_over(patience.ends()), "nothing came");
     }
 }
