@@ -42,6 +42,7 @@ fn is_decryption(name: &str) -> bool {
         || name.starts_with("mls-rs")
         || name == "openmls"
         || name == "latchkey-e2ee"
+        || name == "latchkey-cipher"
         || name == "latchkey-household"
         || name == "latchkey"
 }

@@ -13,6 +13,8 @@ impl PreparedKey {
     ///
     /// # Errors
     /// [`CipherFailure`] for another length.
+    // Compiled where it is called, to be small: a key is prepared once.
+    #[inline]
     pub fn new(key: &[u8]) -> Result<Self, CipherFailure> {
         Aes128Gcm::new_from_slice(key).map(|key| Self(Box::new(key))).map_err(|_| CipherFailure)
     }

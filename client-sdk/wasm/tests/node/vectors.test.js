@@ -17,8 +17,13 @@ before(async () => (module = await load()));
 
 test('suite 4 seals to the vector and opens from it', () => {
   const vector = VECTORS.sframe.find(({ cipher_suite }) => cipher_suite === 4);
-  const [base, metadata, plain, sframe] = ['base_key', 'metadata', 'pt', 'ct'].map((name) => hex(vector[name]));
-  assert.equal(text(module.sealVector(base, BigInt(vector.kid), BigInt(vector.ctr), metadata, plain)), vector.ct);
+  const [base, metadata, plain, sframe] = ['base_key', 'metadata', 'pt', 'ct'].map((name) =>
+    hex(vector[name]),
+  );
+  assert.equal(
+    text(module.sealVector(base, BigInt(vector.kid), BigInt(vector.ctr), metadata, plain)),
+    vector.ct,
+  );
   assert.equal(text(module.openVector(base, metadata, sframe)), vector.pt);
   for (let bit = 0; bit < sframe.length * 8; bit += 1) {
     const bent = Buffer.from(sframe);
@@ -50,7 +55,11 @@ test('WebCrypto opens what the module sealed, at every length around a block and
     const sframe = module.sealVector(base, BigInt(vector.kid), BigInt(vector.ctr), metadata, plain);
     const body = sframe.subarray(header.length);
     const opened = await crypto.subtle.decrypt(
-      { name: 'AES-GCM', iv: hex(vector.nonce), additionalData: hex(vector.aad) },
+      {
+        name: 'AES-GCM',
+        iv: hex(vector.nonce),
+        additionalData: hex(vector.aad),
+      },
       key,
       body,
     );
