@@ -12,6 +12,8 @@ import { workerSeconds } from './harness/threads.js';
 import { eventually, pause } from './harness/programs.js';
 
 const JOINS = 10;
+/** Newcomers, whose first picture is the camera's first after it changed its keys for them. */
+const NEWCOMERS = 5;
 /** Seconds over which the worker's work is counted. */
 const WINDOW = 5;
 
@@ -30,18 +32,19 @@ for (const name of BROWSERS) {
     // Microseconds, where the browser would round them for strangers.
     const browser = await launch(name, { prefs: { 'privacy.reduceTimerPrecision': false } });
     try {
-      const { code, joined } = await house.invite('viewer', `${name} measured`);
-      const app = await App.join(browser, town.url, code, { isolated: true });
-      await joined;
+      for (let at = 0; at < NEWCOMERS; at++) {
+        const app = await newcomer(await browser.person(), `${name} ${at}`);
+        const { first, opened } = await firstOf(app);
+        keep({ what: 'newcomer', browser: name, ms: first });
+        keep({ what: 'newcomer opens', browser: name, ms: opened });
+        await app.close();
+      }
+      const app = await newcomer(browser, `${name} measured`);
+      await firstOf(app);
       for (let at = 0; at < JOINS; at++) {
-        await app.watch('Front door');
-        const { first } = await app.decoded(3).then(() =>
-          eventually('the first picture', async () => {
-            const now = await app.figures();
-            return now.first > 0 && now;
-          }),
-        );
+        const { first, opened } = await firstOf(app);
         keep({ what: 'joins', browser: name, ms: first });
+        keep({ what: 'opens', browser: name, ms: opened });
       }
       await app.decoded(50);
       await app.tab.evaluate(() => (window.seen.opening = []));
@@ -56,5 +59,28 @@ for (const name of BROWSERS) {
     } finally {
       await browser.close();
     }
+  });
+}
+
+/** Has somebody join the household. */
+async function newcomer(person, called) {
+  const { code, joined } = await house.invite('viewer', called);
+  const app = await App.join(person, town.url, code, { isolated: true });
+  await joined;
+  return app;
+}
+
+/** Milliseconds from the click to the first frame that the worker opened, and to the first picture on the screen. */
+async function firstOf(app) {
+  await app.watch('Front door');
+  await app.decoded(3);
+  return eventually('the first picture', async () => {
+    const { first } = await app.figures();
+    const opened = await app.tab.evaluate(() => {
+      const { told, asked } = window.seen;
+      const step = told.find(({ event, step }) => event === 'stepDone' && step === 'firstFrame');
+      return step && step.at - (performance.timeOrigin + asked);
+    });
+    return first > 0 && opened !== undefined && { first, opened };
   });
 }

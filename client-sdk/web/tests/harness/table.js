@@ -13,7 +13,10 @@ export function table() {
       ? '–'
       : `${quantile(values, 0.5).toFixed(digits)} / ${quantile(values, 0.95).toFixed(digits)} (${values.length})`;
   const rows = [
+    ['click to first opened frame, ms', (name) => both(of('opens', name, 'ms'))],
     ['click to first picture, ms', (name) => both(of('joins', name, 'ms'))],
+    ['right after joining: click to first opened frame, ms', (name) => both(of('newcomer opens', name, 'ms'))],
+    ['right after joining: click to first picture, ms', (name) => both(of('newcomer', name, 'ms'))],
     ['click to first picture, every kind of camera, clean, ms', (name) => both(of('first', name, 'ms'))],
     ['the same with 10 % loss, ms', (name) => both(of('first with loss', name, 'ms'))],
     ['opening a frame in the worker, µs', (name) => both(of('opening', name, 'micros'))],
