@@ -184,7 +184,7 @@ impl Watching {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
-        if self.now >= self.stalled_until && self.chance % every.as_millis() as u64 == 0 {
+        if self.now >= self.stalled_until && self.chance.is_multiple_of(every.as_millis() as u64) {
             self.stalled_until = self.now + length;
         }
         self.now < self.stalled_until
