@@ -83,7 +83,8 @@ fn each_layer_carries_each_block_twice_and_the_cost_is_told() {
         );
         assert!(bytes / 60 < 7_500, "{} bytes per second", bytes / 60);
     }
-    assert!((25..=60).contains(&distinct.len()), "{} blocks in a minute", distinct.len());
+    // Each layer has a key frame every 2 s, and blocks at key frames are half a second apart.
+    assert!((60..=120).contains(&distinct.len()), "{} blocks in a minute", distinct.len());
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn a_block_that_comes_late_still_signs() {
     let late = watch(&mut camera.verifier(), &sent, LATE);
     assert_eq!((lost.forged, late.forged), (0, 0));
     // Those of the moment in which the fifth was under way have seen two blocks that do not list them.
-    assert!(late.unverified < 15 && lost.unverified > 100, "{late:?} {lost:?}");
+    assert!(late.unverified < 15 && lost.unverified > 40, "{late:?} {lost:?}");
 }
 
 #[test]
