@@ -15,7 +15,10 @@ export function table() {
   const rows = [
     ['click to first opened frame, ms', (name) => both(of('opens', name, 'ms'))],
     ['click to first picture, ms', (name) => both(of('joins', name, 'ms'))],
-    ['right after joining: click to first opened frame, ms', (name) => both(of('newcomer opens', name, 'ms'))],
+    [
+      'right after joining: click to first opened frame, ms',
+      (name) => both(of('newcomer opens', name, 'ms')),
+    ],
     ['right after joining: click to first picture, ms', (name) => both(of('newcomer', name, 'ms'))],
     ['click to first picture, every kind of camera, clean, ms', (name) => both(of('first', name, 'ms'))],
     ['the same with 10 % loss, ms', (name) => both(of('first with loss', name, 'ms'))],
