@@ -1,25 +1,26 @@
 //! Frames arrive although packets do not: on either side of the relay what is lost is asked for and comes again.
 #![allow(clippy::print_stdout)] // figures are for whoever runs it
 
+mod machine;
+#[path = "../support/mod.rs"]
 mod support;
+mod watching;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use latchkey::observer::{FrameObserver, WireFrame};
 use latchkey::source::spec::SourceSpec;
 use latchkey::stats::ViewerStats;
-use latchkey::viewer::OpenedFrame;
-use latchkey::{Camera, CameraConfig, Viewer, ViewerConfig, ViewerHandle};
+use latchkey::{Camera, CameraConfig};
 use latchkey_loadtest::household::{Device, Household, Role};
 use latchkey_loadtest::lossy::{Lossy, Report, Weather};
 use latchkey_loadtest::server::{Server, Setup};
+use machine::Machine;
 use str0m_netem::{GilbertElliot, NetemConfig, Probability, RandomLoss};
 use support::{Home, LIMIT, clip};
-use tokio::sync::mpsc;
 use tokio::time::sleep;
+use watching::{BEHIND, Sealed, Watching};
 
 /// How long frames are counted; `LATCHKEY_LOSS_SECONDS` makes it longer.
 const WATCHED: Duration = Duration::from_secs(16);
@@ -27,8 +28,8 @@ const WATCHED: Duration = Duration::from_secs(16);
 const SETTLED: Duration = Duration::from_secs(3);
 /// The longest that a frame sealed last may still be under way.
 const UNDER_WAY: Duration = Duration::from_secs(2);
-/// How late a player may be that hides jitter and repairs.
-const BEHIND: Duration = Duration::from_millis(200);
+/// Frames a second of the clip.
+const FPS: f64 = 25.0;
 /// Of the frames that the camera sealed while a viewer watched, at least so many opened.
 const SHARE: f64 = 0.97;
 
@@ -95,6 +96,9 @@ fn random_loss() -> Weather {
 /// What came of it.
 struct Run {
     sealed: usize,
+    /// How long was watched, how often this machine stood still meanwhile, and for how long at most.
+    watched: Duration,
+    stood: (usize, Duration),
     seen: Vec<Seen>,
     camera_leg: Report,
     viewers_leg: Report,
@@ -124,6 +128,10 @@ impl Seen {
 
 impl Run {
     fn is_repaired(&self) {
+        if self.sealed == 0 {
+            println!("loss: this machine stood still again and again: nothing can be said");
+            return;
+        }
         for seen in &self.seen {
             assert_eq!(seen.failed, 0, "every frame opens: {:?}", seen.stats.failed);
             assert!(
@@ -147,7 +155,8 @@ async fn watch_and(name: &str, camera: Weather, viewers: Weather, change: impl F
     let proxy = Lossy::start().expect("a port for the proxy");
     let (home, second) = tokio::task::block_in_place(|| home_behind(&proxy));
     let camera_leg = proxy.begin(camera);
-    let sealed = Arc::new(Sealed::default());
+    let machine = Machine::observe();
+    let sealed = Arc::new(Sealed::new(machine.clone()));
     let mut config = CameraConfig::new(&home.camera.home, SourceSpec::file(clip()));
     config.observer = Some(sealed.clone());
     let sending = Camera::start(config).await.expect("the camera starts");
@@ -169,24 +178,36 @@ async fn watch_and(name: &str, camera: Weather, viewers: Weather, change: impl F
     let reports = (proxy.report(camera_leg), proxy.report(viewers_leg));
     let began = (sealed.count(), SystemTime::now());
     let failed: Vec<u64> = watching.iter().map(Watching::failed).collect();
-    sleep(watched()).await;
-    let over = (sealed.count(), SystemTime::now());
+    let mut counted = Vec::new();
+    // Goes on for as long as this machine takes away.
+    for _ in 0..4 {
+        sleep(watched()).await;
+        counted = sealed.since(began.0);
+        if counted.len() as f64 >= FPS * watched().as_secs_f64() / 2.0 {
+            break;
+        }
+    }
+    let over = SystemTime::now();
     sleep(UNDER_WAY).await;
     let later = Metrics::of(&home.server).await;
+    // What stood still since then did so while the last of them were under way.
+    counted.retain(|(_, at)| machine.ran(*at));
 
-    let counted = sealed.between(began.0, over.0);
     let mut seen = Vec::new();
     for (viewer, failed) in watching.into_iter().zip(failed) {
         let opened = viewer.received.of(&counted);
-        let (shown, frozen, longest) = viewer.shown((began.1, over.1));
+        let (shown, frozen, longest) = viewer.shown((began.1, over), &machine);
         let failed = viewer.failed() - failed;
         let stats = viewer.handle.stats();
         viewer.handle.stop().await;
         seen.push(Seen { sealed: counted.len(), opened, shown, failed, frozen, longest, stats });
     }
     sending.stop().await;
+    machine.end();
     let run = Run {
         sealed: counted.len(),
+        watched: over.duration_since(began.1).unwrap_or_default(),
+        stood: machine.stood(began.1),
         seen,
         camera_leg: proxy.report(camera_leg).since(reports.0),
         viewers_leg: proxy.report(viewers_leg).since(reports.1),
@@ -216,8 +237,14 @@ impl Run {
             100.0 * self.repairs as f64 / video_out.max(1) as f64,
             self.upstream_nacks
         );
+        if self.stood.0 > 0 {
+            let (times, longest) = (self.stood.0, self.stood.1.as_millis());
+            println!(
+                "loss: {name}: this machine stood still {times} times, {longest} ms at most: frames of then are not counted"
+            );
+        }
         for seen in &self.seen {
-            let watched = watched().as_secs_f64();
+            let watched = self.watched.as_secs_f64();
             println!(
                 "loss: {name}: opened {} of {} frames ({:.1} %), shown {}, frozen {:.1} % of the time ({:.1} % at {} ms behind), longest {} ms; {:?}, lost for good {}, reconnects {}",
                 seen.opened,
@@ -253,109 +280,6 @@ fn home_behind(proxy: &Lossy) -> (Home, Device) {
 fn watched() -> Duration {
     let longer = std::env::var("LATCHKEY_LOSS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     longer.map_or(WATCHED, Duration::from_secs)
-}
-
-/// Names of video frames in the order they were sealed.
-#[derive(Default)]
-struct Sealed(Mutex<Vec<(u64, u64)>>);
-
-impl Sealed {
-    fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    fn between(&self, from: usize, to: usize) -> Vec<(u64, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[from..to].to_vec()
-    }
-}
-
-impl FrameObserver for Sealed {
-    fn sealed(&self, frame: &WireFrame) {
-        if frame.track == 0 {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((frame.kid, frame.ctr));
-        }
-    }
-}
-
-/// Names of whole video frames that came.
-#[derive(Default)]
-struct Received(Mutex<HashSet<(u64, u64)>>);
-
-impl Received {
-    fn of(&self, counted: &[(u64, u64)]) -> usize {
-        let received = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counted.iter().filter(|name| received.contains(name)).count()
-    }
-}
-
-impl FrameObserver for Received {
-    fn received(&self, frame: &WireFrame) {
-        if frame.track == 0 {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((frame.kid, frame.ctr));
-        }
-    }
-}
-
-/// When a frame was handed on, and when it was captured.
-type Shown = Arc<Mutex<Vec<(SystemTime, SystemTime)>>>;
-
-struct Watching {
-    handle: ViewerHandle,
-    received: Arc<Received>,
-    shown: Shown,
-}
-
-impl Watching {
-    async fn start(device: &Device, camera: &Device) -> Self {
-        let (sender, mut frames) = mpsc::channel::<OpenedFrame>(4096);
-        let (received, shown) = (Arc::new(Received::default()), Shown::default());
-        let mut config = ViewerConfig::new(&device.home, &camera.id);
-        config.observer = Some(received.clone());
-        config.frames = Some(sender);
-        let handle = Viewer::start(config).await.expect("the viewer starts");
-        let times = shown.clone();
-        tokio::spawn(async move {
-            while let Some(frame) = frames.recv().await {
-                let time = (SystemTime::now(), frame.captured);
-                times.lock().unwrap_or_else(PoisonError::into_inner).push(time);
-            }
-        });
-        Self { handle, received, shown }
-    }
-
-    /// Frames that did not open, those apart that came twice.
-    fn failed(&self) -> u64 {
-        let failed = self.handle.stats().failed;
-        failed.iter().filter(|(reason, _)| **reason != "replayed").map(|(_, count)| count).sum()
-    }
-
-    /// How many frames captured in a time were handed on, how long that was [`Seen::frozen`], and the longest gap.
-    fn shown(&self, (begin, end): (SystemTime, SystemTime)) -> (usize, [Duration; 2], Duration) {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown: Vec<_> = shown.iter().filter(|(_, at)| (begin..end).contains(at)).copied().collect();
-        let moments = |show: &dyn Fn(&(SystemTime, SystemTime)) -> SystemTime, delay| -> Vec<_> {
-            let first = std::iter::once(begin + delay);
-            // A frame that came late does not make the end later.
-            let frames = shown.iter().map(|frame| show(frame).clamp(begin + delay, end + delay));
-            first.chain(frames).chain([end + delay]).collect()
-        };
-        let at_once = moments(&|(came, _)| *came, Duration::ZERO);
-        let behind = moments(&|(came, captured)| (*came).max(*captured + BEHIND), BEHIND);
-        let longest = gaps(&at_once).max().unwrap_or_default();
-        (shown.len(), [frozen(&at_once), frozen(&behind)], longest)
-    }
-}
-
-fn gaps(moments: &[SystemTime]) -> impl Iterator<Item = Duration> + '_ {
-    moments.windows(2).map(|pair| pair[1].duration_since(pair[0]).unwrap_or_default())
-}
-
-/// How long it stood still, by what WebRTC's statistics call a freeze (W3C webrtc-stats, freezeCount).
-fn frozen(moments: &[SystemTime]) -> Duration {
-    let count = u32::try_from(moments.len().max(1)).expect("few frames");
-    let mean = gaps(moments).sum::<Duration>() / count;
-    let still = (3 * mean).max(mean + Duration::from_millis(150));
-    gaps(moments).filter(|gap| *gap > still).sum()
 }
 
 /// What the relay has counted.
