@@ -88,6 +88,11 @@ async fn two_viewers_open_what_the_camera_sealed_once() {
     tokio::time::timeout(LIMIT, told)
         .await
         .expect("both viewers tell the relay when they had their pictures");
+    let fed_back = house.metric("relay_transport_feedback_total{dir=\"out\"}").await;
+    assert!(
+        fed_back.is_some_and(|told| told >= 1.0),
+        "the camera is told when its packets came: {fed_back:?}"
+    );
     let stats = camera.stats();
     println!("camera: {stats:?}");
     assert_eq!(stats.aead_calls, stats.sent_video + stats.sent_audio, "one seal per frame, two viewers");
