@@ -96,13 +96,15 @@ struct Shared {
 /// The clients of one [`Weather`].
 struct Leg {
     weather: Weather,
+    /// How often the weather changed.
+    changes: u32,
     silenced: bool,
     report: Report,
 }
 
 impl Leg {
     fn new(weather: Weather) -> Self {
-        Self { weather, silenced: false, report: Report::default() }
+        Self { weather, changes: 0, silenced: false, report: Report::default() }
     }
 }
 
@@ -158,6 +160,15 @@ impl Lossy {
         legs.len() - 1
     }
 
+    /// Changes the weather of the clients of one [`begin`](Self::begin), those that are connected too; what is under
+    /// way stays so, and their detour.
+    pub fn change(&self, leg: usize, weather: Weather) {
+        if let Some(leg) = self.shared.legs().get_mut(leg) {
+            leg.weather = weather;
+            leg.changes += 1;
+        }
+    }
+
     /// Keeps all further RTCP of the clients of one [`begin`](Self::begin) from the relay: whatever they ask for, nobody
     /// hears it.
     pub fn silence(&self, leg: usize) {
@@ -200,6 +211,8 @@ struct Flow {
     leg: usize,
     up: Way,
     down: Way,
+    /// Changes of the weather that it took up.
+    changes: u32,
     /// Its entry among what is due.
     scheduled: Option<Instant>,
 }
@@ -242,6 +255,7 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                 };
                 shared.keep(0, &buffer[..len]);
                 let flow: &mut Flow = &mut flows[index];
+                shared.change(flow);
                 if is_rtcp(&buffer[..len]) && shared.is_silenced(flow.leg) {
                     flow.up.counts.unheard += 1;
                 } else {
@@ -254,6 +268,7 @@ async fn carry(front: std::net::UdpSocket, shared: &Shared, stop: CancellationTo
                     continue;
                 }
                 shared.keep(1, &bytes);
+                shared.change(&mut flows[index]);
                 flows[index].down.take_in(bytes);
                 touched = Some(index);
             }
@@ -310,9 +325,11 @@ impl Flow {
         let Some(relay) = *shared.relay.lock().unwrap_or_else(PoisonError::into_inner) else {
             return Ok(None);
         };
-        let (leg, weather) = {
+        let (leg, weather, changes) = {
             let legs = shared.legs();
-            (legs.len() - 1, legs.last().map_or(Weather::fair(), |leg| leg.weather))
+            let (weather, changes) =
+                legs.last().map_or((Weather::fair(), 0), |leg| (leg.weather, leg.changes));
+            (legs.len() - 1, weather, changes)
         };
         let socket = UdpSocket::bind((shared.host, 0)).await?;
         socket.connect(relay).await?;
@@ -323,6 +340,7 @@ impl Flow {
             leg,
             up: Way::new(weather.up.seed(seed), weather.detour),
             down: Way::new(weather.down.seed(seed + 1), weather.detour),
+            changes,
             scheduled: None,
         }))
     }
@@ -356,6 +374,17 @@ impl Shared {
 
     fn is_silenced(&self, leg: usize) -> bool {
         self.legs().get(leg).is_some_and(|leg| leg.silenced)
+    }
+
+    /// Gives a flow the weather of its leg where that changed.
+    fn change(&self, flow: &mut Flow) {
+        if let Some(Leg { weather, changes, .. }) = self.legs().get(flow.leg)
+            && *changes != flow.changes
+        {
+            flow.changes = *changes;
+            flow.up.change(weather.up.seed(weather.seed));
+            flow.down.change(weather.down.seed(weather.seed + 1));
+        }
     }
 
     /// Moves what a flow counted since the last time to its leg's report.

@@ -154,6 +154,43 @@ for (const { named, network } of [FAIR]) {
   });
 }
 
+describe('a request for a key frame', () => {
+  for (const camera of BROWSERS) {
+    test(`${camera} as camera answers it, and many of chromium as viewer raise no storm`, () =>
+      within(undefined, async (house) => {
+        const sending = await browserCamera(house, camera, 'VP8');
+        const watching = house.end(await BrowserLeg.open(browsers.chromium));
+        await watching.watch(house.relay.way('view', house.room), { descriptor: true });
+        await watching.decoded(ENOUGH);
+        const made = async () => (await sending.figures()).tallies['seal video'].keys;
+        const came = async () => (await watching.figures()).tallies['open video'].keys;
+        const [madeBefore, cameBefore] = [await made(), await came()];
+        assert.equal(await watching.askKeyFrame(), 'asked');
+        await eventually(
+          'a key frame that the camera made for it',
+          async () => (await made()) > madeBefore && (await came()) > cameBefore,
+        );
+
+        const before = await made();
+        const began = performance.now();
+        for (let asked = 0; asked < 40; asked++) {
+          await watching.askKeyFrame();
+          await pause(100);
+        }
+        const [keys, seconds] = [(await made()) - before, (performance.now() - began) / 1000];
+        const { 'seal video': sealed } = (await sending.figures()).tallies;
+        console.log(`${camera} as camera: ${keys} key frames for 40 requests in ${seconds.toFixed(1)} s`);
+        assert.ok(keys >= 1 && keys <= seconds + 2, `${keys} key frames in ${seconds} s`);
+        assert.equal(sealed.failed, 0, sealed.lastFailure);
+        const late = house.end(await BrowserLeg.open(browsers.chromium));
+        await late.watch(house.relay.way('view', house.room), { descriptor: true });
+        await late.decoded(1);
+        const { 'open video': opened } = (await late.figures()).tallies;
+        assert.equal(opened.failed, 0, opened.lastFailure);
+      }));
+  }
+});
+
 describe('what must not happen', () => {
   for (const name of BROWSERS) {
     test(`${name} in the clear is refused by the relay`, () =>

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `{"to": "127.0.0.1:5000"}` | names the relay's media socket |
 //! | `{"loss": 0.1, "delayMs": 25, "seed": 7}` | is the weather of all clients first heard of from now on; told: `{"event":"weather","number":n}` |
+//! | `{"change": n, "bitsPerSecond": 300000}` | is the weather from now on of those who have that number: so much goes to them, or with `loss` and `delayMs` as above; told: `{"event":"changed"}` |
 //! | `{"away": true}` | nothing goes through in either direction, until `false`; told: `{"event":"away"}` |
 //! | `{"report": n}` | told: `{"event":"report", ...}` |
 
@@ -14,7 +15,7 @@ use anyhow::ensure;
 use latchkey_loadtest::lossy::{Counts, Lossy, Weather};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use str0m_netem::{NetemConfig, Probability, RandomLoss};
+use str0m_netem::{Bitrate, DataSize, NetemConfig, Probability, RandomLoss};
 
 use crate::{Words, tell};
 
@@ -38,6 +39,15 @@ enum Word {
         #[serde(default)]
         seed: u64,
     },
+    Change {
+        change: usize,
+        #[serde(default)]
+        loss: f32,
+        #[serde(default, rename = "delayMs")]
+        delay_ms: u64,
+        #[serde(default, rename = "bitsPerSecond")]
+        bits_per_second: Option<u64>,
+    },
     Away {
         away: bool,
     },
@@ -57,11 +67,18 @@ pub(crate) async fn run(order: &Order, mut words: Words) -> anyhow::Result<()> {
                 tell(&json!({ "event": "to" }));
             }
             Word::Weather { loss, delay_ms, seed } => {
-                ensure!((0.0..=1.0).contains(&loss), "loss is a share from 0 to 1");
-                let path = NetemConfig::new().latency(Duration::from_millis(delay_ms));
-                let path = path.loss(RandomLoss::new(Probability::new(loss)));
-                let number = lossy.begin(Weather::both_ways(path, seed));
+                let number = lossy.begin(Weather::both_ways(path(loss, delay_ms)?, seed));
                 tell(&json!({ "event": "weather", "number": number }));
+            }
+            Word::Change { change, loss, delay_ms, bits_per_second } => {
+                let mut weather = Weather::both_ways(path(loss, delay_ms)?, 1);
+                if let Some(bits) = bits_per_second {
+                    // A fifth of a second waits at the narrow place.
+                    let queue = DataSize::bytes(i64::try_from(bits / 8 / 5)?);
+                    weather.down = weather.down.link(Bitrate::bps(bits), queue);
+                }
+                lossy.change(change, weather);
+                tell(&json!({ "event": "changed" }));
             }
             Word::Away { away } => {
                 lossy.set_away(away);
@@ -74,6 +91,12 @@ pub(crate) async fn run(order: &Order, mut words: Words) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn path(loss: f32, delay_ms: u64) -> anyhow::Result<NetemConfig> {
+    ensure!((0.0..=1.0).contains(&loss), "loss is a share from 0 to 1");
+    let path = NetemConfig::new().latency(Duration::from_millis(delay_ms));
+    Ok(path.loss(RandomLoss::new(Probability::new(loss))))
 }
 
 fn counts(counts: Counts) -> Value {

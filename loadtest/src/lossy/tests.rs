@@ -79,6 +79,31 @@ fn some_come_twice_and_some_overtake() {
 }
 
 #[test]
+fn weather_changes_for_those_who_are_connected() {
+    let proxy = Lossy::start().unwrap();
+    let (client, relay) = (socket(), socket());
+    proxy.forward_to(relay.local_addr().unwrap());
+    let leg = proxy.begin(Weather::fair());
+    let mut buffer = [0; 2];
+    let mut comes = |number: u16| {
+        client.send_to(&number.to_be_bytes(), proxy.address()).unwrap();
+        let began = Instant::now();
+        while proxy.report(leg).up.datagrams <= u64::from(number) {
+            assert!(began.elapsed() < LIMIT, "{number} was not taken in");
+        }
+        let lost = proxy.report(leg).up.lost;
+        while lost == 0 && relay.recv_from(&mut buffer).is_err() {
+            assert!(began.elapsed() < LIMIT, "{number} did not come");
+        }
+        lost
+    };
+    assert_eq!(comes(0), 0);
+    let nothing = NetemConfig::new().loss(RandomLoss::new(Probability::new(1.0)));
+    proxy.change(leg, Weather::both_ways(nothing, 1));
+    assert_eq!(comes(1), 1);
+}
+
+#[test]
 fn rtcp_can_go_unheard() {
     let (seen, report) = through_and(Weather::fair(), 50, Lossy::silence);
     assert_eq!(seen, (0..50).collect::<Vec<_>>());

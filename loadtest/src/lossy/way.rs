@@ -63,6 +63,11 @@ impl Way {
         }
     }
 
+    /// Has other conditions from the next datagram on.
+    pub(super) fn change(&mut self, conditions: NetemConfig) {
+        self.netem.set_config(conditions);
+    }
+
     /// Takes a datagram in, or loses it.
     pub(super) fn take_in(&mut self, bytes: Vec<u8>) {
         self.next += 1;

@@ -40,6 +40,15 @@ export class Town {
     return (await this.#network.ask({ loss, delayMs, seed }, 'weather')).number;
   }
 
+  /**
+   * Changes a weather for those who are in it: `bitsPerSecond` go to them at most.
+   * @param {number} number
+   * @param {{loss?: number, delayMs?: number, bitsPerSecond?: number}} [to] fair where nothing is said
+   */
+  async change(number, to = {}) {
+    await this.#network.ask({ change: number, ...to }, 'changed');
+  }
+
   /** Takes the whole network away, signaling and media, or gives it back. */
   async away(away) {
     this.#front.away(away);

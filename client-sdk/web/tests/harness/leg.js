@@ -58,6 +58,11 @@ export class BrowserLeg {
     return this.tab.evaluate(() => window.leg.session());
   }
 
+  /** Asks the camera for a key frame; returns "asked" where the browser did. */
+  askKeyFrame() {
+    return this.tab.evaluate(() => window.leg.askKeyFrame());
+  }
+
   leave() {
     return this.tab.evaluate(() => window.leg.leave());
   }
