@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod audit_pages;
 pub mod challenge;
 pub mod clock;
 pub mod cursors;
