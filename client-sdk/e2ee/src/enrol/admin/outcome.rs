@@ -12,11 +12,11 @@ pub enum AdminStage {
     Exchanging,
     /// The user is to type the digits that the new device shows ([`Admin::type_digits`]).
     Comparing,
-    /// The keys are the new device's: [`Admin::invite`] is next.
+    /// The keys are the new device's: [`Admin::invite`](super::Admin::invite) is next.
     Ready(Kind),
     /// The new device's confirmation is waited for.
     Invited,
-    /// The new device has accepted: [`Admin::confirmed`] is next.
+    /// The new device has accepted: [`Admin::confirmed`](super::Admin::confirmed) is next.
     Confirmed,
     /// It has come to nothing.
     Failed(AdminError),
