@@ -205,18 +205,15 @@ impl Follower {
         Ok(found)
     }
 
-    /// Reads the list of this version, unless it is known already, and the messages up to it. For many followers of one
-    /// device whom the server tells the same.
+    /// Reads lists and the messages up to the newest, and nothing else: for a device in the group that is told of a list, as
+    /// all followers of this device are at once. A list that is known is read again, too, so that one taken back is noticed.
     pub(crate) async fn read_list(
         &mut self,
         home: &mut Home,
         signaling: &Signaling,
-        version: u64,
     ) -> Result<Vec<Followed>, FollowError> {
         let mut found = Vec::new();
-        if home.chain().head().is_none_or(|head| head.list().version < version) {
-            refresh(home, signaling, &mut found).await?;
-        }
+        refresh(home, signaling, &mut found).await?;
         self.read_messages(home, signaling, &mut found).await?;
         self.settle(home, &mut found);
         Ok(found)

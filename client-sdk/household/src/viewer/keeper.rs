@@ -228,8 +228,8 @@ impl Keeper {
                 self.take_all(home, found).await
             }
             // All keepers of this device hear it, and who is in the group has nothing else to look at.
-            ServerEvent::List { version } if self.follower.is_in(home) => {
-                let found = self.follower.read_list(home, &self.signaling, version).await?;
+            ServerEvent::List { .. } if self.follower.is_in(home) => {
+                let found = self.follower.read_list(home, &self.signaling).await?;
                 self.give_camera_key(home);
                 self.take_all(home, found).await?;
                 let left_out = self.follower.is_outside(home) && self.removed(home).is_none();
