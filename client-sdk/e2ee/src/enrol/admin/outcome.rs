@@ -10,7 +10,7 @@ pub enum AdminStage {
     Looking,
     /// Somebody is there; keys are being exchanged.
     Exchanging,
-    /// The user is to type the digits that the new device shows ([`Admin::type_digits`]).
+    /// The user is to type the digits that the new device shows ([`Admin::type_digits`](super::Admin::type_digits)).
     Comparing,
     /// The keys are the new device's: [`Admin::invite`](super::Admin::invite) is next.
     Ready(Kind),
