@@ -14,6 +14,8 @@
 //! of the epoch authenticator (RFC 9420 section 8.7), which no two groups share. The time is in seconds
 //! since the Unix epoch, by the camera's clock.
 
+mod chain;
+
 use ciborium::Value;
 use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable as _, iana};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -25,6 +27,7 @@ use crate::cbor::{array, bytes, counter, fixed, number, pairs, read, write};
 use crate::identity::DeviceIdentity;
 use crate::kid::Kid;
 use crate::note::{MAX_NAMED, MAX_NOTE_BYTES};
+pub use crate::record::chain::{RecordChain, Taken};
 
 /// Most bytes a record may have: it travels in a note.
 pub const MAX_RECORD_BYTES: usize = MAX_NOTE_BYTES - 8;
@@ -272,100 +275,6 @@ impl Content {
     }
 }
 
-/// The newest records of one group, each following the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordChain(Vec<EpochRecord>);
-
-/// What became of a record that a [`RecordChain`] was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Taken {
-    /// It follows the record before, or is the first that this device sees.
-    New,
-    /// It follows a record that this device never got; from here on the chain is whole again.
-    AfterGap,
-    /// It was there before.
-    Known,
-}
-
-impl RecordChain {
-    /// Records that are kept.
-    pub const KEPT: usize = 64;
-
-    /// Takes a record whose signature was verified.
-    ///
-    /// # Errors
-    /// [`RecordError::OtherGroup`]; [`RecordError::OtherPast`] when it contradicts the records that are
-    /// here. The chain is unchanged then.
-    pub fn take(&mut self, record: EpochRecord) -> Result<Taken, RecordError> {
-        let epoch = record.epoch();
-        let Some(head) = self.0.last() else {
-            self.0.push(record);
-            return Ok(Taken::New);
-        };
-        if head.group() != record.group() {
-            return Err(RecordError::OtherGroup);
-        }
-        if self.0.contains(&record) {
-            return Ok(Taken::Known);
-        }
-        if epoch <= head.epoch() {
-            // Every record that this device has seen and still keeps is here, so this one is another.
-            return Err(RecordError::OtherPast { epoch });
-        }
-        let follows = record.previous() == head.hash();
-        if !follows && epoch == head.epoch() + 1 {
-            return Err(RecordError::OtherPast { epoch });
-        }
-        self.0.push(record);
-        if self.0.len() > Self::KEPT {
-            self.0.remove(0);
-        }
-        Ok(if follows { Taken::New } else { Taken::AfterGap })
-    }
-
-    /// The newest record.
-    #[must_use]
-    pub fn head(&self) -> Option<&EpochRecord> {
-        self.0.last()
-    }
-
-    /// Hash of the newest record; zeros when there is none.
-    #[must_use]
-    pub fn head_hash(&self) -> [u8; 32] {
-        self.head().map_or([0; 32], EpochRecord::hash)
-    }
-
-    /// The record of an epoch.
-    #[must_use]
-    pub fn of_epoch(&self, epoch: u64) -> Option<&EpochRecord> {
-        self.0.iter().find(|record| record.epoch() == epoch)
-    }
-
-    /// All records, oldest first.
-    pub fn records(&self) -> impl DoubleEndedIterator<Item = &EpochRecord> {
-        self.0.iter()
-    }
-
-    /// The records as bytes, for a vault.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        write(&Value::Array(self.0.iter().map(|record| bytes(record.as_bytes())).collect()))
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote; `None` when the bytes are something else.
-    #[must_use]
-    pub fn from_bytes(stored: &[u8]) -> Option<Self> {
-        let records = array(read(stored)?, Self::KEPT, |record| {
-            EpochRecord::from_bytes(&record.into_bytes().ok()?).ok()
-        })?;
-        let one_group = records
-            .windows(2)
-            .all(|pair| pair[0].group() == pair[1].group() && pair[0].epoch() < pair[1].epoch());
-        one_group.then_some(Self(records))
-    }
-}
-
 /// Hash of a camera's access log after one more entry: who began or ended watching, and when, in seconds
 /// since the Unix epoch. The log begins with zeros.
 #[must_use]
@@ -383,124 +292,4 @@ pub fn next_access_head(head: &[u8; 32], device: DeviceId, began: bool, time: u6
 const AAD: &[u8] = b"latchkey epoch record v1";
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    fn view(epoch: u64) -> EpochView {
-        let camera = DeviceId([1; 16]);
-        EpochView {
-            group: GroupId::new(camera, 0),
-            epoch,
-            list: ListVersion { version: 3, hash: ListHash([4; 32]) },
-            tree_hash: [5; 32],
-            members: vec![camera, DeviceId([2; 16])],
-            authenticator: [6; 32],
-        }
-    }
-
-    fn record(camera: &DeviceIdentity, epoch: u64, previous: [u8; 32]) -> EpochRecord {
-        let last = vec![(Kid::from_value(0x01_0000_0000).unwrap(), 77)];
-        EpochRecord::sign(camera, view(epoch), 1_700_000_000, last, previous).unwrap()
-    }
-
-    #[test]
-    fn what_the_camera_signs_is_read_and_verified() {
-        let camera = DeviceIdentity::generate().unwrap();
-        let signed = record(&camera, 7, [9; 32]);
-        let read = EpochRecord::from_bytes(signed.as_bytes()).unwrap();
-        assert_eq!(read, signed);
-        read.verify(&camera.public().mls_public).unwrap();
-        read.check(&view(7)).unwrap();
-        assert_eq!(
-            (read.epoch(), read.time(), read.last()[0].1, read.previous()),
-            (7, 1_700_000_000, 77, [9; 32])
-        );
-        let other = DeviceIdentity::generate().unwrap();
-        assert_eq!(read.verify(&other.public().mls_public), Err(RecordError::BadSignature));
-    }
-
-    #[test]
-    fn every_field_of_the_own_view_is_compared() {
-        let camera = DeviceIdentity::generate().unwrap();
-        let signed = record(&camera, 7, [0; 32]);
-        let forked = Err(RecordError::Forked { epoch: 7 });
-        let changed = |change: fn(&mut EpochView)| {
-            let mut view = view(7);
-            change(&mut view);
-            signed.check(&view)
-        };
-        assert_eq!(changed(|view| view.epoch = 8), forked);
-        assert_eq!(changed(|view| view.list.version = 4), forked);
-        assert_eq!(changed(|view| view.list.hash.0[0] ^= 1), forked);
-        assert_eq!(changed(|view| view.tree_hash[31] ^= 1), forked);
-        assert_eq!(changed(|view| view.members.reverse()), forked);
-        assert_eq!(changed(|view| view.authenticator[0] ^= 1), forked);
-        assert_eq!(
-            changed(|view| view.group = GroupId::new(DeviceId([1; 16]), 1)),
-            Err(RecordError::OtherGroup)
-        );
-    }
-
-    #[test]
-    fn a_chain_follows_and_refuses_another_past() {
-        let camera = DeviceIdentity::generate().unwrap();
-        let mut chain = RecordChain::default();
-        let one = record(&camera, 1, [0; 32]);
-        let two = record(&camera, 2, one.hash());
-        assert_eq!(chain.take(one.clone()), Ok(Taken::New));
-        assert_eq!(chain.take(two), Ok(Taken::New));
-        assert_eq!(chain.take(one), Ok(Taken::Known));
-        // Another record of epoch 2, and one of epoch 3 that follows it.
-        let rival = record(&camera, 2, [1; 32]);
-        assert_eq!(chain.take(rival.clone()), Err(RecordError::OtherPast { epoch: 2 }));
-        assert_eq!(chain.take(record(&camera, 3, rival.hash())), Err(RecordError::OtherPast { epoch: 3 }));
-        // Records in between were missed.
-        let five = record(&camera, 5, [8; 32]);
-        assert_eq!(chain.take(five.clone()), Ok(Taken::AfterGap));
-        assert_eq!(chain.head_hash(), five.hash());
-        assert_eq!(RecordChain::from_bytes(&chain.to_bytes()), Some(chain));
-    }
-
-    #[test]
-    fn a_chain_keeps_the_newest() {
-        let camera = DeviceIdentity::generate().unwrap();
-        let mut chain = RecordChain::default();
-        for epoch in 1..=70 {
-            let next = record(&camera, epoch, chain.head_hash());
-            assert_eq!(chain.take(next), Ok(Taken::New));
-        }
-        assert_eq!(chain.records().count(), RecordChain::KEPT);
-        assert_eq!((chain.head().unwrap().epoch(), chain.of_epoch(6)), (70, None));
-        assert!(chain.of_epoch(7).is_some());
-    }
-
-    #[test]
-    fn the_access_log_depends_on_all_of_an_entry() {
-        let head = next_access_head(&[0; 32], DeviceId([1; 16]), true, 5);
-        assert_ne!(head, next_access_head(&[0; 32], DeviceId([2; 16]), true, 5));
-        assert_ne!(head, next_access_head(&[0; 32], DeviceId([1; 16]), false, 5));
-        assert_ne!(head, next_access_head(&[0; 32], DeviceId([1; 16]), true, 6));
-        assert_ne!(head, next_access_head(&[1; 32], DeviceId([1; 16]), true, 5));
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_bytes_do_no_harm(encoded in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let _ = EpochRecord::from_bytes(&encoded);
-            let _ = RecordChain::from_bytes(&encoded);
-        }
-
-        #[test]
-        fn no_changed_bit_is_overlooked(at: prop::sample::Index, bit in 0_u8..8) {
-            let camera = DeviceIdentity::from_bytes(&[[1; 1].as_slice(), &[1; 16], &[2; 32], &[3; 32]].concat()).unwrap();
-            let signed = record(&camera, 7, [9; 32]);
-            let mut encoded = signed.as_bytes().to_vec();
-            let at = at.index(encoded.len());
-            encoded[at] ^= 1 << bit;
-            let verified = EpochRecord::from_bytes(&encoded).and_then(|read| read.verify(&camera.public().mls_public));
-            prop_assert!(verified.is_err());
-        }
-    }
-}
+mod tests;
