@@ -5,7 +5,8 @@ use std::io::Write as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{process, scratch};
+use crate::process::end_all;
+use crate::scratch::remove_all;
 
 /// Returns a token that is cancelled by the first Ctrl-C or SIGTERM from now on, when `ending` is told; the second ends this
 /// process at once, and with it the programs that it has started and its temporary folders.
@@ -33,8 +34,8 @@ pub fn on_signal(ending: &'static str) -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => INTERRUPTED,
                 _ = terminate.recv() => TERMINATED,
             };
-            process::end_all();
-            scratch::remove_all();
+            end_all();
+            remove_all();
             std::process::exit(code);
         });
     })?;
