@@ -2,7 +2,7 @@
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-use crate::{CipherFailure, NONCE_LEN, TAG_LEN};
+use super::{CipherFailure, NONCE_LEN, TAG_LEN};
 
 /// An AES-GCM key whose round keys are computed.
 pub struct PreparedKey(LessSafeKey);

@@ -3,7 +3,7 @@
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes128Gcm, Nonce, Tag};
 
-use crate::{CipherFailure, NONCE_LEN, TAG_LEN};
+use super::{CipherFailure, NONCE_LEN, TAG_LEN};
 
 /// An AES-GCM key whose round keys are computed.
 pub struct PreparedKey(Box<Aes128Gcm>);

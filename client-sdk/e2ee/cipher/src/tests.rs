@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::{CipherFailure, NONCE_LEN, TAG_LEN, native, portable};
+use super::{CipherFailure, NONCE_LEN, TAG_LEN, native, portable};
 
 const VECTORS: &str = include_str!("../../tests/vectors/rfc9605.json");
 
