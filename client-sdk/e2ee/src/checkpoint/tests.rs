@@ -161,14 +161,35 @@ fn keys(epoch: u64) -> EpochKeys {
 
 /// What a viewer says of these frames, which come in this order, each `late` after it was sealed.
 fn watch(verifier: &mut CheckpointVerifier, frames: &[Sent], late: Duration) -> Verdicts {
+    watch_at(verifier, frames.iter().map(|frame| (frame.at + late, frame)))
+}
+
+/// What a viewer says of frames that come at these times.
+fn watch_at<'a>(
+    verifier: &mut CheckpointVerifier,
+    frames: impl Iterator<Item = (Duration, &'a Sent)>,
+) -> Verdicts {
     let mut all = Verdicts::default();
-    for frame in frames {
-        all += verifier.frame(&frame.opened(), &frame.sframe, frame.at + late);
+    for (at, frame) in frames {
+        all += verifier.frame(&frame.opened(), &frame.sframe, at);
         if let Some(block) = &frame.block {
-            all += verifier.block(block, frame.at + late).unwrap();
+            all += verifier.block(block, at).unwrap();
         }
     }
     all
+}
+
+/// What comes of these frames, in its order, when those whose number in `lost` is below `percent` do not, and each other is
+/// under way for its milliseconds.
+fn bad_network(frames: Vec<Sent>, (lost, percent): (&[u8], u8), delays: &[u64]) -> Vec<(Duration, Sent)> {
+    let mut came: Vec<(Duration, Sent)> = frames
+        .into_iter()
+        .zip(lost.iter().zip(delays))
+        .filter(|(_, (lost, _))| **lost >= percent)
+        .map(|(frame, (_, delay))| (frame.at + Duration::from_millis(*delay), frame))
+        .collect();
+    came.sort_by_key(|(at, _)| *at);
+    came
 }
 
 /// The rest of the verdicts, when nothing comes any more.

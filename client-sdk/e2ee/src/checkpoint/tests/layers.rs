@@ -248,18 +248,9 @@ proptest! {
         frames.extend(camera.run(15));
         camera.layers = &LAYERS;
         frames.extend(camera.run(15));
-        let mut came: Vec<(Duration, Sent)> = switching(&frames, wishes.into_iter()).into_iter()
-            .zip(lost.iter().zip(&delays)).filter(|(_, (lost, _))| **lost >= percent)
-            .map(|(frame, (_, delay))| (frame.at + Duration::from_millis(*delay), frame)).collect();
-        came.sort_by_key(|(at, _)| *at);
+        let came = bad_network(switching(&frames, wishes.into_iter()), (&lost, percent), &delays);
         let mut verifier = camera.verifier();
-        let mut all = Verdicts::default();
-        for (at, frame) in &came {
-            all += verifier.frame(&frame.opened(), &frame.sframe, *at);
-            if let Some(block) = &frame.block {
-                all += verifier.block(block, *at).unwrap();
-            }
-        }
+        let mut all = watch_at(&mut verifier, came.iter().map(|(at, frame)| (*at, frame)));
         all += finish(&mut verifier);
         prop_assert_eq!(all.forged, 0, "{:?}", all.first_forged);
         prop_assert_eq!(all.signed + all.unverified, came.len() as u64);

@@ -182,17 +182,8 @@ proptest! {
             camera.rekey(4);
         }
         frames.extend(camera.run(20));
-        let mut came: Vec<(Duration, Sent)> = frames.into_iter().zip(lost.iter().zip(&delays)).skip(join)
-            .filter(|(_, (lost, _))| **lost >= percent)
-            .map(|(frame, (_, delay))| (frame.at + Duration::from_millis(*delay), frame)).collect();
-        came.sort_by_key(|(at, _)| *at);
-        let mut all = Verdicts::default();
-        for (at, frame) in &came {
-            all += verifier.frame(&frame.opened(), &frame.sframe, *at);
-            if let Some(block) = &frame.block {
-                all += verifier.block(block, *at).unwrap();
-            }
-        }
+        let came = bad_network(frames.split_off(join), (&lost[join..], percent), &delays[join..]);
+        let mut all = watch_at(&mut verifier, came.iter().map(|(at, frame)| (*at, frame)));
         all += finish(&mut verifier);
         prop_assert_eq!(all.forged, 0, "{:?}", all.first_forged);
         prop_assert_eq!(all.signed + all.unverified, came.len() as u64);
