@@ -1,6 +1,6 @@
 /** What sealing and opening a frame costs, in node and in browsers alike: the module as it is used, and WebCrypto. */
 
-import { WasmDevice, eventually } from './device.js';
+import { WasmDevice, eventually, watchedDoor } from './device.js';
 
 /** Frames of these sizes, of each codec: with nothing around them, and with an envelope and escapes. */
 const SIZES = [1_000, 10_000, 50_000, 100_000, 200_000];
@@ -24,7 +24,9 @@ const LONG_ENOUGH = 400;
  * microseconds: median and 95th percentile
  */
 export async function costs(module, server) {
-  const { sealer, opener } = await household(module, server);
+  const [ada, door, bob] = [new WasmDevice(module), new WasmDevice(module), new WasmDevice(module)];
+  const { sending, watching } = await watchedDoor(server, [ada, door, bob]);
+  const [sealer, opener] = [door.core.sealer(sending), bob.core.opener(watching)];
   const rows = [];
   for (const codec of CODECS) {
     for (const bytes of SIZES) rows.push(await row(module, codec, bytes, sealer, opener));
@@ -43,21 +45,6 @@ export function table(rows) {
       return `| ${codec} | ${bytes.toLocaleString('en')} | ${cells.join(' | ')} |`;
     }),
   ];
-}
-
-async function household(module, server) {
-  const [ada, door, bob] = [new WasmDevice(module), new WasmDevice(module), new WasmDevice(module)];
-  await ada.found(server, 'Ada');
-  const camera = await ada.letIn(server, door, 'camera', 'Door');
-  await ada.letIn(server, bob, 'viewer', 'Bob');
-  const { session: sending } = await door.call('publish', {});
-  await door.told('the group is whole', (event) => event.event === 'newEpoch' && event.members === 3);
-  const { session: watching } = await bob.call('watch', { camera });
-  await bob.told('the key is known', (event) => event.event === 'stepDone' && event.step === 'keyKnown');
-  return {
-    sealer: door.core.sealer(sending),
-    opener: bob.core.opener(watching),
-  };
 }
 
 async function row(module, codec, bytes, sealer, opener) {

@@ -81,3 +81,15 @@ export async function eventually(what, found) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Founds a household of an admin, a camera and a viewer who watches it; returns the camera and the sessions to seal and open in. */
+export async function watchedDoor(server, [ada, door, bob]) {
+  await ada.found(server, 'Ada');
+  const camera = await ada.letIn(server, door, 'camera', 'Door');
+  await ada.letIn(server, bob, 'viewer', 'Bob');
+  const { session: sending } = await door.call('publish', {});
+  await door.told('the group is whole', (event) => event.event === 'newEpoch' && event.members === 3);
+  const { session: watching } = await bob.call('watch', { camera });
+  await bob.told('the key is known', (event) => event.event === 'stepDone' && event.step === 'keyKnown');
+  return { camera, sending, watching };
+}

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { FRAMES, Legs, WasmDevice, eventually, load } from './module.js';
+import { FRAMES, Legs, WasmDevice, eventually, load, watchedDoor } from './module.js';
 
 let module;
 let legs;
@@ -15,18 +15,6 @@ before(async () => {
   server = await legs.url();
 });
 after(() => legs.end());
-
-/** A household of an admin, a camera and a viewer; returns how to seal at one and open at the other. */
-async function household(ada, door, bob) {
-  await ada.found(server, 'Ada');
-  const camera = await ada.letIn(server, door, 'camera', 'Door');
-  await ada.letIn(server, bob, 'viewer', 'Bob');
-  const { session: sending } = await door.call('publish', {});
-  await door.told('the group is whole', (event) => event.event === 'newEpoch' && event.members === 3);
-  const { session: watching } = await bob.call('watch', { camera });
-  await bob.told('the key is known', (event) => event.event === 'stepDone' && event.step === 'keyKnown');
-  return { camera, sending, watching };
-}
 
 async function passes(door, bob, { sending, watching }) {
   for (const frame of FRAMES) {
@@ -44,17 +32,17 @@ async function passes(door, bob, { sending, watching }) {
 
 test('native seals, wasm opens', async () => {
   const [ada, door, bob] = [legs.device('ada1'), legs.device('door1'), new WasmDevice(module)];
-  await passes(door, bob, await household(ada, door, bob));
+  await passes(door, bob, await watchedDoor(server, [ada, door, bob]));
 });
 
 test('wasm seals, native opens; wasm founded the household', async () => {
   const [ada, door, bob] = [new WasmDevice(module), new WasmDevice(module), legs.device('bob2')];
-  await passes(door, bob, await household(ada, door, bob));
+  await passes(door, bob, await watchedDoor(server, [ada, door, bob]));
 });
 
 test('a reload keeps the device, takes a new session, and is opened at once', async () => {
   const [ada, door, bob] = [legs.device('ada3'), new WasmDevice(module), new WasmDevice(module)];
-  const { camera, sending, watching } = await household(ada, door, bob);
+  const { camera, sending, watching } = await watchedDoor(server, [ada, door, bob]);
   const first = await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
   assert.deepEqual(await bob.open(watching, 1, first), { plain: FRAMES[2].data });
 
@@ -75,7 +63,7 @@ test('a reload keeps the device, takes a new session, and is opened at once', as
 
 test('who was removed opens nothing more, and is told so', async () => {
   const [ada, door, bob] = [legs.device('ada4'), legs.device('door4'), new WasmDevice(module)];
-  const { sending, watching } = await household(ada, door, bob);
+  const { sending, watching } = await watchedDoor(server, [ada, door, bob]);
   const { devices } = await ada.call('devices', {});
   await ada.call('remove', { device: devices.find((device) => device.name === 'Bob').id });
   const removal = await ada.told('removed at an epoch', (event) => event.event === 'removal' && event.epoch);
@@ -87,7 +75,7 @@ test('who was removed opens nothing more, and is told so', async () => {
 
 test('each layer of a picture has a key and a counter of its own; a fourth is left out', async () => {
   const [ada, door, bob] = [new WasmDevice(module), new WasmDevice(module), legs.device('bob5')];
-  const { sending, watching } = await household(ada, door, bob);
+  const { sending, watching } = await watchedDoor(server, [ada, door, bob]);
   await eventually('a sealed frame', () => door.seal(sending, FRAMES[2]));
   const sealer = door.core.sealer(sending);
   const seal = (layer) => sealer.seal(layer, 1, true, 0, Buffer.from(FRAMES[2].data, 'hex'));

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 
 import { Device } from './device.js';
 
-export { WasmDevice, eventually } from './device.js';
+export { WasmDevice, eventually, watchedDoor } from './device.js';
 
 const BUILT = new URL('../../../web/src/worker/wasm/', import.meta.url);
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL('../../../../target', import.meta.url).pathname;
