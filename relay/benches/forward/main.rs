@@ -110,7 +110,7 @@ fn main() -> anyhow::Result<()> {
         storm::row(&options)?;
     }
     if wanted("shards") {
-        pair::row(&options)?;
+        pair::rows(&options)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The row `shards`: what a packet costs with two shards beside what it costs with one, in turn.
+//! The rows `shards`: what a packet costs with two shards beside what it costs with one, in turn.
 
 use std::time::Duration;
 
@@ -7,9 +7,14 @@ use anyhow::Context as _;
 use crate::workload::{Shape, Workload};
 use crate::{Options, Run, cores, relay};
 
+/// Prints a row for each number of viewers: the second thread wakes once per frame, whoever shares in it.
+pub(crate) fn rows(options: &Options) -> anyhow::Result<()> {
+    let asked = options.viewers;
+    asked.map_or(vec![100, 300], |one| vec![one]).into_iter().try_for_each(|viewers| row(options, viewers))
+}
+
 /// Runs one and two shards in turn and prints the round with the median ratio.
-pub(crate) fn row(options: &Options) -> anyhow::Result<()> {
-    let viewers = options.viewers.unwrap_or(100);
+fn row(options: &Options, viewers: usize) -> anyhow::Result<()> {
     let profile = options.profile.as_deref().unwrap_or("gcm128");
     cores::allow_sockets(viewers as u64);
     let run = |shards| {

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey_signaling::{Server, ServerConfig};
@@ -54,13 +55,13 @@ struct Pebble {
 
 impl Pebble {
     fn start(folder: &Path, proofs_at: u16) -> Option<Self> {
-        // Kept until whoever is told to listen there starts: tests beside this one ask for ports, too.
+        // Kept until whoever is told to listen there starts.
         let kept: [TcpListener; 5] = std::array::from_fn(|_| free_port());
         let [dns, dns_management, listen, management, http] = kept.each_ref().map(port_of);
         let at = |port: u16| format!("127.0.0.1:{port}");
         let [dns_port, dns_management_port, others @ ..] = kept;
         drop((dns_port, dns_management_port));
-        let dns_program = Program::start(
+        let mut dns_program = Program::start(
             Command::new("pebble-challtestsrv")
                 .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &at(dns)])
                 .args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", &at(dns_management)]),
@@ -82,7 +83,7 @@ impl Pebble {
         }});
         std::fs::write(&config, settings.to_string()).unwrap();
         drop(others);
-        let ca = Program::start(
+        let mut ca = Program::start(
             Command::new("pebble")
                 .args(["-strict", "-dnsserver", &at(dns), "-config"])
                 .arg(&config)
@@ -91,6 +92,8 @@ impl Pebble {
         let began = Instant::now();
         for port in [dns, listen, management] {
             while std::net::TcpStream::connect(at(port)).is_err() {
+                let ended = [&mut dns_program, &mut ca].map(|program| program.0.try_wait().unwrap());
+                assert_eq!(ended, [None; 2], "pebble and its DNS run on");
                 assert!(began.elapsed() < LIVENESS, "pebble and its DNS get ready");
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -115,9 +118,13 @@ impl Pebble {
     }
 }
 
-/// A port that is nobody else's while this is kept.
+/// A port that is nobody else's while this is kept, nor for long after it: programs that cannot be told to take any port
+/// get one below those that the kernel gives to whoever asks for port 0, as all tests beside this one do.
 fn free_port() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + u16::try_from(std::process::id() % 15_000).unwrap();
+    let free = |_| TcpListener::bind(("127.0.0.1", first + NEXT.fetch_add(1, Ordering::Relaxed))).ok();
+    (0..1_000).find_map(free).expect("one of a thousand ports is free")
 }
 
 fn port_of(kept: &TcpListener) -> u16 {
