@@ -65,7 +65,7 @@ struct Pending {
     hash: FrameHash,
     captured_ms: u64,
     since: Duration,
-    /// Blocks of the chain that came since and do not list it.
+    /// Blocks of the chain that came since, not overtaken by it, and do not list it.
     blocks: u32,
     last_block: Duration,
 }
@@ -166,7 +166,7 @@ impl CheckpointVerifier {
         }
         let mut verdicts = Verdicts::default();
         for mut frame in std::mem::take(&mut self.pending) {
-            if is_newest {
+            if is_newest && now.saturating_sub(frame.since) >= OVERTAKEN {
                 frame.blocks += 1;
                 frame.last_block = now;
             }
@@ -204,7 +204,8 @@ impl CheckpointVerifier {
             return if is_same { Judgement::Signed } else { Judgement::Forged(frame.contradicted()) };
         }
         let is_settled_by = |block: &Block| frame.captured_ms.saturating_add(MARGIN_MS) <= block.covers_ms;
-        // Two blocks, because the camera's clock may have been set back since the first.
+        // Two blocks, because the first may be the one before the frame, and the camera's clock may have been set back
+        // since.
         if frame.blocks < 2 || !run.kept.back().is_some_and(|(_, newest)| is_settled_by(newest)) {
             return Judgement::NotYet;
         }
@@ -337,6 +338,8 @@ const OLD: Duration = Duration::from_secs(30);
 const ABANDONED: Duration = Duration::from_secs(10);
 /// How long a frame waits for the block that lists it.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How long a block may be under way behind a frame that was sealed after the last copy of it.
+const OVERTAKEN: Duration = Duration::from_secs(2);
 /// How far apart tracks may be on their way.
 const SKEW: Duration = Duration::from_secs(5);
 /// Blocks that are kept for frames that come late: 32 s and more.

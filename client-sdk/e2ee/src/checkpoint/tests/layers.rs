@@ -139,6 +139,27 @@ fn a_block_that_comes_late_still_signs() {
     assert!(late.unverified < 15 && lost.unverified > 40, "{late:?} {lost:?}");
 }
 
+/// The clock is set back, and what was sealed after it overtakes what the camera signed before.
+#[test]
+fn blocks_from_before_a_clock_was_set_back_deny_nothing_that_overtook_them() {
+    for back_ms in (600..6_000).step_by(300) {
+        let mut camera = browser();
+        let mut frames = camera.run(20);
+        camera.rekey(4);
+        camera.clock_ms -= back_ms;
+        frames.extend(camera.run(20));
+        let sent = switching(&frames, std::iter::repeat(true));
+        let lost = vec![100; sent.len()];
+        let is_late = |frame: &Sent| frame.block.is_some() && frame.at < Duration::from_millis(21_200);
+        let delays: Vec<u64> = sent.iter().map(|frame| if is_late(frame) { 1_999 } else { 0 }).collect();
+        let came = bad_network(sent, (&lost, 0), &delays);
+        let mut verifier = camera.verifier();
+        let mut all = watch_at(&mut verifier, came.iter().map(|(at, frame)| (*at, frame)));
+        all += finish(&mut verifier);
+        assert_eq!(all.forged, 0, "set back by {back_ms} ms: {:?}", all.first_forged);
+    }
+}
+
 #[test]
 fn a_late_block_of_another_history_is_seen() {
     let blocks = |camera: &mut Camera| -> Vec<Vec<u8>> {
