@@ -125,7 +125,7 @@ fn a_camera_that_signs_two_records_of_an_epoch_is_caught() {
 fn a_camera_that_leaves_frames_unsigned_is_caught() {
     let watch = Step::Device(2, DeviceStep::Watch { count: u8::MAX, loses: 0, swaps: false });
     let seal = Step::Camera(CameraStep::Seal(8));
-    let steps = [seal, watch, Step::Hours(1), seal, seal, watch];
+    let steps = [seal, watch, Step::Hours(1), seal, watch, seal, watch, seal, watch];
     assert_eq!(says(|_| {}, &steps), "all held");
     let said = says(|world| world.camera.faults.skips_signing = true, &steps);
     assert!(said.starts_with("checkpoint: ") && said.contains("forged"), "{said}");
