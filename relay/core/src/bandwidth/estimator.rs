@@ -34,6 +34,8 @@ pub(super) struct Estimator {
     received: u64,
     over_since: Option<Instant>,
     lowered: Option<Instant>,
+    /// When there was an estimate first.
+    begun: Option<Instant>,
     updated: Option<Instant>,
 }
 
@@ -56,6 +58,7 @@ impl Estimator {
             received: 0,
             over_since: None,
             lowered: None,
+            begun: None,
             updated: None,
         }
     }
@@ -135,7 +138,7 @@ impl Estimator {
             if self.received < FIRST_PACKETS {
                 return false;
             }
-            self.rate = Some((2.0 * came).max(LOWEST));
+            (self.rate, self.begun) = (Some((2.0 * came).max(LOWEST)), Some(now));
         }
         let waits = self.trend.waits();
         match self.loss.judge(waits, now) {
@@ -146,6 +149,10 @@ impl Estimator {
         // What was lost on the way as always was carried up to there.
         let carried = came / (1.0 - self.loss.usual());
         self.peak = self.peak.max(if waits { came } else { carried });
+        let is_first = self.begun.is_some_and(|at| now.saturating_duration_since(at) < FIRST);
+        if is_first && self.limit.is_none() {
+            self.rate = self.rate.map(|rate| rate.max(2.0 * came));
+        }
         match self.trend.usage() {
             Usage::Over if waits => self.lower_for_delay(now),
             // Nothing speaks for more as long as it is not known what this is.
@@ -263,6 +270,8 @@ impl Estimator {
 
 /// Packets before there is an estimate.
 const FIRST_PACKETS: u64 = 10;
+/// So long the half second of which packets are counted is not full, and the estimate grows with it.
+const FIRST: Duration = Duration::from_millis(500);
 /// Lower than anything worth sending.
 const LOWEST: f64 = 30_000.0;
 /// Part of what the path carried that is aimed for after it was full.

@@ -103,7 +103,7 @@ impl Loss {
             Verdict::of((part - usual).max(0.0), HEAVY + chance)
         } else {
             match self.recent.part {
-                recent if recent > MOST_USUAL => Verdict::Much(recent),
+                recent if recent > MOST_USUAL && self.recent.weight >= KNOWN => Verdict::Much(recent),
                 recent if recent <= CLEAN => Verdict::Clean,
                 recent if recent <= self.usual.part + MORE => Verdict::Usual,
                 _ => Verdict::Some,
@@ -150,6 +150,8 @@ const HEAVY: f64 = 0.10;
 const CHANCE: f64 = 2.0;
 /// More than this is no way of a path: repair asked for again and again costs more than it brings.
 const MOST_USUAL: f64 = 0.28;
+/// A mean of less than this part of its time may be chance: of the first thirty packets of a path that loses a fifth, a third.
+const KNOWN: f64 = 0.6;
 /// So much is a path that is full, whatever its delay says: its queue may be too short to be seen.
 const MOST_LOST: f64 = 0.5;
 /// So far above the usual is the usual: stretches are short.
@@ -185,5 +187,22 @@ mod tests {
         assert!(matches!(after(&mut loss, &mut now, 1, 2, true), Verdict::Heavy(part) if part > 0.2));
         assert!(matches!(after(&mut loss, &mut now, 3, 3, false), Verdict::Much(part) if part < 0.5));
         assert!(matches!(after(&mut loss, &mut now, 1, 1, false), Verdict::Heavy(part) if part > 0.5));
+    }
+
+    #[test]
+    fn the_first_packets_do_not_say_that_it_is_much() {
+        let (mut loss, mut now) = (Loss::new(), Instant::now());
+        let mut verdicts = Vec::new();
+        for packet in 0..180 {
+            if packet % 5 < 2 {
+                loss.lost();
+            } else {
+                loss.received();
+            }
+            now += Duration::from_millis(8);
+            verdicts.extend(loss.judge(false, now));
+        }
+        assert_eq!(verdicts.first(), Some(&Verdict::Some), "two fifths of the first stretch");
+        assert!(matches!(verdicts.last(), Some(Verdict::Much(_))), "after 1.4 s: {verdicts:?}");
     }
 }

@@ -110,6 +110,24 @@ fn what_a_path_loses_at_random_is_left_to_repair() {
     }
 }
 
+/// A path that loses a fifth loses a third of its first second now and then.
+#[test]
+fn a_beginning_with_more_loss_than_usual_is_made_good_soon() {
+    for (part, jitter, camera, seed) in [
+        (0.219, 0, 438_582, 6_461_439_054_643_065_391),
+        (0.219, 0, 1_193_424, 5_814_730_226_492_793_999),
+        (0.208, 3, 1_267_574, 7_758_132_675_155_750_682),
+        (0.214, 1, 989_685, 5_706_160_627_804_174_557),
+        (0.204_745_2, 2, 792_000, 14_343_466_250_355_488_449),
+    ] {
+        let path = link(50_000_000).latency(Duration::from_millis(25)).jitter(Duration::from_millis(jitter));
+        let mut scene = Scene::new(camera, losing(path, part).seed(seed));
+        let trace = scene.trace(40);
+        println!("{camera} bit/s, {:.0} % lost: {:?}", part * 100.0, in_kilobits(&trace));
+        assert!(trace[20..].iter().all(|estimate| *estimate > camera), "from the second second on");
+    }
+}
+
 #[test]
 fn a_path_that_loses_at_random_is_still_seen_to_be_full_and_to_be_free() {
     for part in [0.10, 0.20] {
