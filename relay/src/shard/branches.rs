@@ -22,13 +22,14 @@ use crate::shard::worker::Worker;
 
 impl Worker {
     /// Takes what other shards gave. True when there may be more: the socket has its turn first.
-    pub(super) fn take_over(&mut self) -> bool {
-        let now = Instant::now();
-        let mut more = true;
-        for _ in 0..AT_ONCE {
+    pub(super) fn take_over(&mut self, now: Instant) -> bool {
+        self.neighbours.look();
+        for taken in 0..AT_ONCE {
             let Some((shard, message)) = self.neighbours.receive() else {
-                more = false;
-                break;
+                if taken > 0 {
+                    self.forward_pending(now);
+                }
+                return false;
             };
             match message {
                 Message::Datagrams(datagrams) => {
@@ -54,7 +55,7 @@ impl Worker {
             }
         }
         self.forward_pending(now);
-        more
+        true
     }
 
     /// Its other side has not heard yet that the room is over here.

@@ -10,7 +10,7 @@ use latchkey_relay_core::RoomConfig;
 use latchkey_wire::id::{DeviceHandle, RoomId};
 use tokio::sync::mpsc;
 
-use crate::batch::{Receiver, Socket, Waker};
+use crate::batch::{Ready, Receiver, Socket, Waker};
 use crate::shard::command::Command;
 use crate::shard::command::handle::ShardHandle;
 use crate::shard::counters::ShardCounters;
@@ -137,29 +137,30 @@ impl Worker {
     /// Runs until a stop command.
     pub(super) fn run(mut self) {
         let mut receiver = Receiver::new();
-        let mut woken = true;
+        let mut ready = Ready { datagrams: true, woken: true };
         loop {
             let now = Instant::now();
-            if woken && self.obey(now) == Flow::Stop {
+            if ready.woken && self.obey(now) == Flow::Stop {
                 return;
             }
-            let more = self.take_in(&mut receiver);
-            let more = more | (woken && self.take_over());
+            // Before the socket: whose an address is may have been told since.
+            let more = self.take_over(now);
+            let more = more | (ready.datagrams && self.take_in(&mut receiver));
             let now = Instant::now();
             self.do_what_is_due(now);
             self.outbox.flush();
             self.send_gathered();
             self.publish(now);
-            woken = if more {
+            let late = self.neighbours.wake_late(now);
+            ready = if more {
                 // A busy socket must not keep commands waiting, and a look at the queues costs little.
-                true
+                Ready { datagrams: true, woken: true }
             } else {
                 let longest = if self.neighbours.has_waiting() { FULL_RING_WAIT } else { LONGEST_WAIT };
-                let wait = self
-                    .timers
-                    .next()
-                    .map_or(longest, |next| next.saturating_duration_since(Instant::now()).min(longest));
-                self.outbox.socket.wait(&self.waker, Some(wait)).woken
+                let next = self.timers.next().into_iter().chain(late).min();
+                let wait =
+                    next.map_or(longest, |next| next.saturating_duration_since(Instant::now()).min(longest));
+                self.outbox.socket.wait(&self.waker, Some(wait))
             };
         }
     }

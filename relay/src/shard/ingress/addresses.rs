@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::batch::Route;
+use crate::demux::{self, Urgency};
 use crate::shard::counters::packets::{DropReason, PacketKind};
 use crate::shard::peer::PeerKey;
 use crate::shard::worker::Worker;
@@ -67,7 +68,10 @@ impl Worker {
         route: &Route,
         received: Option<SystemTime>,
     ) -> Result<Option<PacketKind>, DropReason> {
-        match self.neighbours.hand_over(shard, bytes, *route, received) {
+        // A stranger's first check opens the way for all that follows.
+        let is_known = self.neighbours.owner_of(&route.remote) == Some(shard);
+        let urgency = if is_known { demux::urgency(bytes) } else { Urgency::Now };
+        match self.neighbours.hand_over(shard, (bytes, urgency), *route, received) {
             true => Ok(None),
             false => Err(DropReason::QueueFull),
         }

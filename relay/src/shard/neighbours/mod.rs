@@ -8,28 +8,35 @@
 //! ```
 //!
 //! Packets travel in pooled buffers, many at once. What finds a ring full is counted and lost: packets of a room are asked
-//! for again, datagrams are UDP. Words are kept until there is room.
+//! for again, datagrams are UDP. Words are kept until there is room. Addresses, and datagrams that are not urgent, wake nobody
+//! for a while: the next picture does.
 
 pub(super) mod message;
 mod pool;
+mod way;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Instant, SystemTime};
 
 use latchkey_wire::id::RoomId;
 
 use crate::batch::{Route, Waker};
+use crate::demux::Urgency;
 use crate::shard::neighbours::message::{Datagrams, Message, Shipment, Word};
 use crate::shard::neighbours::pool::Pool;
+use crate::shard::neighbours::way::Way;
 
 /// One shard's ways to all others.
 pub(super) struct Neighbours {
     /// By shard; none to itself.
     ways: Vec<Option<Way>>,
     incoming: Vec<(usize, Receiver<Message>)>,
+    /// How often this shard looked at its rings.
+    looks: Arc<AtomicU64>,
     /// Whose turn it is to be read.
     turn: usize,
     shipments: Pool<Shipment>,
@@ -38,40 +45,31 @@ pub(super) struct Neighbours {
     elsewhere: HashMap<SocketAddr, usize>,
 }
 
-struct Way {
-    sender: SyncSender<Message>,
-    waker: Waker,
-    /// Something was sent since it was woken last.
-    unwoken: bool,
-    /// Datagrams that go with the next message.
-    gathered: Option<Arc<Datagrams>>,
-    /// Words that found the ring full.
-    waiting: VecDeque<Message>,
-}
-
 /// Connects all shards with each other; one waker each.
 pub(super) fn connect(wakers: &[Waker]) -> Vec<Neighbours> {
     let shards = wakers.len();
+    let looks: Vec<Arc<AtomicU64>> = wakers.iter().map(|_| Arc::default()).collect();
     let mut incoming: Vec<Vec<_>> = wakers.iter().map(|_| Vec::with_capacity(shards)).collect();
     let mut connected = Vec::with_capacity(shards);
     for index in 0..shards {
         let way = |(to, waker): (usize, &Waker)| {
             let (sender, receiver) = (to != index).then(|| sync_channel(RING))?;
             incoming[to].push((index, receiver));
-            let waker = waker.clone();
-            Some(Way { sender, waker, unwoken: false, gathered: None, waiting: VecDeque::new() })
+            Some(Way::new(sender, waker.clone(), Arc::clone(&looks[to])))
         };
         let ways: Vec<_> = wakers.iter().enumerate().map(way).collect();
         connected.push(ways);
     }
-    let neighbours = connected.into_iter().zip(incoming).map(|(ways, incoming)| Neighbours {
-        ways,
-        incoming,
-        turn: 0,
-        shipments: Pool::new((RING * shards).min(MOST_BUFFERS)),
-        datagrams: Pool::new((RING * shards).min(MOST_BUFFERS)),
-        elsewhere: HashMap::new(),
-    });
+    let neighbours =
+        connected.into_iter().zip(incoming).zip(looks).map(|((ways, incoming), looks)| Neighbours {
+            ways,
+            incoming,
+            looks,
+            turn: 0,
+            shipments: Pool::new((RING * shards).min(MOST_BUFFERS)),
+            datagrams: Pool::new((RING * shards).min(MOST_BUFFERS)),
+            elsewhere: HashMap::new(),
+        });
     neighbours.collect()
 }
 
@@ -86,24 +84,14 @@ impl Neighbours {
     pub(super) fn hand_over(
         &mut self,
         shard: usize,
-        bytes: &[u8],
+        (bytes, urgency): (&[u8], Urgency),
         route: Route,
         received: Option<SystemTime>,
     ) -> bool {
         let Some(way) = self.ways.get_mut(shard).and_then(Option::as_mut) else { return false };
-        if way.gathered.as_ref().is_some_and(|gathered| !gathered.takes(bytes.len())) {
-            way.send_gathered(&mut self.datagrams);
-        }
-        if way.gathered.is_none() {
-            let Some(mut empty) = self.datagrams.take() else { return false };
-            if let Some(datagrams) = Arc::get_mut(&mut empty) {
-                datagrams.clear();
-            }
-            way.gathered = Some(empty);
-        }
-        let gathered = way.gathered.as_mut().and_then(Arc::get_mut).filter(|found| found.takes(bytes.len()));
-        let Some(gathered) = gathered else { return false };
+        let Some(gathered) = way.gathering(bytes.len(), &mut self.datagrams) else { return false };
         gathered.push(bytes, route, received);
+        way.is_urgent |= urgency == Urgency::Now;
         true
     }
 
@@ -143,27 +131,35 @@ impl Neighbours {
     /// Tells all others that an address belongs to a peer of this shard, or does no longer.
     pub(super) fn announce(&mut self, address: SocketAddr, mine: bool) {
         for way in self.ways.iter_mut().flatten() {
-            // Lost news cost the peer datagrams until its next check is announced again.
-            way.send(if mine { Message::Learnt(address) } else { Message::Forgotten(address) });
+            // They look at their rings before they look for an owner. Lost news cost the peer datagrams until its next check is
+            // announced again.
+            way.send_quietly(if mine { Message::Learnt(address) } else { Message::Forgotten(address) });
         }
         if mine {
             self.elsewhere.remove(&address);
         }
     }
 
-    /// Wakes every shard that got something.
+    /// Wakes every shard that got something urgent.
     pub(super) fn wake(&mut self) {
-        for way in self.ways.iter_mut().flatten() {
-            way.say_waiting();
-            if std::mem::take(&mut way.unwoken) {
-                way.waker.wake();
-            }
-        }
+        self.ways.iter_mut().flatten().for_each(Way::wake_if_urgent);
+    }
+
+    /// Wakes every shard that has not looked for too long at what was not urgent; returns when to call again.
+    pub(super) fn wake_late(&mut self, now: Instant) -> Option<Instant> {
+        self.ways.iter_mut().flatten().filter_map(|way| way.wake_late(now)).min()
     }
 
     /// Whether words wait for room in a ring.
     pub(super) fn has_waiting(&self) -> bool {
-        self.ways.iter().flatten().any(|way| !way.waiting.is_empty())
+        self.ways.iter().flatten().any(Way::has_waiting)
+    }
+
+    /// Begins to look at what came: all that was sent before is there.
+    pub(super) fn look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the one of `Way::wake_late`.
+        fence(Ordering::SeqCst);
     }
 
     /// The next that another shard gave, and which one; news about addresses are kept here.
@@ -186,44 +182,6 @@ impl Neighbours {
             }
         }
         None
-    }
-}
-
-impl Way {
-    fn send(&mut self, message: Message) -> bool {
-        // Nothing overtakes a word.
-        self.say_waiting();
-        let sent = self.waiting.is_empty() && self.sender.try_send(message).is_ok();
-        self.unwoken |= sent;
-        sent
-    }
-
-    fn say(&mut self, message: Message) {
-        self.waiting.push_back(message);
-        self.say_waiting();
-    }
-
-    fn say_waiting(&mut self) {
-        while let Some(message) = self.waiting.pop_front() {
-            match self.sender.try_send(message) {
-                Ok(()) => self.unwoken = true,
-                Err(TrySendError::Full(message)) => {
-                    self.waiting.push_front(message);
-                    return;
-                }
-                // It has stopped: nobody listens any more.
-                Err(TrySendError::Disconnected(_)) => {}
-            }
-        }
-    }
-
-    /// Returns how many datagrams found no room.
-    fn send_gathered(&mut self, pool: &mut Pool<Datagrams>) -> usize {
-        let Some(gathered) = self.gathered.take() else { return 0 };
-        let sent = self.send(Message::Datagrams(Arc::clone(&gathered)));
-        let lost = if sent { 0 } else { gathered.len() };
-        pool.put(gathered);
-        lost
     }
 }
 
@@ -267,10 +225,10 @@ mod tests {
         assert!(first.receive().is_none(), "news are no datagrams");
         assert_eq!(first.owner_of(&address(1)), Some(1));
         let route = Route { remote: address(1), local: None };
-        assert!(first.hand_over(1, b"hello", route, None));
-        assert!(first.hand_over(1, b"again", route, None));
-        assert!(!first.hand_over(0, b"to itself", route, None));
-        assert!(!first.hand_over(7, b"to nobody", route, None));
+        assert!(first.hand_over(1, (b"hello", Urgency::Now), route, None));
+        assert!(first.hand_over(1, (b"again", Urgency::Now), route, None));
+        assert!(!first.hand_over(0, (b"to itself", Urgency::Now), route, None));
+        assert!(!first.hand_over(7, (b"to nobody", Urgency::Now), route, None));
         assert_eq!(first.send_gathered(), 0);
         assert_eq!(datagrams(&mut second), [b"hello", b"again"]);
         second.announce(address(1), false);
@@ -284,7 +242,7 @@ mod tests {
         let route = Route { remote: address(1), local: None };
         let mut lost = 0;
         for _ in 0..RING + 10 {
-            assert!(first.hand_over(1, b"x", route, None));
+            assert!(first.hand_over(1, (b"x", Urgency::Now), route, None));
             lost += first.send_gathered();
         }
         assert_eq!(lost, 10);
@@ -293,7 +251,7 @@ mod tests {
         first.say(1, room, Word::KeyFrame(TrackId(0)));
         assert!(first.has_waiting());
         assert!(
-            !first.hand_over(1, b"x", route, None) || first.send_gathered() == 1,
+            !first.hand_over(1, (b"x", Urgency::Now), route, None) || first.send_gathered() == 1,
             "none overtakes a word"
         );
         assert_eq!((0..RING).filter_map(|_| second.receive()).count(), RING);

@@ -4,7 +4,7 @@ use super::*;
 use crate::shard::counters::events::Event;
 
 fn turn(worker: &mut Worker, now: Instant) {
-    worker.take_over();
+    worker.take_over(now);
     worker.do_what_is_due(now);
     worker.outbox.flush();
     worker.send_gathered();

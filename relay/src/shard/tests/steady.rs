@@ -173,7 +173,7 @@ impl Crowd {
 
 /// What a shard's thread does besides receiving.
 fn turn(worker: &mut Worker, now: Instant) {
-    worker.take_over();
+    worker.take_over(now);
     worker.do_what_is_due(now);
     worker.outbox.flush();
     worker.send_gathered();
