@@ -70,7 +70,20 @@ impl Worker {
             .noting(&mut live.traffic);
         live.room.forward(now, &mut sink);
         sink.finish();
+        if live.room.next_round().is_some_and(|due| due <= now) {
+            // Now, while what it reads of each viewer is in the caches.
+            self.do_round(place, now);
+        }
         self.after_room(place, now);
+    }
+
+    /// Lets a room do what is due.
+    fn do_round(&mut self, place: u32, now: Instant) {
+        let Some(live) = self.rooms.at(place) else { return };
+        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
+            .noting(&mut live.traffic);
+        live.room.handle_timeout(now, &mut sink);
+        sink.finish();
     }
 
     /// Carries out what a room asks for, and notes when it wants to be called next.
@@ -209,11 +222,7 @@ impl Worker {
             return self.forward(place, now);
         }
         self.hand_on(place);
-        let Some(live) = self.rooms.at(place) else { return };
-        let mut sink = Forwarding::new(&mut self.outbox, &mut self.peers, &self.setup.cname, None)
-            .noting(&mut live.traffic);
-        live.room.handle_timeout(now, &mut sink);
-        sink.finish();
+        self.do_round(place, now);
         self.after_room(place, now);
     }
 
@@ -223,6 +232,22 @@ impl Worker {
             && let Some(deadline) = live.deadline(self.setup.limits.publisher_grace)
         {
             self.timers.arm(Timer::Room(place), deadline, &mut live.armed);
+        }
+    }
+
+    /// When something is due next. A room that did it with packets that came in between is put back first: it wakes nobody.
+    pub(super) fn next_deadline(&mut self) -> Option<Instant> {
+        loop {
+            let (timer, deadline) = self.timers.next()?;
+            let Timer::Room(place) = timer else { return Some(deadline) };
+            let Some(live) = self.rooms.at(place) else { return Some(deadline) };
+            let due = live.deadline(self.setup.limits.publisher_grace);
+            if due.is_none_or(|due| due <= deadline) || !live.armed.is_at(deadline) {
+                return Some(deadline);
+            }
+            self.timers.pop_due(deadline);
+            live.armed.fired(deadline);
+            self.arm_room(place);
         }
     }
 }

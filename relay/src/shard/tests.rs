@@ -29,6 +29,7 @@ use crate::transport::dtls::{Identity, Keys};
 use crate::transport::fingerprint::Fingerprint;
 
 mod overflow;
+mod rounds;
 mod steady;
 
 fn worker() -> Worker {

@@ -43,13 +43,18 @@ impl Timers {
         self.heap.pop().map(|Reverse((deadline, timer))| (timer, deadline))
     }
 
-    /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((deadline, _))| *deadline)
+    /// The earliest deadline, and whose it is.
+    pub(super) fn next(&self) -> Option<(Timer, Instant)> {
+        self.heap.peek().map(|Reverse((deadline, timer))| (*timer, *deadline))
     }
 }
 
 impl Armed {
+    /// Whether this is the deadline in the heap that counts.
+    pub(super) fn is_at(&self, deadline: Instant) -> bool {
+        self.0 == Some(deadline)
+    }
+
     /// Whether the popped entry is the one that counts; it then has to be armed anew.
     pub(super) fn fired(&mut self, deadline: Instant) -> bool {
         let counts = self.0 == Some(deadline);
@@ -74,7 +79,7 @@ mod tests {
         timers.arm(Timer::Peer(1), at(50), &mut armed);
         timers.arm(Timer::Peer(1), at(90), &mut armed);
         timers.arm(Timer::Peer(1), at(20), &mut armed);
-        assert_eq!(timers.next(), Some(at(20)));
+        assert_eq!(timers.next(), Some((Timer::Peer(1), at(20))));
         assert_eq!(timers.pop_due(at(10)), None);
         let mut fired = Vec::new();
         while let Some((timer, deadline)) = timers.pop_due(at(100)) {

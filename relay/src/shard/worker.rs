@@ -157,7 +157,7 @@ impl Worker {
                 Ready { datagrams: true, woken: true }
             } else {
                 let longest = if self.neighbours.has_waiting() { FULL_RING_WAIT } else { LONGEST_WAIT };
-                let next = self.timers.next().into_iter().chain(late).min();
+                let next = self.next_deadline().into_iter().chain(late).min();
                 let wait =
                     next.map_or(longest, |next| next.saturating_duration_since(Instant::now()).min(longest));
                 self.outbox.socket.wait(&self.waker, Some(wait))

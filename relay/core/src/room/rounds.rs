@@ -12,8 +12,19 @@ use crate::train::Train;
 impl Room {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` for an empty room.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_packets().into_iter().chain(self.next_round()).min()
+    }
+
+    /// The same for what has to be punctual: packets that are missing, or that wait for their turn.
+    pub fn next_packets(&self) -> Option<Instant> {
         let gaps = self.tracks.iter().filter_map(Track::next_due);
-        gaps.chain(self.pace.next_due()).chain(self.next_paced).chain(self.next_tick).min()
+        gaps.chain(self.pace.next_due()).chain(self.next_paced).min()
+    }
+
+    /// The same for the round of reports and reminders. It may be some tens of milliseconds late: right after packets were
+    /// forwarded it costs least.
+    pub fn next_round(&self) -> Option<Instant> {
+        self.next_tick
     }
 
     /// Does what is due: the next chunk for joining viewers, reports, requests to the publisher.
@@ -21,9 +32,9 @@ impl Room {
         for track in self.tracks.iter_mut() {
             track.ask(now, &mut self.news);
         }
-        if self.next_tick.is_some_and(|due| due <= now) {
+        if let Some(due) = self.next_tick.filter(|due| *due <= now) {
             self.tick(now, sink);
-            self.next_tick = Some(now + TICK);
+            self.next_tick = Some((due + TICK).max(now));
         }
         if self.pace.begin(now).is_due() {
             self.forward(now, sink);
